@@ -1,0 +1,254 @@
+//! Renders a credential into a request: header lines, a query parameter, or user-info.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use url::Url;
+use zeroize::Zeroizing;
+
+use crate::secret::Secret;
+
+/// Where in a media request the token stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Placement {
+    /// A header field: `name: prefix` + token. RFC 6750 section 2.1 is `Authorization: Bearer TOKEN`.
+    Header {
+        /// The field's name.
+        name: String,
+        /// What stands in front of the token, its space included.
+        prefix: String,
+    },
+    /// A query parameter (RFC 6750 section 2.3) of this name.
+    Query(String),
+    /// The password of the URL's user-info, with this user name.
+    UserInfo(String),
+}
+
+impl Default for Placement {
+    fn default() -> Self {
+        Self::Header { name: "Authorization".to_owned(), prefix: "Bearer ".to_owned() }
+    }
+}
+
+impl Placement {
+    /// The name of the header field that carries the token, if one does.
+    pub fn header_name(&self) -> Option<&str> {
+        match self {
+            Self::Header { name, .. } => Some(name),
+            Self::Query(_) | Self::UserInfo(_) => None,
+        }
+    }
+}
+
+/// A token and the header fields that go with it, checked once for what would break out of a header line.
+#[derive(Clone, Debug)]
+pub struct Credential {
+    token: Secret,
+    fields: Vec<(String, Secret)>,
+}
+
+/// Why a value cannot be put into a request.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HeaderError {
+    /// A line break, NUL or other control character: sending it would inject header lines.
+    #[error("{0} holds a control character (a line break, say); it was not sent")]
+    ControlCharacter(String),
+    /// The value is empty.
+    #[error("{0} is empty")]
+    Empty(String),
+    /// libavformat's request buffer holds about 8 kB in all.
+    #[error("{name} is {length} bytes long; libavformat sends at most {limit}")]
+    TooLong {
+        /// What was too long.
+        name: String,
+        /// Its length in bytes.
+        length: usize,
+        /// The most that can be sent.
+        limit: usize,
+    },
+    /// Not a header field name (RFC 9110 section 5.1).
+    #[error("`{0}` is not a header field name")]
+    Name(String),
+}
+
+/// Header lines as libavformat's `headers` option takes them: each ends in CRLF (http.c repairs that only when it opens a
+/// connection, and would send a request without its blank line otherwise).
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct HeaderLines(Zeroizing<String>);
+
+/// http.c's request buffer is 8 kB for the request line and all fields together.
+const LONGEST_VALUE: usize = 6 * 1024;
+
+impl Credential {
+    /// A token with the profile's `media_headers`.
+    ///
+    /// # Errors
+    /// [`HeaderError`] names the value that cannot be sent.
+    pub fn new(token: Secret, fields: Vec<(String, Secret)>) -> Result<Self, HeaderError> {
+        check("the access token", token.expose())?;
+        for (name, value) in &fields {
+            check_name(name)?;
+            check(name, value.expose())?;
+        }
+        Ok(Self { token, fields })
+    }
+
+    /// The token itself.
+    pub fn token(&self) -> &Secret {
+        &self.token
+    }
+
+    /// The header lines for a request to an origin in scope.
+    pub fn header_lines(&self, placement: &Placement) -> HeaderLines {
+        let mut lines = HeaderLines::default();
+        if let Placement::Header { name, prefix } = placement {
+            lines.push(name, &Zeroizing::new(format!("{prefix}{}", self.token.expose())));
+        }
+        for (name, value) in &self.fields {
+            lines.push(name, value.expose());
+        }
+        lines
+    }
+
+    /// `url` with the token in it, for the placements that put it there; unchanged otherwise. A parameter or user-info that
+    /// is there already is replaced.
+    pub fn place_in_url(&self, placement: &Placement, url: &str) -> String {
+        match placement {
+            Placement::Header { .. } => url.to_owned(),
+            Placement::Query(parameter) => with_query_parameter(url, parameter, self.token.expose()),
+            Placement::UserInfo(user) => with_user_info(url, user, self.token.expose()),
+        }
+    }
+}
+
+/// The characters of RFC 3986 `unreserved`; everything else in a parameter is percent-encoded.
+const PARAMETER: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Sets `parameter` in the query of `url` and leaves every other byte of the URL as it is: signed URLs break otherwise.
+fn with_query_parameter(url: &str, parameter: &str, value: &str) -> String {
+    let (url, fragment) = url.split_once('#').map_or((url, None), |(url, fragment)| (url, Some(fragment)));
+    let (path, query) = url.split_once('?').unwrap_or((url, ""));
+    let name = utf8_percent_encode(parameter, PARAMETER).to_string();
+    let kept = query.split('&').filter(|pair| {
+        let key = pair.split_once('=').map_or(*pair, |(key, _)| key);
+        !key.is_empty() && key != name && key != parameter
+    });
+    let mut pairs: Vec<String> = kept.map(str::to_owned).collect();
+    pairs.push(format!("{name}={}", utf8_percent_encode(value, PARAMETER)));
+    let fragment = fragment.map(|fragment| format!("#{fragment}")).unwrap_or_default();
+    format!("{path}?{}{fragment}", pairs.join("&"))
+}
+
+/// Sets the user-info; a URL that cannot have one stays as it is.
+fn with_user_info(url: &str, user: &str, password: &str) -> String {
+    let Ok(mut parsed) = Url::parse(url) else { return url.to_owned() };
+    match parsed.set_username(user).and_then(|()| parsed.set_password(Some(password))) {
+        Ok(()) => parsed.into(),
+        Err(()) => url.to_owned(),
+    }
+}
+
+impl HeaderLines {
+    /// Adds one field. The value must have been checked.
+    fn push(&mut self, name: &str, value: &str) {
+        self.0.push_str(name);
+        self.0.push_str(": ");
+        self.0.push_str(value);
+        self.0.push_str("\r\n");
+    }
+
+    /// Adds the lines of a user's `-headers`, repaired as http.c does: with the final CRLF.
+    pub fn push_lines(&mut self, lines: &str) {
+        for line in lines.split(['\r', '\n']).filter(|line| !line.trim().is_empty()) {
+            self.0.push_str(line);
+            self.0.push_str("\r\n");
+        }
+    }
+
+    /// The text for the `headers` option.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// True if there is no line.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Name and value of each line.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.split("\r\n").filter_map(|line| line.split_once(':')).map(|(name, value)| (name.trim(), value.trim()))
+    }
+}
+
+impl std::fmt::Debug for HeaderLines {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.fields().map(|(name, _)| name)).finish()
+    }
+}
+
+fn check(name: &str, value: &str) -> Result<(), HeaderError> {
+    if value.is_empty() {
+        return Err(HeaderError::Empty(name.to_owned()));
+    }
+    if value.chars().any(char::is_control) {
+        return Err(HeaderError::ControlCharacter(name.to_owned()));
+    }
+    if value.len() > LONGEST_VALUE {
+        return Err(HeaderError::TooLong { name: name.to_owned(), length: value.len(), limit: LONGEST_VALUE });
+    }
+    Ok(())
+}
+
+fn check_name(name: &str) -> Result<(), HeaderError> {
+    http::HeaderName::from_bytes(name.as_bytes()).map(drop).map_err(|_| HeaderError::Name(name.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn credential(token: &str) -> Credential {
+        Credential::new(Secret::new(token), vec![("X-Policy".to_owned(), Secret::new("p"))]).expect("a clean token")
+    }
+
+    #[test]
+    fn each_line_ends_in_crlf() {
+        let lines = credential("T").header_lines(&Placement::default());
+        assert_eq!(lines.expose(), "Authorization: Bearer T\r\nX-Policy: p\r\n");
+        let bare = Placement::Header { name: "X-Api-Token".to_owned(), prefix: String::new() };
+        assert_eq!(credential("T").header_lines(&bare).expose(), "X-Api-Token: T\r\nX-Policy: p\r\n");
+        assert_eq!(credential("T").header_lines(&Placement::Query("t".to_owned())).expose(), "X-Policy: p\r\n");
+        let mut lines = HeaderLines::default();
+        lines.push_lines("A: 1\r\nB: 2\r\r\n\n");
+        assert_eq!(lines.expose(), "A: 1\r\nB: 2\r\n");
+    }
+
+    #[test]
+    fn header_injection_is_refused() {
+        for token in ["a\r\nX: y", "a\nb", "a\0b", "a\rb", "", "a\x7fb"] {
+            assert!(Credential::new(Secret::new(token), Vec::new()).is_err(), "{token:?}");
+        }
+        assert!(Credential::new(Secret::new("x".repeat(7000)), Vec::new()).is_err());
+        assert!(Credential::new(Secret::new("t"), vec![("X:".to_owned(), Secret::new("v"))]).is_err());
+        assert!(Credential::new(Secret::new("t"), vec![("X".to_owned(), Secret::new("v\r\n"))]).is_err());
+    }
+
+    #[test]
+    fn a_query_parameter_is_replaced_and_the_rest_left_alone() {
+        let place = |url: &str| credential("n/w").place_in_url(&Placement::Query("access_token".to_owned()), url);
+        assert_eq!(place("http://h/p"), "http://h/p?access_token=n%2Fw");
+        assert_eq!(place("http://h/p?a=%2f&access_token=old&b"), "http://h/p?a=%2f&b&access_token=n%2Fw");
+        assert_eq!(place("http://h/p?a=1#f"), "http://h/p?a=1&access_token=n%2Fw#f");
+    }
+
+    #[test]
+    fn user_info() {
+        let placed = credential("T").place_in_url(&Placement::UserInfo("me".to_owned()), "rtsp://h/p");
+        assert_eq!(placed, "rtsp://me:T@h/p");
+    }
+
+    #[test]
+    fn nothing_prints_a_value() {
+        let lines = credential("CANARY").header_lines(&Placement::default());
+        assert!(!format!("{:?} {lines:?}", credential("CANARY")).contains("CANARY"));
+    }
+}

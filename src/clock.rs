@@ -1,0 +1,54 @@
+//! Time, as a value that callers pass in.
+//!
+//! Nothing else in the crate reads a clock, so every rule about lifetimes is a pure function and its tests need no sleep.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::{Duration, SystemTime};
+
+/// One reading of both clocks.
+///
+/// `boot` counts while the machine sleeps (`CLOCK_BOOTTIME`), `wall` jumps when somebody sets it. A token's remaining
+/// life is the shorter of what the two say, so that neither a suspend nor a clock step keeps a dead token in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// Time since the machine booted, sleep included.
+    pub boot: Duration,
+    /// Wall-clock time.
+    pub wall: SystemTime,
+}
+
+impl Now {
+    /// The time that has passed since `earlier`: the larger of what the two clocks say.
+    pub fn since(&self, earlier: &Now) -> Duration {
+        let boot = self.boot.saturating_sub(earlier.boot);
+        let wall = self.wall.duration_since(earlier.wall).unwrap_or_default();
+        boot.max(wall)
+    }
+}
+
+/// Where a component gets the time from, and how it waits.
+pub trait Clock: Send + Sync {
+    /// Reads both clocks.
+    fn now(&self) -> Now;
+    /// Completes after `duration` of this clock's time. Must be polled within a tokio runtime for [`SystemClock`].
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+}
+
+/// The machine's clocks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Now {
+        let boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        Now {
+            boot: Duration::new(u64::try_from(boot.tv_sec).unwrap_or(0), u32::try_from(boot.tv_nsec).unwrap_or(0)),
+            wall: SystemTime::now(),
+        }
+    }
+
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(tokio::time::sleep(duration))
+    }
+}

@@ -1,0 +1,107 @@
+//! Everything that is known about one OAuth client before the first request: plain data.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use url::Url;
+
+use crate::secret::SecretSource;
+
+use super::dialect::Dialect;
+
+/// One registration at one authorization server, and how to ask it for tokens.
+///
+/// Plain data: made from the configuration (a preset, the file, the environment) and never changed afterwards.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// The profile's name, for messages and for the token store.
+    pub name: String,
+    /// RFC 8414 issuer, the base of discovery.
+    pub issuer: Option<Url>,
+    /// Token endpoint (RFC 6749 section 3.2).
+    pub token_url: Option<Url>,
+    /// Authorization endpoint (RFC 6749 section 3.1).
+    pub authorize_url: Option<Url>,
+    /// `client_id`.
+    pub client_id: Option<String>,
+    /// `client_secret`.
+    pub client_secret: Option<SecretSource>,
+    /// The flow.
+    pub grant: Grant,
+    /// How the client proves itself at the token endpoint.
+    pub client_auth: ClientAuth,
+    /// Requested scopes, in the order in which they are sent.
+    pub scope: Vec<String>,
+    /// `audience` parameter of the token request.
+    pub audience: Option<String>,
+    /// `resource` parameters (RFC 8707), each sent on its own.
+    pub resource: Vec<String>,
+    /// Resource owner's name, for [`Grant::Password`].
+    pub username: Option<String>,
+    /// Resource owner's password, for [`Grant::Password`].
+    pub password: Option<SecretSource>,
+    /// The first refresh token, for [`Grant::RefreshToken`]; later ones come from the store.
+    pub refresh_token: Option<SecretSource>,
+    /// Where an agent leaves access tokens, for [`Grant::External`].
+    pub access_token: Option<SecretSource>,
+    /// Where this server departs from the standard.
+    pub dialect: Dialect,
+    /// Refuse every deviation from the RFCs that is tolerated otherwise.
+    pub strict: bool,
+    /// Allow `http://` to hosts that are not loopback.
+    pub allow_http: bool,
+    /// CA certificates (PEM) beside the system's roots.
+    pub ca_file: Option<PathBuf>,
+    /// How long one token request may take, name lookup to last byte.
+    pub timeout: Duration,
+}
+
+/// The ways to a token that are built in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Grant {
+    /// RFC 6749 section 4.4.
+    ClientCredentials,
+    /// RFC 6749 section 4.3.
+    Password,
+    /// RFC 6749 section 6, from a refresh token that was obtained elsewhere.
+    RefreshToken,
+    /// No token endpoint: somebody else keeps a fresh access token in a file, a variable or behind a command.
+    External,
+}
+
+impl Grant {
+    /// The name in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Grant::ClientCredentials => "client_credentials",
+            Grant::Password => "password",
+            Grant::RefreshToken => "refresh_token",
+            Grant::External => "external",
+        }
+    }
+}
+
+/// Client authentication at the token endpoint (RFC 6749 section 2.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ClientAuth {
+    /// `client_secret_basic`: each part form-encoded, then base64 (RFC 6749 section 2.3.1).
+    Basic,
+    /// `Authorization: Basic` of the raw `id:secret`, as curl sends it; some servers know only this.
+    BasicRaw,
+    /// `client_secret_post`: id and secret in the body.
+    Post,
+    /// A public client: `client_id` in the body, no secret.
+    None,
+}
+
+impl ClientAuth {
+    /// The name in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            ClientAuth::Basic => "basic",
+            ClientAuth::BasicRaw => "basic_raw",
+            ClientAuth::Post => "post",
+            ClientAuth::None => "none",
+        }
+    }
+}

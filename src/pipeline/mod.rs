@@ -1,0 +1,3 @@
+//! ffmpeg's processing graph in safe Rust.
+
+pub mod plan;
