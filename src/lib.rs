@@ -5,6 +5,7 @@ pub mod bearer;
 pub mod clock;
 pub mod env;
 pub mod error;
+pub mod libav;
 pub mod oauth;
 pub mod origin;
 pub mod pipeline;

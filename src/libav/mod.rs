@@ -1,0 +1,26 @@
+//! libavformat and libavcodec behind safe types; the only folder where `unsafe` compiles.
+//!
+//! # Invariants
+//!
+//! Each `SAFETY` comment below this folder cites the number of the rule it stands on.
+//!
+//! 1. One thread at a time touches an `AVFormatContext` and the `AVIOContext`s under it.
+//! 2. The hook (`io::Hook`) outlives the context whose callbacks point into it.
+//! 3. An entry of the registry of live contexts goes before the `AVIOContext` that it names.
+//! 4. No panic crosses into C: callbacks catch it ([`panic`]), the wrapper resumes it once C has returned.
+//! 5. No lock or borrow is held while calling libav: libav calls back into us on the same thread.
+//! 6. Strings given to an AVOption are free of NUL; the `headers` option ends in CRLF.
+//! 7. `headers` is never among the options given to `avformat_open_input`: the hook adds it per open and strips it from a
+//!    top-level playlist's context, since hls.c would copy it to every segment whatever its host.
+//! 8. The interrupt callback never blocks and never logs.
+//! 9. Pointers that libav returns are checked for null before use, and stay valid until the call that its documentation names.
+#![allow(unsafe_code)]
+
+pub mod call;
+pub mod error;
+pub mod io;
+pub mod option;
+pub mod panic;
+
+/// The raw bindings, for this folder only.
+pub(in crate::libav) use ffmpeg_next::ffi;

@@ -1,0 +1,192 @@
+//! `AVDictionary` and AVOptions.
+
+use std::ffi::c_void;
+use std::ptr;
+
+use super::call::{c_string, string};
+use super::error::AvError;
+use super::ffi;
+
+/// An owned `AVDictionary`: option or metadata pairs in order. Keys are matched without regard to case, as libav does.
+pub struct Dictionary(*mut ffi::AVDictionary);
+
+// SAFETY: an AVDictionary is plain memory without thread affinity, and this type owns it.
+unsafe impl Send for Dictionary {}
+
+impl Dictionary {
+    /// An empty dictionary.
+    pub fn new() -> Self {
+        Self(ptr::null_mut())
+    }
+
+    /// A copy of the dictionary at `raw` (null = empty).
+    ///
+    /// # Safety
+    /// `raw` is null or a valid dictionary.
+    pub unsafe fn copy_of(raw: *const ffi::AVDictionary) -> Self {
+        let mut copy = Self::new();
+        // SAFETY: the caller's promise; av_dict_copy takes null on either side.
+        unsafe { ffi::av_dict_copy(&mut copy.0, raw, 0) };
+        copy
+    }
+
+    /// Takes over the dictionary at `raw` (null = empty).
+    ///
+    /// # Safety
+    /// `raw` is null or a valid dictionary that nobody else will free.
+    pub unsafe fn from_raw(raw: *mut ffi::AVDictionary) -> Self {
+        Self(raw)
+    }
+
+    /// Gives the dictionary away; whoever takes it frees it.
+    pub fn into_raw(mut self) -> *mut ffi::AVDictionary {
+        std::mem::replace(&mut self.0, ptr::null_mut())
+    }
+
+    /// For C functions that take, replace or consume entries.
+    pub fn as_mut_ptr(&mut self) -> *mut *mut ffi::AVDictionary {
+        &mut self.0
+    }
+
+    /// For C functions that read.
+    pub fn as_ptr(&self) -> *const ffi::AVDictionary {
+        self.0
+    }
+
+    /// Sets `key`, replacing its value.
+    ///
+    /// # Errors
+    /// `AVERROR(EINVAL)` for a NUL in key or value, `AVERROR(ENOMEM)`.
+    pub fn set(&mut self, key: &str, value: &str) -> Result<(), AvError> {
+        let (key, value) = (c_string(key)?, c_string(value)?);
+        // SAFETY: both strings live through the call; libav copies them.
+        AvError::check(unsafe { ffi::av_dict_set(&mut self.0, key.as_ptr(), value.as_ptr(), 0) }).map(drop)
+    }
+
+    /// Sets `key` unless it is there already.
+    ///
+    /// # Errors
+    /// As [`set`](Self::set).
+    pub fn set_default(&mut self, key: &str, value: &str) -> Result<(), AvError> {
+        if self.get(key).is_some() { Ok(()) } else { self.set(key, value) }
+    }
+
+    /// Removes `key` and returns its value.
+    pub fn remove(&mut self, key: &str) -> Option<String> {
+        let value = self.get(key)?;
+        let key = c_string(key).ok()?;
+        // SAFETY: the key lives through the call; a null value deletes the entry.
+        unsafe { ffi::av_dict_set(&mut self.0, key.as_ptr(), ptr::null(), 0) };
+        Some(value)
+    }
+
+    /// The value of `key`.
+    pub fn get(&self, key: &str) -> Option<String> {
+        let key = c_string(key).ok()?;
+        // SAFETY: the key lives through the call; the entry belongs to the dictionary and is copied at once.
+        unsafe {
+            let entry = ffi::av_dict_get(self.0, key.as_ptr(), ptr::null(), 0);
+            if entry.is_null() { None } else { string((*entry).value).map(|value| value.into_owned()) }
+        }
+    }
+
+    /// All pairs in order.
+    pub fn pairs(&self) -> Vec<(String, String)> {
+        let mut pairs = Vec::new();
+        let mut entry: *const ffi::AVDictionaryEntry = ptr::null();
+        loop {
+            // SAFETY: an empty key with IGNORE_SUFFIX walks all entries; `entry` is the one before or null.
+            entry = unsafe { ffi::av_dict_get(self.0, c"".as_ptr(), entry, ffi::AV_DICT_IGNORE_SUFFIX) };
+            if entry.is_null() {
+                return pairs;
+            }
+            // SAFETY: entries hold two NUL-terminated strings as long as the dictionary is not changed.
+            let (key, value) = unsafe { (string((*entry).key), string((*entry).value)) };
+            pairs.push((key.unwrap_or_default().into_owned(), value.unwrap_or_default().into_owned()));
+        }
+    }
+
+    /// True if there is no entry.
+    pub fn is_empty(&self) -> bool {
+        // SAFETY: null is an empty dictionary for av_dict_count.
+        unsafe { ffi::av_dict_count(self.0) == 0 }
+    }
+}
+
+impl Default for Dictionary {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clone for Dictionary {
+    fn clone(&self) -> Self {
+        // SAFETY: `self.0` is null or valid.
+        unsafe { Self::copy_of(self.0) }
+    }
+}
+
+impl Drop for Dictionary {
+    fn drop(&mut self) {
+        // SAFETY: owned; av_dict_free takes a pointer to null too.
+        unsafe { ffi::av_dict_free(&mut self.0) };
+    }
+}
+
+impl<'a> FromIterator<(&'a str, &'a str)> for Dictionary {
+    fn from_iter<I: IntoIterator<Item = (&'a str, &'a str)>>(pairs: I) -> Self {
+        let mut dictionary = Self::new();
+        for (key, value) in pairs {
+            // A pair with a NUL in it cannot have come from an argument vector; it is left out.
+            let _ = dictionary.set(key, value);
+        }
+        dictionary
+    }
+}
+
+/// Sets the AVOption `name` on `object` or one of its children; `None` sets the null string.
+///
+/// # Safety
+/// `object` points to a struct whose first member is an `AVClass` pointer, and rule 1 holds for it.
+pub(in crate::libav) unsafe fn set(object: *mut c_void, name: &str, value: Option<&str>) -> Result<(), AvError> {
+    let name = c_string(name)?;
+    let value = value.map(c_string).transpose()?;
+    let value = value.as_ref().map_or(ptr::null(), |value| value.as_ptr());
+    // SAFETY: the caller's promise; the strings live through the call and libav copies them.
+    AvError::check(unsafe { ffi::av_opt_set(object, name.as_ptr(), value, ffi::AV_OPT_SEARCH_CHILDREN) }).map(drop)
+}
+
+/// The AVOption `name` of `object` or one of its children, as text.
+///
+/// # Safety
+/// As [`set`].
+pub(in crate::libav) unsafe fn get(object: *mut c_void, name: &str) -> Option<String> {
+    let name = c_string(name).ok()?;
+    let mut value: *mut u8 = ptr::null_mut();
+    // SAFETY: the caller's promise; on success `value` is a string that we own and free.
+    unsafe {
+        AvError::check(ffi::av_opt_get(object, name.as_ptr(), ffi::AV_OPT_SEARCH_CHILDREN, &mut value)).ok()?;
+        let text = string(value.cast()).map(|text| text.into_owned());
+        ffi::av_free(value.cast());
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dictionary_keeps_order_and_ignores_case() {
+        let mut options: Dictionary = [("b", "1"), ("a", "2")].into_iter().collect();
+        options.set("B", "3").expect("no NUL");
+        options.set_default("a", "9").expect("no NUL");
+        assert_eq!(options.get("b").as_deref(), Some("3"));
+        assert_eq!(options.remove("A").as_deref(), Some("2"));
+        assert_eq!(options.get("a"), None);
+        assert!(options.set("x", "a\0b").is_err());
+        let copy = options.clone();
+        drop(options);
+        assert_eq!(copy.pairs().len(), 1);
+    }
+}
