@@ -3,12 +3,20 @@
 pub mod backoff;
 pub mod bearer;
 pub mod clock;
+pub mod command_line;
+pub mod config;
 pub mod env;
 pub mod error;
+pub mod job;
 pub mod libav;
+pub mod net;
 pub mod oauth;
 pub mod origin;
 pub mod pipeline;
 pub mod redact;
 pub mod secret;
 pub mod shutdown;
+pub mod tls;
+
+#[cfg(feature = "cli")]
+pub mod cli;

@@ -29,6 +29,7 @@ use std::sync::Arc;
 use url::Url;
 
 use crate::origin::Origin;
+use crate::tls::Roots;
 
 /// One profile as a sender of media requests sees it.
 #[derive(Clone)]
@@ -43,6 +44,8 @@ pub struct Bearer {
     pub slot: Arc<Slot>,
     /// Who gets a new one.
     pub renew: Arc<dyn Renew>,
+    /// Whom to trust on connections that carry the token.
+    pub roots: Roots,
 }
 
 /// The profiles of one file, in the order in which they were named.

@@ -19,6 +19,7 @@
 pub mod call;
 pub mod error;
 pub mod io;
+pub mod log;
 pub mod option;
 pub mod panic;
 

@@ -5,6 +5,7 @@
 use std::ffi::{c_int, c_void};
 
 use crate::bearer::Bearers;
+use crate::error::Error;
 use crate::shutdown::Shutdown;
 
 use super::ffi;
@@ -17,6 +18,8 @@ pub struct Access {
     pub bearers: Bearers,
     /// The URL as given to `-i` or as output.
     pub url: String,
+    /// How long to keep trying when no token can be had.
+    pub wait: std::time::Duration,
 }
 
 /// What happened on the network for one file, for the summary.
@@ -40,18 +43,28 @@ struct State {
 }
 
 impl Hook {
-    /// Puts the callbacks on a context fresh from `avformat_alloc_context` / `avformat_alloc_output_context2`.
+    /// Puts the callbacks on a context fresh from `avformat_alloc_context` / `avformat_alloc_output_context2`, and takes from
+    /// `options`, which are to be given to `avformat_open_input`, `avformat_write_header` or
+    /// [`open_output`](Self::open_output) afterwards, what the hook itself honours (invariant 7).
+    ///
+    /// # Errors
+    /// An option that cannot stand beside `-auth`.
     ///
     /// # Safety
     /// `context` is valid, not yet opened, and the hook outlives it (invariant 2).
-    pub(in crate::libav) unsafe fn install(context: *mut ffi::AVFormatContext, _access: Access, stop: Shutdown) -> Self {
+    pub(in crate::libav) unsafe fn install(
+        context: *mut ffi::AVFormatContext,
+        _access: Access,
+        _options: &mut Dictionary,
+        stop: Shutdown,
+    ) -> Result<Self, Error> {
         let state = Box::new(State { stop });
         // SAFETY: the caller's promise; the box does not move.
         unsafe {
             (*context).interrupt_callback =
                 ffi::AVIOInterruptCB { callback: Some(interrupted), opaque: std::ptr::from_ref(&*state).cast_mut().cast() };
         }
-        Self(state)
+        Ok(Self(state))
     }
 
     /// To be called before each read or write of a packet, on the thread that does it: puts a newer token on the live
@@ -94,7 +107,7 @@ impl Hook {
     }
 
     /// A sentence that explains the last failure better than libav's code does, once.
-    pub fn take_failure(&self) -> Option<crate::error::Error> {
+    pub fn take_failure(&self) -> Option<Error> {
         None
     }
 

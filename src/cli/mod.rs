@@ -1,0 +1,1 @@
+//! The edge: what the `ffauth` program prints, asks and returns.

@@ -1,0 +1,1 @@
+//! ffmpeg's command line, turned into a `pipeline::plan::Plan`.

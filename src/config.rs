@@ -1,0 +1,1 @@
+//! Profiles from TOML, presets and the environment.

@@ -1,0 +1,1 @@
+//! Where OAuth meets media: profiles and a plan become a running job.
