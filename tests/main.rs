@@ -1,1 +1,13 @@
+//! ffauth seen from outside: what the servers received, and the packets that came out.
 
+mod bad_input;
+mod dialects;
+mod handover;
+mod layering;
+mod parity;
+mod redaction;
+mod signals;
+mod support;
+mod tls;
+mod trivial;
+mod upload;
