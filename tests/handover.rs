@@ -450,7 +450,8 @@ fn a_redirect_chain_is_judged_hop_by_hop() {
     let kind = media::MPEGTS;
     let tokens = Tokens::living(LIFE);
     let home_origin = Origin::start(Site { tokens: Some(tokens.clone()), ..kind.site() });
-    let between = Origin::start(Site { redirects: vec![("/video.ts".to_owned(), 307, home_origin.url("video.ts"))], ..kind.site() });
+    let between =
+        Origin::start(Site { redirects: vec![("/video.ts".to_owned(), 307, home_origin.url("video.ts"))], ..kind.site() });
     let redirects = vec![("/video.ts".to_owned(), 302, between.url("video.ts"))];
     let first = Origin::start(Site { tokens: Some(tokens.clone()), redirects, ..kind.site() });
     let token_server = TokenServer::start(&tokens);

@@ -24,7 +24,12 @@ struct Hosts {
 }
 
 impl Hosts {
-    fn new(kind: Kind, token_tls: Arc<rustls::ServerConfig>, playlist_tls: Arc<rustls::ServerConfig>, segment_tls: Arc<rustls::ServerConfig>) -> Self {
+    fn new(
+        kind: Kind,
+        token_tls: Arc<rustls::ServerConfig>,
+        playlist_tls: Arc<rustls::ServerConfig>,
+        segment_tls: Arc<rustls::ServerConfig>,
+    ) -> Self {
         let tokens = Tokens::living(LIFE);
         let token_server = TokenServer::start_with(&tokens, Some(token_tls));
         let lasts = Duration::from_secs(5);
@@ -44,7 +49,21 @@ impl Hosts {
         let url = self.playlist.url(self.kind.entry);
         let mut arguments = vec!["-nostdin", "-y", "-copyts"];
         arguments.extend(more);
-        arguments.extend(["-auth_wait", "1", "-auth", "p", "-i", &url, "-map", "0", "-c", "copy", "-f", "framemd5", "read.framemd5"]);
+        arguments.extend([
+            "-auth_wait",
+            "1",
+            "-auth",
+            "p",
+            "-i",
+            &url,
+            "-map",
+            "0",
+            "-c",
+            "copy",
+            "-f",
+            "framemd5",
+            "read.framemd5",
+        ]);
         let mut command: Command = self.home.ffauth(arguments);
         if let Some(authority) = system {
             command.env("SSL_CERT_FILE", authority.file());
@@ -137,7 +156,11 @@ fn a_token_endpoint_with_a_wrong_certificate_gets_no_secret() {
     let hosts = Hosts::new(media::HLS, stranger.certify(HERE), ca.certify(HERE), ca.certify(HERE));
     let run = hosts.read(Some(&ca), None, &[]);
     run.expect_code(1);
-    assert!(run.stderr.to_lowercase().contains("certificate") && run.stderr.contains(&hosts.token_server.url()), "{}", run.tail());
+    assert!(
+        run.stderr.to_lowercase().contains("certificate") && run.stderr.contains(&hosts.token_server.url()),
+        "{}",
+        run.tail()
+    );
     assert!(hosts.token_server.requests().is_empty());
     assert!(hosts.playlist.mentions(&hosts.tokens.all()).is_empty());
 }

@@ -305,7 +305,11 @@ impl State {
         let part = match range {
             None => 0..length,
             Some(part) if part.is_empty() => {
-                return response.status(416).header(CONTENT_RANGE, format!("bytes */{length}")).body("".into()).expect("a response");
+                return response
+                    .status(416)
+                    .header(CONTENT_RANGE, format!("bytes */{length}"))
+                    .body("".into())
+                    .expect("a response");
             }
             Some(part) => {
                 response = response.status(206);
