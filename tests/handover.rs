@@ -16,10 +16,11 @@ const LONG: Duration = Duration::from_millis(12_500);
 /// Long enough for three.
 const SHORT: Duration = Duration::from_secs(7);
 
-/// What is to be read, from an open server, without ffauth.
-fn reference(kind: &Kind) -> Packets {
+/// What is to be read from such a server: everything there from the beginning, no token asked for, nothing in the way.
+fn reference(kind: &Kind, site: &Site) -> Packets {
     let kind = kind.recorded();
-    let origin = Origin::start(kind.site());
+    let (ranges, framing) = (site.ranges, site.framing);
+    let origin = Origin::start(Site { ranges, framing, ..kind.site() });
     ffmpeg_read(&Home::new(""), &kind, &origin.url(kind.entry))
 }
 
@@ -27,7 +28,7 @@ fn reference(kind: &Kind) -> Packets {
 fn assert_complete(kind: &Kind, reading: &Reading, origin: &Origin) {
     let story = || format!("{}\n{}", reading.run.tail(), origin.story());
     assert!(reading.run.code == Some(0), "ended with {:?}: {}", reading.run.code, story());
-    if let Some(difference) = difference(&reference(kind), &reading.packets) {
+    if let Some(difference) = difference(&reference(kind, origin.site()), &reading.packets) {
         panic!("{difference}\n{}", story());
     }
 }
@@ -48,7 +49,7 @@ fn survives_expiry(kind: &Kind) {
             (packets, origin.connections())
         });
         let reading = lead.home.read(kind, "p", &lead.origin.url(kind.entry), &[]);
-        let expected = reference(kind);
+        let expected = reference(kind, lead.origin.site());
         let frozen = frozen.join().expect("no panic");
         assert!(frozen.run.code != Some(0) || frozen.packets != expected, "a token that was never renewed got everything");
         let (open, connections) = open.join().expect("no panic");
@@ -210,7 +211,7 @@ fn two_inputs_share_one_refresh() {
     let run = lead.home.line(&format!("-y -nostdin -copyts {input} {input} -map 0 -map 1 -c copy -f framemd5 both.framemd5"));
     run.expect_code(0);
     let both = run::packets(&lead.home.path("both.framemd5"));
-    let expected = reference(&kind);
+    let expected = reference(&kind, lead.origin.site());
     for (stream, packets) in &expected {
         assert_eq!(both.get(stream), Some(packets), "the first input's stream {stream}");
         assert_eq!(both.get(&(stream + expected.len() as u32)), Some(packets), "the second input's stream {stream}");

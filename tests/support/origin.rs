@@ -154,6 +154,10 @@ impl Origin {
         Self { server, state }
     }
 
+    pub fn site(&self) -> &Site {
+        &self.state.site
+    }
+
     pub fn url(&self, path: &str) -> String {
         self.server.url(&format!("/{path}"))
     }
