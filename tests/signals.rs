@@ -38,7 +38,8 @@ fn playable(home: &Home, file: &Path) -> u64 {
     let run = finish(home.program("ffprobe", probe.into_iter().map(Path::new).chain([file])));
     run.expect_code(0);
     assert_eq!(run.stderr, "", "{} is damaged", file.display());
-    run.stdout.lines().map(|line| line.trim_end_matches(',').parse::<u64>().expect("a number")).sum()
+    // Programs of an mpegts are listed as empty lines.
+    run.stdout.lines().filter_map(|line| line.trim_end_matches(',').parse::<u64>().ok()).sum()
 }
 
 #[track_caller]

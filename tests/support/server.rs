@@ -118,7 +118,7 @@ async fn speak(stream: impl AsyncRead + AsyncWrite + Unpin, connection: u64, res
         async move { Ok::<_, Infallible>(answer.await) }
     });
     // Connections that are cut, by the client or on purpose, end with an error.
-    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+    let _ = hyper::server::conn::http1::Builder::new().half_close(true).serve_connection(TokioIo::new(stream), service).await;
 }
 
 /// A body: known at once, or delivered slice by slice by somebody else.
