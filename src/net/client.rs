@@ -262,7 +262,7 @@ pub(super) fn transport(url: &Url, error: reqwest::Error) -> NetError {
         } else if text.starts_with("invalid HTTP") {
             cause = Cause::Protocol;
         }
-        let mut tls = current.downcast_ref::<rustls::Error>();
+        link = current.source();
         if let Some(io) = current.downcast_ref::<std::io::Error>() {
             cause = match io.kind() {
                 ErrorKind::ConnectionRefused => Cause::Refused,
@@ -273,15 +273,15 @@ pub(super) fn transport(url: &Url, error: reqwest::Error) -> NetError {
                 }
                 _ => cause,
             };
-            tls = tls.or_else(|| io.get_ref()?.downcast_ref());
+            // `source` of an io::Error leaves out the error that it wraps.
+            link = io.get_ref().map(|inner| inner as _).or(link);
         }
-        match tls {
+        match current.downcast_ref::<rustls::Error>() {
             Some(rustls::Error::InvalidCertificate(_)) => cause = Cause::Certificate,
             Some(_) => cause = Cause::TlsProtocol,
             None => {}
         }
         detail = text;
-        link = current.source();
     }
     // The sentence says these already.
     if matches!(cause, Cause::Refused | Cause::Timeout | Cause::Cut) {

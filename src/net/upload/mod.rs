@@ -73,6 +73,7 @@ enum State {
     Held(BytesMut),
     Sending {
         queue: mpsc::Sender<Bytes>,
+        feed: Feed,
         task: Task,
     },
     Failed(NetError),
@@ -111,7 +112,7 @@ impl Upload {
         }
         for piece in data.chunks(PIECE) {
             let (queue, task) = match &mut self.state {
-                State::Sending { queue, task } => (queue, task),
+                State::Sending { queue, task, .. } => (queue, task),
                 State::Failed(error) => return Err(error.clone()),
                 State::Held(_) => return Err(NetError::Internal("an upload went back to holding its data".to_owned())),
             };
@@ -147,7 +148,8 @@ impl Upload {
                 let attempts = Attempts::new(&media, request, Feed::whole(held.freeze()), stop.clone());
                 media.block_on(&stop, attempts.run())
             }
-            State::Sending { queue, mut task } => {
+            State::Sending { queue, feed, mut task } => {
+                feed.finish();
                 drop(queue);
                 media.block_on(&stop, async { outcome((&mut task.0).await) })
             }
@@ -159,8 +161,8 @@ impl Upload {
     fn begin(&self, first: Bytes) -> State {
         let (queue, more) = mpsc::channel(QUEUED);
         let feed = Feed::growing(first, self.limit, more);
-        let attempts = Attempts::new(&self.media, self.request.clone(), feed, self.stop.clone());
-        State::Sending { queue, task: Task(self.media.0.runtime.spawn(attempts.run())) }
+        let attempts = Attempts::new(&self.media, self.request.clone(), feed.clone(), self.stop.clone());
+        State::Sending { queue, feed, task: Task(self.media.0.runtime.spawn(attempts.run())) }
     }
 }
 
