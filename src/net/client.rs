@@ -33,8 +33,8 @@ const LONGEST_URL: usize = 4096;
 /// Fields that frame or steer the message and are ours; `Expect` hangs on servers that ignore it.
 const OURS: [HeaderName; 6] =
     [header::CONNECTION, header::CONTENT_LENGTH, header::EXPECT, header::RANGE, header::TRANSFER_ENCODING, header::UPGRADE];
-/// The user's fields that stay in the file's own origin.
-const OWN_ORIGIN_ONLY: [HeaderName; 3] = [header::AUTHORIZATION, header::COOKIE, header::PROXY_AUTHORIZATION];
+/// The user's fields that stay in the file's own origin; `Host` would be wrong elsewhere.
+const OWN_ORIGIN_ONLY: [HeaderName; 4] = [header::AUTHORIZATION, header::COOKIE, header::HOST, header::PROXY_AUTHORIZATION];
 
 /// The clients made so far. One lives as long as its roots.
 #[derive(Default)]
@@ -178,11 +178,11 @@ impl Shared {
         for (name, value) in &request.headers {
             let field = HeaderName::from_bytes(name.trim().as_bytes());
             let field = field.map_err(|_| unfit(format!("`{}` is not a header field name", redact::untrusted(name))))?;
-            let private = OWN_ORIGIN_ONLY.contains(&field);
-            if OURS.contains(&field) || (private && !at_home) || fields.iter().any(|(ours, _)| field == ours.as_str()) {
+            let stays = OWN_ORIGIN_ONLY.contains(&field) && !at_home;
+            if OURS.contains(&field) || stays || fields.iter().any(|(ours, _)| field == ours.to_ascii_lowercase().as_str()) {
                 continue;
             }
-            if private {
+            if OWN_ORIGIN_ONLY.contains(&field) && field != header::HOST {
                 carried.also_secret(value.trim());
             }
             builder = builder.header(&field, sensitive(value.trim()).ok_or_else(|| unfit(unsendable(name)))?);

@@ -45,6 +45,10 @@ impl Carried {
         let lines = published.credential.header_lines(&bearer.placement);
         let mut secrets: Vec<_> = lines.fields().map(|(_, value)| Zeroizing::new(value.to_owned())).collect();
         secrets.push(Zeroizing::new(published.credential.token().expose().to_owned()));
+        // Percent-encoded, where it stands in the URL.
+        let placed = Zeroizing::new(published.credential.place_in_url(&bearer.placement, url.as_str()));
+        let values = placed.split(['?', '&', '#']).filter_map(|pair| pair.split_once('=')).map(|(_, value)| value);
+        secrets.extend(values.filter(|value| value.len() >= 6).map(|value| Zeroizing::new(value.to_owned())));
         Ok(Self { bearer: Some(bearer), published: Some(published), secrets })
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::rig::{Rig, private_ca};
 use super::server::{Reply, Server};
 use crate::bearer::Placement;
+use crate::clock::{Clock, SystemClock};
 use crate::net::{NetError, RedirectFault};
 use crate::origin::Origin;
 
@@ -208,12 +209,12 @@ impl crate::bearer::Renew for Late {
         limit: Duration,
         stop: &crate::shutdown::Shutdown,
     ) -> Result<(), crate::bearer::RenewError> {
-        let start = std::time::Instant::now();
+        let start = SystemClock.now();
         while self.0.generation() <= generation {
             if stop.is_requested() {
                 return Err(crate::bearer::RenewError::Stopped);
             }
-            if start.elapsed() > limit {
+            if SystemClock.now().since(&start) > limit {
                 return Err(crate::bearer::RenewError::TimedOut(limit));
             }
             thread::sleep(Duration::from_millis(5));

@@ -3,13 +3,13 @@
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use tokio::runtime::Runtime;
 
 use super::server::Server;
 use crate::bearer::{Bearer, Bearers, Credential, Placement, Renew, RenewError, Scope, Slot};
-use crate::clock::{Clock, Now};
+use crate::clock::{Clock, Now, SystemClock};
 use crate::env::Env;
 use crate::net::{Media, Request};
 use crate::secret::Secret;
@@ -67,7 +67,7 @@ impl Renew for Tokens {
     }
 
     fn wait_newer(&self, generation: u64, limit: Duration, stop: &Shutdown) -> Result<(), RenewError> {
-        let start = Instant::now();
+        let start = SystemClock.now();
         loop {
             if self.slot.generation() > generation {
                 return Ok(());
@@ -78,7 +78,7 @@ impl Renew for Tokens {
             if self.refuse.load(Ordering::SeqCst) {
                 return Err(RenewError::Refused("invalid_client".to_owned()));
             }
-            if start.elapsed() >= limit {
+            if SystemClock.now().since(&start) >= limit {
                 return Err(RenewError::TimedOut(limit));
             }
             std::thread::sleep(Duration::from_millis(5));
@@ -139,11 +139,12 @@ impl Rig {
         let note = Arc::clone(&raised);
         let raising = std::thread::spawn(move || {
             std::thread::sleep(Duration::from_millis(200));
-            *note.lock().expect("no panic") = Some(Instant::now());
+            *note.lock().expect("no panic") = Some(SystemClock.now());
             stop.request();
         });
         let result = work();
-        let took = raised.lock().expect("no panic").expect("the work outlasted the request").elapsed();
+        let raised = raised.lock().expect("no panic").expect("the work outlasted the request");
+        let took = SystemClock.now().since(&raised);
         raising.join().expect("no panic");
         (result, took)
     }

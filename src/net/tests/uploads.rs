@@ -86,7 +86,7 @@ fn a_token_that_others_have_replaced_already_causes_no_refresh() {
         Reply::new(if number == 0 { 401 } else { 200 })
     });
     let sender = Rig::new(&[&server]);
-    rig.set(Arc::clone(&sender.tokens)).unwrap_or_else(|_| panic!("once"));
+    assert!(rig.set(Arc::clone(&sender.tokens)).is_ok());
     upload(&sender, &sender.request("PUT", server.url("/a.ts")), b"data").expect("confirmed");
     assert_eq!(tokens(&server.log()), ["Bearer secret-1", "Bearer secret-2"]);
     assert_eq!(*sender.tokens.refreshes.lock().expect("no panic"), 0);
@@ -352,4 +352,26 @@ fn a_line_break_in_a_header_of_the_user_is_refused_before_any_request() {
     assert!(error.to_string().contains("`X-A`") && !error.to_string().contains("secret"), "{error}");
     assert!(server.log().is_empty());
     assert!(rig.media.upload(rig.request("PUT", "rtmp://h/a"), UploadMode::object(), &rig.stop).is_err());
+}
+
+#[test]
+fn a_proxy_of_the_environment_is_obeyed() {
+    let proxy = Server::start(|_, _| Reply::new(200));
+    let child = std::process::Command::new(std::env::current_exe().expect("this program"))
+        .args(["--exact", "net::tests::uploads::uploads_to_a_host_behind_a_proxy", "--ignored"])
+        .env_clear()
+        .envs([("http_proxy", proxy.origin())])
+        .output()
+        .expect("a child");
+    assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stderr));
+    assert_eq!(proxy.log()[0].target, "http://media.invalid/a.ts");
+}
+
+#[test]
+#[ignore = "for the test above, which gives it an environment"]
+fn uploads_to_a_host_behind_a_proxy() {
+    let rig = Rig::new(&[]);
+    let mut request = rig.request("PUT", "http://media.invalid/a.ts");
+    request.bearers = crate::bearer::Bearers::default();
+    upload(&rig, &request, b"data").expect("the proxy confirms");
 }

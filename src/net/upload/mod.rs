@@ -5,6 +5,9 @@
 //! is held up to a limit, so an early refusal can be answered by starting over, while a late one ends it. An object above its
 //! limit becomes a stream. Memory is bounded by the limit and one channel ([`QUEUED`] pieces of [`PIECE`] bytes): a writer
 //! that is faster than the server waits.
+//!
+//! What is sent again is sent by the same method to the same URL, POST too: media servers store objects under their names,
+//! and an object that came twice is the lesser evil beside one that is missing.
 
 mod feed;
 mod send;
@@ -117,9 +120,11 @@ impl Upload {
                 State::Held(_) => return Err(NetError::Internal("an upload went back to holding its data".to_owned())),
             };
             let mut piece = Bytes::copy_from_slice(piece);
-            match queue.try_send(piece) {
-                Ok(()) => continue,
-                Err(mpsc::error::TrySendError::Full(unsent) | mpsc::error::TrySendError::Closed(unsent)) => piece = unsent,
+            if !task.0.is_finished() {
+                match queue.try_send(piece) {
+                    Ok(()) => continue,
+                    Err(mpsc::error::TrySendError::Full(unsent) | mpsc::error::TrySendError::Closed(unsent)) => piece = unsent,
+                }
             }
             let sent = self.media.block_on(&self.stop, async {
                 tokio::select! {
