@@ -203,7 +203,7 @@ impl Shared {
         downgraded: bool,
         stop: &Shutdown,
     ) -> Result<(Response, Carried), NetError> {
-        let mut fresh = false;
+        let mut again = false;
         loop {
             let (builder, carried) = self.prepare(request, url, downgraded, stop).await?;
             request.counters.request();
@@ -217,10 +217,10 @@ impl Shared {
                 }
                 Ok(Err(error)) => {
                     let failure = transport(url, error);
-                    if fresh || !matches!(failure, NetError::Transport { cause: Cause::Cut, .. }) {
+                    if again || !matches!(failure, NetError::Transport { cause: Cause::Cut, .. }) {
                         return Err(failure);
                     }
-                    fresh = true;
+                    again = true;
                     request.counters.retry();
                 }
                 Err(_elapsed) => return Err(timed_out(url)),

@@ -23,6 +23,10 @@ use super::{Request, Shared};
 /// A body up to this size is read for the sake of its connection.
 const SHORT: usize = 64 * 1024;
 
+/// A connection gets this long to return to the pool: the next request (after a segment, the playlist) often follows at
+/// once, and would open another one.
+const RETURN: Duration = Duration::from_millis(1);
+
 /// Where a URL leads.
 #[derive(Clone, Debug)]
 pub struct Resolved {
@@ -185,6 +189,7 @@ pub(super) fn target(from: &Url, headers: &HeaderMap) -> Result<Url, NetError> {
 /// Reads a short body to its end, so that the connection can be used again; a long one costs the connection.
 pub(super) async fn drain(response: Response) {
     beginning(response, SHORT).await;
+    tokio::time::sleep(RETURN).await;
 }
 
 /// The first bytes of a body, at most `limit` and a chunk, as far as they come within two seconds.

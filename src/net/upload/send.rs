@@ -43,9 +43,6 @@ pub(super) struct Attempts {
 /// resets the connection cannot be heard over the writing; this is `Expect: 100-continue` without the field, on which some
 /// servers hang.
 const LISTEN: Duration = Duration::from_millis(500);
-/// A confirmed connection gets this long to return to the pool: the next object (after a segment, the playlist) often
-/// follows at once, and would open another one.
-const RETURN: Duration = Duration::from_millis(1);
 
 /// What an answer means for the upload.
 enum Verdict {
@@ -101,7 +98,7 @@ impl Attempts {
     async fn attempt(&mut self, trail: &Trail) -> Result<(Response, Carried), NetError> {
         let prepared = self.shared.prepare(&self.request, &trail.url, trail.downgraded, &self.stop).await?;
         let (mut builder, carried) = prepared;
-        let pause = if std::mem::take(&mut self.cut_short) { LISTEN } else { Duration::ZERO };
+        let pause = if std::mem::take(&mut self.cut_short) { LISTEN.min(self.request.timeout / 2) } else { Duration::ZERO };
         let Some((body, mut end)) = self.feed.begin(pause) else {
             return Err(NetError::Internal("an upload was to be sent again without its beginning".to_owned()));
         };
@@ -152,9 +149,8 @@ impl Attempts {
     async fn judge(&mut self, trail: &mut Trail, response: Response, carried: Carried) -> Result<Verdict, NetError> {
         let status = response.status().as_u16();
         // An object that is gone needs no deletion.
-        if response.status().is_success() || (self.request.method == "DELETE" && matches!(status, 404 | 410)) {
+        if response.status().is_success() || (self.request.method.eq_ignore_ascii_case("DELETE") && matches!(status, 404 | 410)) {
             hop::drain(response).await;
-            tokio::time::sleep(RETURN).await;
             return Ok(Verdict::Confirmed(Confirmed { status, url: masked(&trail.url) }));
         }
         let replayable = self.feed.withdraw();
