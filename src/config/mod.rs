@@ -13,8 +13,10 @@ mod permission;
 mod profile;
 mod resolve;
 mod secret;
+mod settings;
 #[cfg(test)]
 mod tests;
+mod word;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -90,7 +92,7 @@ impl Config {
             let (place, mut by_key) = in_file.remove(name).unwrap_or_else(|| (place(), BTreeMap::new()));
             let profile = in_environment.remove(form).unwrap_or_else(|| Ok(Vec::new())).and_then(|settings| {
                 by_key.extend(settings.into_iter().map(|(key, setting)| (key.name, setting)));
-                resolve::profile(&resolve::Settings { name, place, by_key })
+                resolve::profile(&settings::Settings { name, place, by_key })
             });
             match profile {
                 Err(error) if !error.waits_for_use() => return Err(error),
