@@ -199,7 +199,7 @@ impl Shared {
         &self,
         request: &Request,
         url: &Url,
-        range: &'static str,
+        range: &str,
         downgraded: bool,
         stop: &Shutdown,
     ) -> Result<(Response, Carried), NetError> {

@@ -53,6 +53,12 @@ pub enum NetError {
         /// The innermost cause's own words; may be empty.
         detail: String,
     },
+    /// A read that was taken up again found another entity.
+    #[error("{url}: the file changed on the server while it was being read")]
+    Changed {
+        /// The URL.
+        url: String,
+    },
     /// An answer that is no success.
     #[error("{}", .0.sentence())]
     Answer(Box<Answer>),
@@ -126,7 +132,7 @@ impl NetError {
             Self::Answer(answer) => answer.is_retryable(),
             Self::Token { reason, .. } => matches!(reason, RenewError::TimedOut(_)),
             Self::NotReplayable { failure, .. } => failure.is_retryable(),
-            Self::Stopped | Self::Url { .. } | Self::Redirect { .. } | Self::Tls(_) | Self::Internal(_) => false,
+            Self::Stopped | Self::Url { .. } | Self::Changed { .. } | Self::Redirect { .. } | Self::Tls(_) | Self::Internal(_) => false,
         }
     }
 
@@ -186,7 +192,7 @@ impl From<NetError> for Error {
                 );
             }
             NetError::Answer(answer) => return answer.to_error(),
-            NetError::Redirect { .. } | NetError::Transport { .. } => Kind::MediaServer,
+            NetError::Redirect { .. } | NetError::Changed { .. } | NetError::Transport { .. } => Kind::MediaServer,
         };
         let hint = match &failure {
             NetError::Transport { cause: Cause::Dns, .. } => Some("check the host name in the URL and this machine's DNS"),

@@ -78,7 +78,7 @@ pub(super) async fn resolve(shared: &Shared, request: &Request, stop: &Shutdown)
 }
 
 /// Asks for `request.url` and follows its redirects to the first answer that is none.
-pub(super) async fn walk(shared: &Shared, request: &Request, range: &'static str, stop: &Shutdown) -> Result<End, NetError> {
+pub(super) async fn walk(shared: &Shared, request: &Request, range: &str, stop: &Shutdown) -> Result<End, NetError> {
     let get = Request { method: "GET".to_owned(), ..request.clone() };
     let mut trail = Trail::new(client::parse(&request.url)?);
     let mut renewed = false;

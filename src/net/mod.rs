@@ -19,6 +19,7 @@
 
 mod answer;
 mod client;
+mod download;
 mod error;
 mod explain;
 mod freshness;
@@ -42,6 +43,7 @@ use crate::origin::Origin;
 use crate::shutdown::Shutdown;
 use crate::tls::Roots;
 
+pub use download::Download;
 pub use answer::{Answer, Challenge, TokenUse};
 pub use error::{Cause, NetError, RedirectFault};
 pub use explain::Failure;
@@ -186,6 +188,14 @@ impl Media {
     pub fn upload(&self, request: Request, mode: UploadMode, stop: &Shutdown) -> Result<Upload, NetError> {
         client::parse(&request.url)?;
         Ok(Upload::new(self.clone(), request, mode, stop.clone()))
+    }
+
+    /// Reads `request.url` from byte `start` on, to `end` (exclusive) or its end; the first answer is there when this returns.
+    ///
+    /// # Errors
+    /// [`NetError`] as [`Download::read`].
+    pub fn download(&self, request: Request, start: u64, end: Option<u64>, stop: &Shutdown) -> Result<Download, NetError> {
+        Download::open(self, request, start, end, stop)
     }
 
     /// Removes the object at `request.url`; one that is not there counts as removed.
