@@ -1,18 +1,22 @@
-//! Checks that FFmpeg's development files are there, says in one sentence what to install if not, and tells the source which
-//! libavformat it is built against.
+//! Checks that FFmpeg's development files are there, says in one sentence what to install if not, tells the source which
+//! libavformat it is built against, and compiles the one callback that has to be C.
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed=src/libav/log.c");
     println!("cargo:rustc-check-cfg=cfg(libavformat_59)");
     println!("cargo:rustc-check-cfg=cfg(dash_io_open)");
-    let libavformat = pkg_config::Config::new().cargo_metadata(false).atleast_version("59").probe("libavformat");
-    let libavformat = libavformat.unwrap_or_else(|_| {
-        eprintln!(
-            "ffauth needs FFmpeg 5.1 or later with its development files; on Debian and Ubuntu: apt-get install \
-             libavformat-dev libavcodec-dev libavutil-dev libclang-dev pkg-config"
-        );
-        std::process::exit(1)
-    });
+    let library = |name: &str, version: &str| {
+        let found = pkg_config::Config::new().cargo_metadata(false).atleast_version(version).probe(name);
+        found.unwrap_or_else(|_| {
+            eprintln!(
+                "ffauth needs FFmpeg 5.1 or later with its development files; on Debian and Ubuntu: apt-get install \
+                 libavformat-dev libavcodec-dev libavutil-dev libclang-dev pkg-config gcc"
+            );
+            std::process::exit(1)
+        })
+    };
+    let libavformat = library("libavformat", "59");
     let major: u32 = libavformat.version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0);
     if major == 59 {
         println!("cargo:rustc-cfg=libavformat_59");
@@ -21,4 +25,6 @@ fn main() {
     if major >= 61 {
         println!("cargo:rustc-cfg=dash_io_open");
     }
+    let libavutil = library("libavutil", "57");
+    cc::Build::new().file("src/libav/log.c").includes(libavutil.include_paths).compile("ffauth_log");
 }

@@ -1,6 +1,7 @@
 //! ffauth seen from outside: what the servers received, and the packets that came out.
 
 mod bad_input;
+mod command_line;
 mod dialects;
 mod handover;
 mod layering;

@@ -23,6 +23,11 @@ impl Scope {
         (self.allow_http || origin.is_confidential()) && self.lists(origin)
     }
 
+    /// The list, as the profile has it.
+    pub fn patterns(&self) -> &[OriginPattern] {
+        &self.patterns
+    }
+
     /// Is `origin` in the list, whether or not its scheme protects the token?
     pub fn lists(&self, origin: &Origin) -> bool {
         self.patterns.iter().any(|pattern| pattern.matches(origin))

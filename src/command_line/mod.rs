@@ -1,1 +1,147 @@
-//! ffmpeg's command line, turned into a `pipeline::plan::Plan`.
+//! ffmpeg's command line, turned into a [`Plan`].
+//!
+//! ```text
+//! argv ── split ──▶ groups: global, one per input, one per output     no option has a meaning yet
+//!          table    one row per option: its argument, its scope, what it sets
+//! groups ─ lower ─▶ Plan, warnings                                    value: numbers and times as ffmpeg reads them
+//!                                                                     map: `-map`, `-metadata` and their kin
+//! Plan ── diagnose ▶ Plan | Error                                     rules that no single option can see
+//! ```
+//!
+//! The reference is the `ffmpeg` program of FFmpeg 5.1: the same options, scopes, abbreviations and messages. An option that
+//! is in no row of the table is looked up as an AVOption through [`OptionLookup`], which keeps this module free of libav; one
+//! found nowhere is an error. No file is opened and nothing is printed here: warnings are returned as text.
+
+mod diagnose;
+mod level;
+mod lower;
+mod map;
+mod read;
+mod split;
+mod table;
+mod target;
+mod value;
+
+use std::time::SystemTime;
+
+use crate::clock::{Clock, SystemClock};
+use crate::error::Error;
+use crate::pipeline::plan::Plan;
+
+/// What a command line asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Parsed {
+    /// To run a job.
+    Run {
+        /// The job. One without outputs opens and describes its inputs, then fails, as ffmpeg does.
+        plan: Box<Plan>,
+        /// What ffmpeg would have logged at level warning while it read the options, in order.
+        warnings: Vec<String>,
+    },
+    /// To be told something.
+    Show(Show),
+}
+
+/// What `-h`, `-version` and `-L` show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Show {
+    /// `-h [TOPIC]`, `-?`, `-help`: the usage; the topic as typed (`long`, `full`, `muxer=hls`).
+    Help(Option<String>),
+    /// `-version`.
+    Version,
+    /// `-L`.
+    License,
+}
+
+/// Where libav knows an option of this name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OptionUse {
+    /// `AVFormatContext`, a muxer, a demuxer or a protocol has it.
+    pub format: bool,
+    /// `AVCodecContext` or an encoder's or decoder's private part has it.
+    pub codec: bool,
+    /// `AVCodecContext` itself has it, so that `v`, `a` or `s` may stand in front of the name (`-vflags`).
+    pub generic_codec: bool,
+    /// The codec option is for encoders.
+    pub encoding: bool,
+    /// The codec option is for decoders.
+    pub decoding: bool,
+    /// libswscale or libswresample has it.
+    pub scaler_or_resampler: bool,
+    /// A set of flags: values that begin with `+` or `-` add to those given before.
+    pub flags: bool,
+}
+
+/// The AVOptions that exist. `libav::option` answers from the linked libraries; tests from a list.
+pub trait OptionLookup {
+    /// Where the option `name` (without a stream specifier) exists; `None` = nowhere.
+    fn find(&self, name: &str) -> Option<OptionUse>;
+}
+
+/// One line of help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OptionHelp {
+    /// The option without its dash.
+    pub name: &'static str,
+    /// What stands for its argument; `None` if it takes none.
+    pub metavar: Option<&'static str>,
+    /// Which files it may stand before.
+    pub scope: Scope,
+    /// What it does.
+    pub help: &'static str,
+}
+
+/// Which files an option may stand before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// None: the program shows something and ends.
+    Show,
+    /// None: it holds for the whole program.
+    Global,
+    /// Inputs.
+    Input,
+    /// Outputs.
+    Output,
+    /// Either.
+    File,
+}
+
+/// All options that are no AVOptions, ffauth's own first.
+pub fn options() -> impl Iterator<Item = OptionHelp> {
+    table::ROWS.iter().map(|row| OptionHelp {
+        name: row.name,
+        metavar: Some(row.metavar).filter(|metavar| !metavar.is_empty()),
+        scope: match row.place {
+            table::Place::Show(_) => Scope::Show,
+            table::Place::Global(_) => Scope::Global,
+            table::Place::Input(_) => Scope::Input,
+            table::Place::Output(_) => Scope::Output,
+            table::Place::Both(..) => Scope::File,
+        },
+        help: row.help,
+    })
+}
+
+/// Reads an ffmpeg command line, the program's name not included.
+///
+/// # Errors
+/// [`Kind::Usage`](crate::error::Kind::Usage) with ffmpeg's own sentence where it has one: an unknown or misplaced option, a value that is
+/// none, an option that ffauth cannot honour, `-auth` where no token can go.
+pub fn parse(args: &[String], options: &dyn OptionLookup) -> Result<Parsed, Error> {
+    parse_at(args, options, SystemClock.now().wall)
+}
+
+/// [`parse`] at a time of the caller's choosing: what `-timestamp now` means.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_at(args: &[String], options: &dyn OptionLookup, now: SystemTime) -> Result<Parsed, Error> {
+    let groups = split::split(args, options)?;
+    match lower::lower(groups, now)? {
+        Parsed::Run { plan, warnings } => {
+            diagnose::check(&plan)?;
+            Ok(Parsed::Run { plan, warnings })
+        }
+        show => Ok(show),
+    }
+}

@@ -1,4 +1,16 @@
 //! libav's log and ours, one stream of lines: filtered by level, masked, handed to one sink per process.
+//!
+//! libav has one log callback per process, so this is the one piece of state that all jobs share. It also tells what http.c
+//! tells nobody else: requests sent, error statuses in mid-stream, connections taken up again.
+
+use std::cell::Cell;
+use std::ffi::{c_char, c_int, c_void};
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Mutex, Once, PoisonError};
+
+use super::call::string;
+use super::{ffi, io};
+use crate::redact;
 
 /// Levels of `libavutil/log.h`.
 pub mod level {
@@ -22,7 +34,200 @@ pub mod level {
     pub const TRACE: i32 = 56;
 }
 
+/// `AV_LOG_SKIP_REPEATED`: a line that repeats the one before is counted, not shown.
+pub const SKIP_REPEATED: i32 = 1;
+/// `AV_LOG_PRINT_LEVEL`: the level's name stands in front of each line.
+pub const PRINT_LEVEL: i32 = 2;
+
+/// Takes (level, masked text). The text's line break is in it; one line may come in several pieces, as libav writes it.
+pub type Sink = Box<dyn Fn(i32, &str) + Send + Sync>;
+
+/// Puts our callback in place of libav's. Until [`set_sink`] lines go to `tracing` (target `libav`).
+pub fn install() {
+    static ONCE: Once = Once::new();
+    // SAFETY: the callback is a function of this crate with the signature that av_log_set_callback takes.
+    ONCE.call_once(|| unsafe { ffauth_install_log_callback() });
+}
+
+/// Sends the lines to `sink` from now on.
+pub fn set_sink(sink: Sink) {
+    install();
+    lines().sink = Some(sink);
+}
+
+/// Lines of a higher level are not shown.
+pub fn set_level(level: i32) {
+    // SAFETY: libav keeps the level in an atomic.
+    unsafe { ffi::av_log_set_level(level) };
+}
+
+/// The level in force.
+pub fn level() -> i32 {
+    // SAFETY: as set_level.
+    unsafe { ffi::av_log_get_level() }
+}
+
+/// [`SKIP_REPEATED`], [`PRINT_LEVEL`].
+pub fn set_flags(flags: i32) {
+    // SAFETY: as set_level.
+    unsafe { ffi::av_log_set_flags(flags) };
+}
+
 /// Logs `text` (its line break included) as `av_log(NULL, level, …)` does.
 pub fn write(level: i32, text: &str) {
-    let _ = (level, text);
+    if level <= self::level() {
+        let mut lines = lines();
+        if PREFIX.load(Ordering::Relaxed) != 0 && flags() & PRINT_LEVEL != 0 {
+            lines.take(level, &format!("[{}] {text}", level_name(level)));
+        } else {
+            lines.take(level, text);
+        }
+        PREFIX.store(c_int::from(text.ends_with(['\n', '\r'])), Ordering::Relaxed);
+    }
+}
+
+/// Shows how often the last line was repeated, if it was: to be called before anything else is printed to the same place.
+pub fn flush() {
+    lines().flush();
+}
+
+/// A line of http.c about the context at this address (a `URLContext`), which must not be dereferenced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::libav) enum Event {
+    /// `HTTP error %d`: an answer of 400 or more.
+    HttpError(i32),
+    /// A request was sent.
+    Request,
+    /// A connection will be taken up again.
+    Reconnect,
+}
+
+struct Lines {
+    sink: Option<Sink>,
+    last: String,
+    repeated: u32,
+}
+
+static LINES: Mutex<Lines> = Mutex::new(Lines { sink: None, last: String::new(), repeated: 0 });
+/// av_log_format_line2's `print_prefix`: does the next piece begin a line?
+static PREFIX: AtomicI32 = AtomicI32::new(1);
+
+thread_local! {
+    /// A sink that logs must not wait for itself.
+    static WITHIN: Cell<bool> = const { Cell::new(false) };
+}
+
+fn lines() -> std::sync::MutexGuard<'static, Lines> {
+    LINES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn flags() -> i32 {
+    // SAFETY: libav keeps the flags in an int that is only read here.
+    unsafe { ffi::av_log_get_flags() }
+}
+
+impl Lines {
+    fn take(&mut self, level: i32, text: &str) {
+        let text = redact::line(text);
+        if flags() & SKIP_REPEATED != 0 && text == self.last && text.ends_with('\n') {
+            self.repeated += 1;
+            return;
+        }
+        self.flush();
+        self.emit(level, &text);
+        if text.ends_with('\n') {
+            text.as_ref().clone_into(&mut self.last);
+        }
+    }
+
+    fn flush(&mut self) {
+        if self.repeated > 0 {
+            let repeated = std::mem::take(&mut self.repeated);
+            self.emit(level::INFO, &format!("    Last message repeated {repeated} times\n"));
+        }
+    }
+
+    fn emit(&self, level: i32, text: &str) {
+        match &self.sink {
+            Some(sink) => sink(level, text),
+            None => trace(level, text.trim_end()),
+        }
+    }
+}
+
+fn trace(level: i32, text: &str) {
+    match level {
+        ..=level::ERROR => tracing::error!(target: "libav", "{text}"),
+        ..=level::WARNING => tracing::warn!(target: "libav", "{text}"),
+        ..=level::INFO => tracing::info!(target: "libav", "{text}"),
+        ..=level::DEBUG => tracing::debug!(target: "libav", "{text}"),
+        _ => tracing::trace!(target: "libav", "{text}"),
+    }
+}
+
+fn level_name(level: i32) -> &'static str {
+    match level {
+        level::QUIET => "quiet",
+        ..=level::PANIC => "panic",
+        ..=level::FATAL => "fatal",
+        ..=level::ERROR => "error",
+        ..=level::WARNING => "warning",
+        ..=level::INFO => "info",
+        ..=level::VERBOSE => "verbose",
+        ..=level::DEBUG => "debug",
+        _ => "trace",
+    }
+}
+
+// log.c
+unsafe extern "C" {
+    fn ffauth_install_log_callback();
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn ffauth_log_event(context: *mut c_void, event: c_int, code: c_int) {
+    let event = match event {
+        0 => Event::HttpError(code),
+        1 => Event::Request,
+        _ => Event::Reconnect,
+    };
+    super::panic::contain((), || io::log_event(context, event));
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn ffauth_log_prefix() -> c_int {
+    PREFIX.load(Ordering::Relaxed)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn ffauth_log_line(level: c_int, line: *const c_char, prefix: c_int) {
+    PREFIX.store(prefix, Ordering::Relaxed);
+    if WITHIN.replace(true) {
+        return;
+    }
+    super::panic::contain((), || {
+        // SAFETY: av_log_format_line2 terminates what it writes; the buffer lives through the call.
+        if let Some(line) = unsafe { string(line) } {
+            lines().take(level, &line);
+        }
+    });
+    WITHIN.set(false);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repeated_line_is_counted() {
+        let seen: &'static Mutex<Vec<String>> = Box::leak(Box::default());
+        let sink: Sink = Box::new(|_, text| seen.lock().expect("no panic").push(text.to_owned()));
+        let mut lines = Lines { sink: Some(sink), last: String::new(), repeated: 0 };
+        set_flags(SKIP_REPEATED);
+        for text in ["a\n", "a\n", "a\n", "https://h/?token=CANARY\n"] {
+            lines.take(level::INFO, text);
+        }
+        let seen = seen.lock().expect("no panic");
+        assert_eq!(*seen, ["a\n", "    Last message repeated 2 times\n", "https://h/?***\n"]);
+    }
 }

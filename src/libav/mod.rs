@@ -16,6 +16,7 @@
 //! 9. Pointers that libav returns are checked for null before use, and stay valid until the call that its documentation names.
 #![allow(unsafe_code)]
 
+pub mod avio;
 pub mod call;
 pub mod error;
 pub mod io;

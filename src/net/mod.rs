@@ -1,1 +1,220 @@
 //! Media HTTP that libav cannot do: redirect hops, the precise error behind a failed open, the confirmed upload.
+//!
+//! libavformat re-sends its headers to any redirect target, tells nothing of a response but a code, and takes every PUT and
+//! POST for done (`http.c`: `http_open_cnx`, `check_http_code`, `http_shutdown`). What follows from that is done here:
+//!
+//! - [`Media::resolve`] walks the redirects of a URL hop by hop without reading media, so that libav opens the last one;
+//! - [`Media::explain`] asks again after libav failed and says in one sentence what the server wants;
+//! - [`Media::upload`] sends an object, reads the answer, and sends it again where that can help;
+//! - [`Media::delete`] removes one.
+//!
+//! These four block the calling thread, which is one of libav's and never a worker of the runtime; the runtime does the
+//! input and output. Each ends within a few milliseconds of a request to stop.
+//!
+//! # Who may see what
+//!
+//! Each request, hops and retries included, is looked at by itself: the token goes to origins in the scope of a profile and
+//! nowhere else, and never to plain http behind https. The user's `Cookie`, `Authorization` and `Proxy-Authorization` lines
+//! stay in the file's own origin. A connection that carries a token trusts the profile's roots.
+
+mod answer;
+mod client;
+mod download;
+mod error;
+mod explain;
+mod freshness;
+mod hop;
+mod token;
+mod upload;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+
+use crate::backoff::Backoff;
+use crate::bearer::Bearers;
+use crate::clock::{Clock, SystemClock};
+use crate::origin::Origin;
+use crate::shutdown::Shutdown;
+use crate::tls::Roots;
+
+pub use download::Download;
+pub use answer::{Answer, Challenge, TokenUse};
+pub use error::{Cause, NetError, RedirectFault};
+pub use explain::Failure;
+pub use hop::{Hop, Resolved};
+pub use upload::{Confirmed, Upload, UploadMode};
+
+/// The sender of media requests. Clones share connections and the memory of permanent redirects.
+#[derive(Clone)]
+pub struct Media(Arc<Shared>);
+
+struct Shared {
+    runtime: Handle,
+    clock: Arc<dyn Clock>,
+    clients: client::Clients,
+    hops: freshness::HopCache,
+}
+
+/// What to ask for, and under which rules.
+#[derive(Clone)]
+pub struct Request {
+    /// The URL, http or https.
+    pub url: String,
+    /// The method as libav has it: `GET`, `PUT`, `POST`, `DELETE`.
+    pub method: String,
+    /// The profiles of the file.
+    pub bearers: Bearers,
+    /// The user's header lines, as name and value.
+    pub headers: Vec<(String, String)>,
+    /// The origin of the file that the user named, where `url` is a request nested in it; `None` = that of `url`.
+    pub own_origin: Option<Origin>,
+    /// Whom to trust on connections outside every profile's scope.
+    pub roots: Roots,
+    /// `false` only where the user asked for it by name (`-tls_verify 0`).
+    pub tls_verify: bool,
+    /// How long to wait for a token, and for a server that asks to come back later.
+    pub wait: Duration,
+    /// How long a connection may stand still, and how long an answer may take.
+    pub timeout: Duration,
+    /// The most redirects to follow; 0 = none.
+    pub max_redirects: u32,
+    /// How often an upload is sent again for causes that may pass.
+    pub retries: u32,
+    /// The waits in between.
+    pub backoff: Backoff,
+    /// Where to count; one for all requests of a file.
+    pub counters: Counters,
+}
+
+impl Request {
+    /// A request with the defaults: verified TLS, 60 s for a token, 30 s of silence, 8 redirects, 3 retries.
+    pub fn new(method: impl Into<String>, url: impl Into<String>, bearers: Bearers, roots: Roots) -> Self {
+        Self {
+            url: url.into(),
+            method: method.into(),
+            bearers,
+            headers: Vec::new(),
+            own_origin: None,
+            roots,
+            tls_verify: true,
+            wait: Duration::from_secs(60),
+            timeout: Duration::from_secs(30),
+            max_redirects: 8,
+            retries: 3,
+            backoff: Backoff { first: Duration::from_millis(500), limit: Duration::from_secs(8) },
+            counters: Counters::default(),
+        }
+    }
+}
+
+/// Counts requests as they are sent; clones share the numbers.
+#[derive(Clone, Debug, Default)]
+pub struct Counters(Arc<[AtomicU64; 3]>);
+
+/// One reading of [`Counters`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// HTTP requests sent, hops and retries included.
+    pub requests: u64,
+    /// Responses of 401.
+    pub http_401: u64,
+    /// Requests sent again because the first answer, or its absence, was no success; redirects are not among them.
+    pub retries: u64,
+}
+
+impl Counters {
+    /// The numbers so far.
+    pub fn get(&self) -> Counts {
+        let [requests, http_401, retries] = [0, 1, 2].map(|n: usize| self.0[n].load(Ordering::Relaxed));
+        Counts { requests, http_401, retries }
+    }
+
+    fn request(&self) {
+        self.0[0].fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn refused(&self) {
+        self.0[1].fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn retry(&self) {
+        self.0[2].fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Media {
+    /// A sender whose input and output `runtime` does. Nothing is set up before the first request.
+    pub fn new(runtime: Handle) -> Self {
+        Self::with_clock(runtime, Arc::new(SystemClock))
+    }
+
+    /// The same with a clock for lifetimes of redirects and for the waits between retries.
+    pub fn with_clock(runtime: Handle, clock: Arc<dyn Clock>) -> Self {
+        Self(Arc::new(Shared { runtime, clock, clients: client::Clients::default(), hops: freshness::HopCache::default() }))
+    }
+
+    /// Follows the redirects of `request` without reading media. Any answer that is no redirect ends the walk, errors too:
+    /// whoever opens the last URL meets them.
+    ///
+    /// # Errors
+    /// [`NetError`] if a hop cannot be reached or may not be followed, no token can be had, or somebody asked to stop.
+    pub fn resolve(&self, request: &Request, stop: &Shutdown) -> Result<Resolved, NetError> {
+        self.block_on(stop, hop::resolve(&self.0, request, stop))
+    }
+
+    /// Forgets the remembered redirect of `url`: its target no longer serves.
+    pub fn forget(&self, url: &str) {
+        if let Ok(url) = client::parse(url) {
+            self.0.hops.forget(&url);
+        }
+    }
+
+    /// Asks again as libav did and says what stands in the way. For reads; a write must not be repeated for a diagnosis.
+    pub fn explain(&self, request: &Request, stop: &Shutdown) -> Failure {
+        let asked = self.block_on(stop, explain::ask(&self.0, request, stop));
+        asked.unwrap_or_else(Failure::from)
+    }
+
+    /// Begins to send an object to `request.url` by `request.method`. Nothing goes out before the first byte is there.
+    ///
+    /// # Errors
+    /// [`NetError::Url`] for a URL that is not http(s).
+    pub fn upload(&self, request: Request, mode: UploadMode, stop: &Shutdown) -> Result<Upload, NetError> {
+        client::parse(&request.url)?;
+        Ok(Upload::new(self.clone(), request, mode, stop.clone()))
+    }
+
+    /// Reads `request.url` from byte `start` on, to `end` (exclusive) or its end; the first answer is there when this returns.
+    ///
+    /// # Errors
+    /// [`NetError`] as [`Download::read`].
+    pub fn download(&self, request: Request, start: u64, end: Option<u64>, stop: &Shutdown) -> Result<Download, NetError> {
+        Download::open(self, request, start, end, stop)
+    }
+
+    /// Removes the object at `request.url`; one that is not there counts as removed.
+    ///
+    /// # Errors
+    /// As [`Upload::finish`].
+    pub fn delete(&self, request: &Request, stop: &Shutdown) -> Result<Confirmed, NetError> {
+        let request = Request { method: "DELETE".to_owned(), ..request.clone() };
+        self.upload(request, UploadMode::object(), stop)?.finish()
+    }
+
+    /// Runs `work` to its end or to the request to stop, whichever comes first.
+    fn block_on<T>(&self, stop: &Shutdown, work: impl Future<Output = Result<T, NetError>>) -> Result<T, NetError> {
+        self.0.runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = stop.requested() => Err(NetError::Stopped),
+                result = work => result,
+            }
+        })
+    }
+}

@@ -31,7 +31,7 @@ pub enum Overwrite {
     Never,
 }
 
-/// `-discard`-independent global options.
+/// Options that belong to no file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Global {
     /// `-y`, `-n`.
@@ -70,6 +70,14 @@ pub struct Global {
     pub log_flags: Option<i32>,
     /// `-hide_banner`.
     pub hide_banner: bool,
+    /// `-report`: write everything that is logged to a file too.
+    pub report: bool,
+    /// `-ignore_unknown`: leave out mapped streams of an unknown type instead of failing.
+    pub ignore_unknown: bool,
+    /// `-copy_unknown`: copy mapped streams of an unknown type.
+    pub copy_unknown: bool,
+    /// Options that a decoder, filter or encoder reads, `filter_complex` among them: (option as typed, value).
+    pub transcoding: Vec<(String, String)>,
     /// `-auth_config`.
     pub auth_config: Option<String>,
     /// `-auth_log`, as libav's number.
@@ -99,6 +107,10 @@ impl Default for Global {
             log_level: None,
             log_flags: None,
             hide_banner: false,
+            report: false,
+            ignore_unknown: false,
+            copy_unknown: false,
+            transcoding: Vec::new(),
             auth_config: None,
             auth_log: None,
             summary: None,
@@ -168,6 +180,16 @@ pub struct Input {
     pub dump_attachment: PerStream<String>,
     /// `-isync`: the input whose clock this one follows.
     pub sync_with: Option<usize>,
+    /// `-r`, as typed: the frame rate of its video streams, and the demuxer's `framerate` where it has that option.
+    pub frame_rate: PerStream<String>,
+    /// `-ac`: the demuxer's `ch_layout` where it has that option.
+    pub channels: Option<i32>,
+    /// `-channel_layout`, `-ch_layout`: likewise, and stronger than `channels`.
+    pub channel_layout: Option<String>,
+    /// `-tag`: four characters or a number, as typed.
+    pub tag: PerStream<String>,
+    /// Options that only a decoder reads; stream copy has no use for them: (option as typed, value).
+    pub transcoding: Vec<(String, String)>,
 }
 
 /// `-vn -an -sn -dn`.
@@ -279,7 +301,7 @@ pub struct Output {
     pub copy_initial_nonkey: PerStream<bool>,
     /// `-copypriorss`.
     pub copy_prior_start: PerStream<i32>,
-    /// `-time_base`/`-enc_time_base`, as typed.
+    /// `-time_base`, as typed.
     pub time_base: PerStream<String>,
     /// `-metadata`.
     pub metadata: Vec<Metadata>,
@@ -301,6 +323,8 @@ pub struct Output {
     pub mux_preload: f64,
     /// `-max_muxing_queue_size`, packets.
     pub max_muxing_queue_size: PerStream<usize>,
+    /// `-muxing_queue_data_threshold`, bytes below which `max_muxing_queue_size` does not count.
+    pub muxing_queue_data_threshold: PerStream<usize>,
     /// `-bitexact`.
     pub bitexact: bool,
     /// `-max_interleave_delta`-like muxer knobs travel in `options`; `-shortest_buf_duration`, seconds.

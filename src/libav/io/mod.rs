@@ -1,25 +1,47 @@
 //! What stands between libavformat and the network: the `io_open` hook, the registry of live contexts, the token swap.
 //!
-//! `Demuxer` and `Muxer` own one [`Hook`] each; it is installed on every context, with or without tokens.
+//! `Demuxer` and `Muxer` own one [`Hook`] each; it is installed on every context, with or without tokens. Without tokens it
+//! only answers the interrupt callback and counts requests. With tokens:
+//!
+//! - [`open`] decides per open, by origin, whether a token goes along, asks again after a 401, follows redirects itself and
+//!   has certificates verified;
+//! - [`live`] keeps the contexts that are open and puts a newer token on them: between packets, and in the interrupt callback;
+//! - [`resume`] reads through an `AVIOContext` of our own where libavformat's would lose media: tokens in the query, AES-128,
+//!   servers without ranges;
+//! - [`upload`] writes through one of our own, because http.c never looks at the answer to a PUT or POST.
 
-use std::ffi::{c_int, c_void};
+mod live;
+mod open;
+mod request;
+mod resume;
+mod state;
+mod upload;
+
+use std::ffi::{CStr, c_int, c_void};
+use std::time::Duration;
 
 use crate::bearer::Bearers;
 use crate::error::Error;
+use crate::net::Media;
 use crate::shutdown::Shutdown;
 
-use super::ffi;
 use super::option::Dictionary;
+use super::{ffi, log};
+use state::State;
+
+pub(in crate::libav) use state::log_event;
 
 /// What one input or output may use on the network.
 #[derive(Clone, Default)]
 pub struct Access {
-    /// The tokens of `-auth`; empty = plain ffmpeg behaviour.
-    pub bearers: Bearers,
     /// The URL as given to `-i` or as output.
     pub url: String,
+    /// The tokens of `-auth`; empty = plain ffmpeg behaviour.
+    pub bearers: Bearers,
     /// How long to keep trying when no token can be had.
-    pub wait: std::time::Duration,
+    pub wait: Duration,
+    /// The HTTP client for redirects, uploads and the reason behind a failure; needed wherever there are bearers.
+    pub media: Option<Media>,
 }
 
 /// What happened on the network for one file, for the summary.
@@ -36,11 +58,12 @@ pub struct IoCounts {
 }
 
 /// The callbacks of one `AVFormatContext` and the state they share. Boxed: libav keeps its address.
+///
+/// Declared last in the structs that own a context, so that it is dropped after the context was closed (invariant 2).
 pub struct Hook(Box<State>);
 
-struct State {
-    stop: Shutdown,
-}
+// SAFETY: the state belongs to whichever thread uses the context, one at a time (invariant 1).
+unsafe impl Send for Hook {}
 
 impl Hook {
     /// Puts the callbacks on a context fresh from `avformat_alloc_context` / `avformat_alloc_output_context2`, and takes from
@@ -54,25 +77,41 @@ impl Hook {
     /// `context` is valid, not yet opened, and the hook outlives it (invariant 2).
     pub(in crate::libav) unsafe fn install(
         context: *mut ffi::AVFormatContext,
-        _access: Access,
-        _options: &mut Dictionary,
+        access: Access,
+        options: &mut Dictionary,
         stop: Shutdown,
     ) -> Result<Self, Error> {
-        let state = Box::new(State { stop });
+        log::install();
+        // SAFETY: the caller's promise.
+        let (writes, callbacks) =
+            unsafe { (!(*context).oformat.is_null(), ((*context).io_open, (*context).io_close2)) };
+        let state = Box::new(State::new(access, options, writes, callbacks, stop)?);
+        let opaque: *mut c_void = std::ptr::from_ref(&*state).cast_mut().cast();
         // SAFETY: the caller's promise; the box does not move.
         unsafe {
-            (*context).interrupt_callback =
-                ffi::AVIOInterruptCB { callback: Some(interrupted), opaque: std::ptr::from_ref(&*state).cast_mut().cast() };
+            (*context).interrupt_callback = ffi::AVIOInterruptCB { callback: Some(state::interrupted), opaque };
+            if state.is_authenticated() {
+                (*context).opaque = opaque;
+                (*context).io_open = Some(open::io_open);
+                (*context).io_close2 = Some(open::io_close2);
+            }
         }
+        state.attach(context);
         Ok(Self(state))
     }
 
     /// To be called before each read or write of a packet, on the thread that does it: puts a newer token on the live
     /// contexts.
-    pub fn before_packet(&self) {}
+    pub fn before_packet(&self) {
+        self.0.make_current();
+        self.0.swap_tokens();
+    }
 
     /// To be called just before `avformat_close_input`: the top-level context is freed there without `io_close2`.
-    pub fn before_close_input(&self) {}
+    pub fn before_close_input(&self) {
+        self.0.make_current();
+        self.0.live.forget_top();
+    }
 
     /// Opens the top-level `AVIOContext` of an output (`AVFMT_NOFILE` is not set) and stores it in `(*context).pb`; entries
     /// that were used are removed from `options`, as by `avio_open2`.
@@ -82,9 +121,16 @@ impl Hook {
     pub(in crate::libav) unsafe fn open_output(
         &self,
         context: *mut ffi::AVFormatContext,
-        url: &std::ffi::CStr,
+        url: &CStr,
         options: &mut Dictionary,
     ) -> c_int {
+        self.0.make_current();
+        if self.0.is_authenticated() && state::is_http(&url.to_string_lossy()) {
+            // SAFETY: the caller's promise; io_open gets what libavformat would give it.
+            return unsafe {
+                open::io_open(context, &mut (*context).pb, url.as_ptr(), ffi::AVIO_FLAG_WRITE, options.as_mut_ptr())
+            };
+        }
         // SAFETY: the context is valid; avio_open2 copies what it needs.
         unsafe {
             ffi::avio_open2(
@@ -102,33 +148,38 @@ impl Hook {
     /// # Safety
     /// As [`open_output`](Self::open_output), after the trailer.
     pub(in crate::libav) unsafe fn close_output(&self, context: *mut ffi::AVFormatContext) -> c_int {
-        // SAFETY: pb came from open_output.
-        unsafe { ffi::avio_closep(&mut (*context).pb) }
+        self.0.make_current();
+        // SAFETY: pb came from open_output; io_close2 tells ours from libavformat's own.
+        unsafe {
+            let pb = std::mem::replace(&mut (*context).pb, std::ptr::null_mut());
+            if pb.is_null() {
+                0
+            } else if self.0.is_authenticated() {
+                open::io_close2(context, pb)
+            } else {
+                ffi::avio_close(pb)
+            }
+        }
     }
 
-    /// A sentence that explains the last failure better than libav's code does, once.
+    /// A sentence that explains the last failure better than libav's code does, once. Also to be asked at the end of the
+    /// file: libavformat takes some failures for the end.
     pub fn take_failure(&self) -> Option<Error> {
-        None
+        self.0.take_failure()
     }
 
     /// What happened so far.
     pub fn counts(&self) -> IoCounts {
-        IoCounts::default()
+        self.0.counts()
     }
 
     /// Objects that the server did not confirm (outputs), masked URLs.
     pub fn unconfirmed(&self) -> Vec<String> {
-        Vec::new()
+        self.0.uploads.unconfirmed()
     }
 
     /// Objects that the server confirmed (outputs).
     pub fn uploads(&self) -> u64 {
-        0
+        self.0.uploads.confirmed()
     }
-}
-
-unsafe extern "C" fn interrupted(opaque: *mut c_void) -> c_int {
-    // SAFETY: `opaque` is the State of a Hook that outlives the context (invariant 2); shared access only.
-    let state = unsafe { &*opaque.cast::<State>() };
-    c_int::from(state.stop.is_requested())
 }

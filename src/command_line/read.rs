@@ -1,0 +1,194 @@
+//! Options that take more than storing a value, one function each.
+
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use super::lower::{Context, Target, set_option};
+use super::split::Given;
+use super::value::{self, usage};
+use crate::error::Error;
+use crate::pipeline::plan::{Auth, Global, Input, Metadata, MetadataSpec, Micros, Output};
+
+/// `-auth` of an input.
+///
+/// # Errors
+/// As [`profiles`].
+pub fn input_auth(input: &mut Input, given: &Given, context: &mut Context) -> Result<(), Error> {
+    profiles(&mut input.auth, given, context)
+}
+
+/// `-auth` of an output.
+///
+/// # Errors
+/// As [`profiles`].
+pub fn output_auth(output: &mut Output, given: &Given, context: &mut Context) -> Result<(), Error> {
+    profiles(&mut output.auth, given, context)
+}
+
+/// `NAME[,NAME…]`.
+///
+/// # Errors
+/// An empty name.
+fn profiles(auth: &mut Auth, given: &Given, context: &mut Context) -> Result<(), Error> {
+    let names: Vec<String> = given.value.split(',').map(|name| name.trim().to_owned()).collect();
+    if names.iter().any(String::is_empty) {
+        return Err(usage(format!("-auth {:?} lacks a profile's name", given.value)).with_hint("-auth NAME or -auth NAME,NAME"));
+    }
+    if !auth.profiles.is_empty() {
+        context.warnings.push(format!(
+            "Multiple -auth options specified for {}, only the last option '-auth {}' will be used.",
+            context.file, given.value
+        ));
+    }
+    auth.profiles = names;
+    Ok(())
+}
+
+/// A duration that is not negative.
+pub fn wait(time: Micros) -> Duration {
+    Duration::from_micros(u64::try_from(time).unwrap_or(0))
+}
+
+/// `-abort_on [+|-]FLAG…`. Flags with a sign change the ones before.
+///
+/// # Errors
+/// A flag of another name.
+pub fn abort_on(global: &mut Global, given: &Given, _: &mut Context) -> Result<(), Error> {
+    let (mut rest, mut on) = (given.value.as_str(), true);
+    if !rest.starts_with(['+', '-']) {
+        (global.abort_on_empty_output, global.abort_on_empty_output_stream) = (false, false);
+    }
+    while !rest.is_empty() {
+        if let Some(unsigned) = rest.strip_prefix(['+', '-']) {
+            on = rest.starts_with('+');
+            rest = unsigned;
+        }
+        let (flag, after) = rest.split_at(rest.find(['+', '-']).unwrap_or(rest.len()));
+        match flag {
+            "empty_output" => global.abort_on_empty_output = on,
+            "empty_output_stream" => global.abort_on_empty_output_stream = on,
+            _ => {
+                return Err(usage(format!("Failed to set value '{}' for option 'abort_on': Invalid argument", given.value))
+                    .with_hint("empty_output or empty_output_stream"));
+            }
+        }
+        rest = after;
+    }
+    Ok(())
+}
+
+/// `-stats_period TIME`.
+///
+/// # Errors
+/// A time that is not positive.
+pub fn stats_period(global: &mut Global, given: &Given, _: &mut Context) -> Result<(), Error> {
+    match value::duration(&given.option, &given.value)? {
+        period @ 1.. => global.stats_period = wait(period),
+        _ => return Err(usage(format!("stats_period {} must be positive.", given.value))),
+    }
+    Ok(())
+}
+
+/// `-vsync METHOD`, of which only the warnings matter without an encoder.
+///
+/// # Errors
+/// An unknown method.
+pub fn vsync(global: &mut Global, given: &Given, context: &mut Context) -> Result<(), Error> {
+    context.warnings.push("-vsync is deprecated. Use -fps_mode".to_owned());
+    if !["auto", "cfr", "vfr", "passthrough", "drop"].iter().any(|method| method.eq_ignore_ascii_case(&given.value)) {
+        value::whole_number("vsync", &given.value, -1, 2)?;
+        context
+            .warnings
+            .push("Passing a number to -vsync is deprecated, use a string argument as described in the manual.".to_owned());
+    }
+    global.transcoding.push((given.option.clone(), given.value.clone()));
+    Ok(())
+}
+
+/// `-isync INPUT`, -1 for none.
+///
+/// # Errors
+/// Not a number, or one below -1.
+pub fn sync_with(input: &mut Input, given: &Given, _: &mut Context) -> Result<(), Error> {
+    input.sync_with = match value::int(&given.option, &given.value)? {
+        -1 => None,
+        other => Some(usize::try_from(other).map_err(|_| usage(format!("-isync {other} names no input")))?),
+    };
+    Ok(())
+}
+
+/// `-timestamp TIME`: the `creation_time` of the file.
+///
+/// # Errors
+/// Not a date.
+pub fn timestamp(output: &mut Output, given: &Given, context: &mut Context) -> Result<(), Error> {
+    let seconds = value::date(&given.option, &given.value, context.now)?;
+    let time = OffsetDateTime::from_unix_timestamp(seconds)
+        .map_err(|_| usage(format!("Invalid date specification for {}: {}", given.option, given.value)))?;
+    let (hour, minute, second) = time.to_hms();
+    let text = format!("{}T{hour:02}:{minute:02}:{second:02}+0000", time.date());
+    output.metadata.push(Metadata { to: MetadataSpec::Global, key: "creation_time".to_owned(), value: text });
+    context.warnings.push(format!("{} is deprecated, set the 'creation_time' metadata tag instead.", given.option));
+    Ok(())
+}
+
+/// `-timecode`: metadata for the muxer, an option for the encoder.
+///
+/// # Errors
+/// None.
+pub fn timecode(output: &mut Output, given: &Given, _: &mut Context) -> Result<(), Error> {
+    output.metadata.push(Metadata { to: MetadataSpec::Global, key: "timecode".to_owned(), value: given.value.clone() });
+    set_option(output.av_options(), "gop_timecode", given.value.clone());
+    Ok(())
+}
+
+/// `-qscale[:SPECIFIER]`, the old name of `-q`.
+///
+/// # Errors
+/// Not a number.
+pub fn qscale(output: &mut Output, given: &Given, context: &mut Context) -> Result<(), Error> {
+    let option = match given.specifier() {
+        "" => {
+            context.warnings.push("Please use -q:a or -q:v, -qscale is ambiguous".to_owned());
+            "q:v".to_owned()
+        }
+        specifier => format!("q:{specifier}"),
+    };
+    value::number(&option, &given.value)?;
+    output.transcoding.push((option, given.value.clone()));
+    Ok(())
+}
+
+/// `-profile[:SPECIFIER]`.
+///
+/// # Errors
+/// None.
+pub fn profile(output: &mut Output, given: &Given, context: &mut Context) -> Result<(), Error> {
+    let name = match given.specifier() {
+        "" => {
+            context.warnings.push("Please use -profile:a or -profile:v, -profile is ambiguous".to_owned());
+            "profile:v"
+        }
+        _ => &given.option,
+    };
+    set_option(output.av_options(), name, given.value.clone());
+    Ok(())
+}
+
+/// `-b[:SPECIFIER]`, `-ab`.
+///
+/// # Errors
+/// None.
+pub fn bitrate(output: &mut Output, given: &Given, context: &mut Context) -> Result<(), Error> {
+    let name = match given.option.as_str() {
+        "ab" => "b:a",
+        "b" => {
+            context.warnings.push("Please use -b:a or -b:v, -b is ambiguous".to_owned());
+            "b:v"
+        }
+        other => other,
+    };
+    set_option(output.av_options(), name, given.value.clone());
+    Ok(())
+}

@@ -1,1 +1,0 @@
-//! Profiles from TOML, presets and the environment.

@@ -1,0 +1,54 @@
+//! One profile: an OAuth client, and how media requests carry its token.
+
+use std::path::PathBuf;
+
+use url::Url;
+
+use crate::bearer::Placement;
+use crate::oauth::client::Client;
+use crate::origin::OriginPattern;
+use crate::secret::SecretSource;
+
+/// One `[profile.NAME]` after presets, defaults and the environment.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    /// The name that `-auth` takes.
+    pub name: String,
+    /// The preset that it started from.
+    pub provider: Option<String>,
+    /// How tokens are got.
+    pub client: Client,
+    /// Which origins may see the token; empty: only the origin of the file that it is used with.
+    pub origins: Vec<OriginPattern>,
+    /// Where in a media request the token stands.
+    pub placement: Placement,
+    /// Header fields that go with the token, to the same origins only.
+    pub media_headers: Vec<(String, SecretSource)>,
+    /// The relay's upstream.
+    pub base_url: Option<Url>,
+    /// Where tokens are kept.
+    pub store: StoreKind,
+    /// The token may be sent over plain http to hosts that are not loopback.
+    pub allow_http: bool,
+    /// CA certificates (PEM) beside the system's roots, for tokens and for media.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Where a profile's tokens are kept between runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreKind {
+    /// A file under the state directory, readable by this user only.
+    File,
+    /// Nowhere: they end with the process.
+    Memory,
+}
+
+impl StoreKind {
+    /// The name in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            StoreKind::File => "file",
+            StoreKind::Memory => "memory",
+        }
+    }
+}

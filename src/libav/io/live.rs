@@ -1,0 +1,101 @@
+//! The contexts that are open right now, and the swap of their `headers`.
+
+use std::cell::{Cell, RefCell};
+use std::ffi::c_void;
+
+use crate::bearer::HeaderLines;
+use crate::libav::ffi;
+use crate::libav::option;
+use crate::origin::Origin;
+
+/// One native HTTP context that the hook returned.
+#[derive(Clone)]
+pub struct Live {
+    /// The context.
+    pub context: *mut ffi::AVIOContext,
+    /// Its `URLContext`, as http.c names itself in the log.
+    pub protocol: *mut c_void,
+    /// Which profile's token it carries, by index; `None` = none.
+    pub bearer: Option<usize>,
+    /// The origin that it talks to.
+    pub origin: Option<Origin>,
+    /// The generation of the token in its `headers`.
+    pub generation: u64,
+    /// It is `AVFormatContext.pb`, which libavformat 59 closes without `io_close2`.
+    pub top: bool,
+    /// Its `headers` were taken off, so that hls.c does not copy them to each segment.
+    pub stripped: bool,
+}
+
+/// The registry. Entries go before the context that they name (invariant 3).
+#[derive(Default)]
+pub struct Registry {
+    entries: RefCell<Vec<Live>>,
+    /// Is a stripped context among them? Read in each interrupt callback.
+    any_stripped: Cell<bool>,
+}
+
+impl Registry {
+    /// Adds a context.
+    pub fn add(&self, live: Live) {
+        self.any_stripped.set(self.any_stripped.get() || live.stripped);
+        self.entries.borrow_mut().push(live);
+    }
+
+    /// Removes a context that is about to be closed.
+    pub fn forget(&self, context: *mut ffi::AVIOContext) {
+        self.entries.borrow_mut().retain(|live| live.context != context);
+    }
+
+    /// Removes the top-level context.
+    pub fn forget_top(&self) {
+        self.entries.borrow_mut().retain(|live| !live.top);
+        self.any_stripped.set(false);
+    }
+
+    /// The entry of the `URLContext` at this address.
+    pub fn of_protocol(&self, protocol: *mut c_void) -> Option<Live> {
+        self.entries.borrow().iter().find(|live| live.protocol == protocol).cloned()
+    }
+
+    /// True while a stripped context is open.
+    pub fn has_stripped(&self) -> bool {
+        self.any_stripped.get()
+    }
+
+    /// The contexts that carry an older token than `generation` of this profile, now marked as carrying it.
+    pub fn outdated(&self, bearer: usize, generation: u64) -> Vec<Live> {
+        let mut entries = self.entries.borrow_mut();
+        let outdated = entries.iter_mut().filter(|live| live.bearer == Some(bearer) && live.generation < generation);
+        outdated
+            .map(|live| {
+                live.generation = generation;
+                live.clone()
+            })
+            .filter(|live| !live.stripped)
+            .collect()
+    }
+
+    /// The stripped contexts, no longer marked as such.
+    pub fn unstrip(&self) -> Vec<Live> {
+        self.any_stripped.set(false);
+        let mut entries = self.entries.borrow_mut();
+        let stripped = entries.iter_mut().filter(|live| live.stripped);
+        stripped
+            .map(|live| {
+                live.stripped = false;
+                live.clone()
+            })
+            .collect()
+    }
+}
+
+/// Sets the `headers` that the context's next request will carry; `None` takes them off.
+///
+/// # Safety
+/// `context` is a live native context of this thread (invariants 1 and 3).
+pub unsafe fn set_headers(context: *mut ffi::AVIOContext, lines: Option<&HeaderLines>) {
+    // A context whose protocol has no such option (crypto, say) keeps what it was opened with.
+    // SAFETY: the caller's promise; the lines end in CRLF and hold no NUL (invariant 6).
+    let _ = unsafe { option::set(context.cast(), "headers", lines.map(HeaderLines::expose)) };
+}

@@ -1,0 +1,366 @@
+//! The `io_open` and `io_close2` callbacks: whether a token goes along with an open, and what happens when the server refuses.
+
+use std::ffi::{CStr, c_char, c_int};
+use std::sync::Arc;
+
+use url::Url;
+
+use crate::bearer::{Bearer, Placement, Published};
+use crate::error::{Error, Kind};
+use crate::libav::call::c_string;
+use crate::libav::error::AvError;
+use crate::libav::option::{self, Dictionary};
+use crate::libav::{ffi, log, panic};
+use crate::origin::Origin;
+use crate::redact;
+
+use super::live::{self, Live};
+use super::state::State;
+use super::{resume, state, upload};
+
+/// `AVFormatContext.io_open`.
+pub unsafe extern "C" fn io_open(
+    context: *mut ffi::AVFormatContext,
+    pb: *mut *mut ffi::AVIOContext,
+    url: *const c_char,
+    flags: c_int,
+    options: *mut *mut ffi::AVDictionary,
+) -> c_int {
+    panic::contain(AvError::from_errno(libc::EIO).0, || {
+        // SAFETY: `opaque` is the State of the hook on this context or on the one that it was copied from (invariant 2); libav
+        // gives valid pointers, `options` may be null.
+        let (state, url, given) = unsafe {
+            let given = if options.is_null() { std::ptr::null() } else { (*options).cast_const() };
+            (&*(*context).opaque.cast::<State>(), CStr::from_ptr(url), Dictionary::copy_of(given))
+        };
+        state.make_current();
+        let Ok(url) = url.to_str() else { return AvError::from_errno(libc::EINVAL).0 };
+        // SAFETY: as above; `pb` is the member that libav wants filled.
+        let top = unsafe { std::ptr::eq(pb, &raw mut (*context).pb) };
+        let mut open = Open { state, context, pb, flags, top, options: given };
+        let result = if flags & ffi::AVIO_FLAG_WRITE != 0 { open.write(url) } else { open.read(url) };
+        if !options.is_null() {
+            // SAFETY: the dictionary is libav's to replace; ours is given away.
+            unsafe { ffi::av_dict_free(options) };
+            // SAFETY: as above.
+            unsafe { *options = open.options.into_raw() };
+        }
+        result.map_or_else(|error| error.0, |()| 0)
+    })
+}
+
+/// `AVFormatContext.io_close2`.
+pub unsafe extern "C" fn io_close2(context: *mut ffi::AVFormatContext, pb: *mut ffi::AVIOContext) -> c_int {
+    panic::contain(AvError::from_errno(libc::EIO).0, || {
+        // SAFETY: as in io_open; `pb` came from there and is not used afterwards.
+        unsafe {
+            let state = &*(*context).opaque.cast::<State>();
+            state.make_current();
+            state.live.forget(pb);
+            if upload::is_ours(pb) {
+                upload::close(pb)
+            } else if resume::is_ours(pb) {
+                resume::close(pb);
+                0
+            } else {
+                state.default_close.map_or(0, |close| close(context, pb))
+            }
+        }
+    })
+}
+
+/// How often one open may come back with a 401 to a token that was fresh.
+const REFRESHES: u32 = 2;
+
+/// One call of `io_open`.
+struct Open<'a> {
+    state: &'a State,
+    context: *mut ffi::AVFormatContext,
+    pb: *mut *mut ffi::AVIOContext,
+    flags: c_int,
+    /// This is the file itself, not something that it names.
+    top: bool,
+    /// What libav gave; what is left over goes back.
+    options: Dictionary,
+}
+
+/// What an open has found.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Beginning {
+    /// RFC 8216.
+    Playlist,
+    /// ISO/IEC 23009-1.
+    DashManifest,
+    Media,
+}
+
+/// Who gets what: one destination of an open.
+struct Target {
+    url: Url,
+    origin: Option<Origin>,
+    /// The profile whose token goes along, and the token.
+    token: Option<(usize, Arc<Published>)>,
+}
+
+impl Open<'_> {
+    fn write(&mut self, url: &str) -> Result<(), AvError> {
+        if !state::is_http(url) {
+            return self.delegate(url);
+        }
+        let context = upload::open(self.state, url, self.top, &mut self.options)?;
+        // SAFETY: libav wants its context here.
+        unsafe { *self.pb = context };
+        Ok(())
+    }
+
+    fn read(&mut self, url: &str) -> Result<(), AvError> {
+        let cipher = url.strip_prefix("crypto+").or_else(|| url.strip_prefix("crypto:"));
+        let address = cipher.unwrap_or(url);
+        match address.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase()).as_deref() {
+            Some("http" | "https") => {}
+            _ if self.top => return self.delegate(url),
+            Some("data") => return self.delegate(url),
+            _ => {
+                let message = format!("names {}: what comes from the network may name http and https only", redact::url(url));
+                return Err(self.give_up(Error::new(Kind::Media, message), AvError::from_errno(libc::EACCES)));
+            }
+        }
+        let Ok(parsed) = Url::parse(address) else { return self.delegate(url) };
+        let mut target = self.target(parsed)?;
+        if cipher.is_some() {
+            return self.resume(&target);
+        }
+        let (mut refreshes, mut redirected) = (0, false);
+        loop {
+            let code = match self.attempt(&target) {
+                Ok(()) => return self.opened(&target),
+                Err(code) => code,
+            };
+            if self.state.stop.is_requested() {
+                return Err(AvError::EXIT);
+            }
+            match (code, &target.token) {
+                (AvError::HTTP_UNAUTHORIZED, Some((index, published))) if refreshes < REFRESHES => {
+                    refreshes += 1;
+                    self.state.reject(*index, published.generation);
+                    target = self.target(target.url)?;
+                }
+                (AvError::HTTP_UNAUTHORIZED | AvError::HTTP_FORBIDDEN, _) => return Err(self.explain(&target, code)),
+                // http.c answers a redirect with EIO when it must not follow; a lost connection looks the same.
+                (code, _) if code == AvError::from_errno(libc::EIO) && !redirected => {
+                    redirected = true;
+                    match self.behind_redirects(&target)? {
+                        Some(next) => target = next,
+                        None => return Err(if self.top { self.explain(&target, code) } else { code }),
+                    }
+                }
+                // A server without ranges answers an offset with the whole.
+                (code, _) if code == AvError::from_errno(libc::EPERM) && self.options.get("offset").is_some() => {
+                    return self.resume(&target);
+                }
+                (code, _) => return Err(if self.top { self.explain(&target, code) } else { code }),
+            }
+        }
+    }
+
+    /// libavformat's own open, untouched.
+    fn delegate(&mut self, url: &str) -> Result<(), AvError> {
+        let (url, open) = (c_string(url)?, self.state.default_open.ok_or(AvError::from_errno(libc::EINVAL))?);
+        // SAFETY: everything is what libav gave to us; no borrow is held (invariant 5).
+        AvError::check(unsafe { open(self.context, self.pb, url.as_ptr(), self.flags, self.options.as_mut_ptr()) }).map(drop)
+    }
+
+    /// Which token goes to `url`. Waits for one if need be.
+    fn target(&self, url: Url) -> Result<Target, AvError> {
+        let origin = Origin::of(&url);
+        let in_scope = origin.as_ref().and_then(|origin| {
+            self.state.access.bearers.iter().position(|bearer| bearer.scope.holds(origin))
+        });
+        // User-info in the URL of a segment is the server's own affair; http.c would send both.
+        let index = in_scope.filter(|_| url.username().is_empty() && url.password().is_none());
+        let token = match index.map(|index| self.state.credential(index).map(|published| (index, published))) {
+            Some(Ok(token)) => Some(token),
+            Some(Err(error)) if error.kind() == Kind::Stopped => return Err(AvError::EXIT),
+            Some(Err(error)) => {
+                return Err(self.give_up(state::about(url.as_str(), error), AvError::HTTP_UNAUTHORIZED));
+            }
+            None => None,
+        };
+        Ok(Target { url, origin, token })
+    }
+
+    /// One open by http.c.
+    fn attempt(&mut self, target: &Target) -> Result<(), AvError> {
+        let open = self.state.default_open.ok_or(AvError::from_errno(libc::EINVAL))?;
+        let token = self.token(target);
+        let headers = self.state.request.header_lines(target.origin.as_ref(), token);
+        let bundle = match self.ca_bundle(token.map(|(bearer, _)| bearer)) {
+            Ok(bundle) => bundle,
+            Err(error) => return Err(self.give_up(error, AvError::from_errno(libc::EIO))),
+        };
+        let mut options = self.options.clone();
+        self.state.request.apply(&target.url, bundle.as_deref(), &headers, &mut options)?;
+        let url = c_string(&self.placed(target))?;
+        // SAFETY: everything is what libav gave to us; no borrow is held (invariant 5).
+        AvError::check(unsafe { open(self.context, self.pb, url.as_ptr(), self.flags, options.as_mut_ptr()) })?;
+        // What http.c used is gone from its copy; what we added is nobody's business.
+        for (name, _) in self.options.pairs() {
+            if options.get(&name).is_none() {
+                self.options.remove(&name);
+            }
+        }
+        Ok(())
+    }
+
+    /// The context is open: registers it, or replaces it by one of ours.
+    fn opened(&mut self, target: &Target) -> Result<(), AvError> {
+        // SAFETY: a successful open has filled `pb` with a native context of this thread (invariants 1 and 9).
+        let (context, seekable, size) = unsafe {
+            let context = *self.pb;
+            (context, (*context).seekable != 0, ffi::avio_size(context))
+        };
+        let in_query = self.token(target).is_some_and(|(bearer, _)| !matches!(bearer.placement, Placement::Header { .. }));
+        let looked_at = self.top || in_query || !seekable;
+        let beginning = if looked_at { self.beginning(context) } else { Beginning::Media };
+        if beginning == Beginning::DashManifest && self.top && !cfg!(dash_io_open) {
+            self.close_native(context);
+            let message = "this is a DASH manifest, and the DASH demuxer of the linked FFmpeg opens segments behind ffauth's back";
+            let error = Error::new(Kind::Media, format!("{}: {message}", redact::url(target.url.as_str())));
+            let error = error.with_hint("use the HLS playlist of the stream, or a build against FFmpeg 7.1 or later");
+            return Err(self.give_up(error, AvError::from_errno(libc::ENOSYS)));
+        }
+        // Without ranges http.c cannot take up a connection again. A file of its own without a length may be endless.
+        let without_ranges = !seekable && (!self.top || size > 0);
+        if beginning == Beginning::Media && (in_query || without_ranges) {
+            self.close_native(context);
+            return self.resume(target);
+        }
+        let stripped = self.top && beginning == Beginning::Playlist;
+        // SAFETY: the context is live and of this thread; its protocol has both options (http.c).
+        unsafe {
+            // Only now: as an option of the open, http.c would ask again with the same token.
+            let _ = option::set(context.cast(), "reconnect_on_http_error", Some("401"));
+            if stripped {
+                live::set_headers(context, None);
+            }
+            self.state.live.add(Live {
+                context,
+                protocol: (*context).opaque,
+                bearer: target.token.as_ref().map(|(index, _)| *index),
+                origin: target.origin.clone(),
+                generation: target.token.as_ref().map_or(0, |(_, published)| published.generation),
+                top: self.top,
+                stripped,
+            });
+        }
+        Ok(())
+    }
+
+    /// Closes what [`attempt`](Self::attempt) opened.
+    fn close_native(&self, context: *mut ffi::AVIOContext) {
+        // SAFETY: the context was opened just now and is registered nowhere; libav must not find it any more.
+        unsafe {
+            *self.pb = std::ptr::null_mut();
+            if let Some(close) = self.state.default_close {
+                close(self.context, context);
+            }
+        }
+    }
+
+    /// Reads `target` through an `AVIOContext` of our own.
+    fn resume(&mut self, target: &Target) -> Result<(), AvError> {
+        // SAFETY: hls.c asserts that the contexts that it keeps are native; it reads this option at each use. Other demuxers
+        // have no such option.
+        let _ = unsafe { option::set(self.context.cast(), "http_persistent", Some("0")) };
+        let context = resume::open(self.state, target.url.as_str(), &mut self.options)?;
+        // SAFETY: libav wants its context here. avio_close would take ours for a native one, so a top-level one is marked, as
+        // `avformat_open_input` itself would have, had it been there from the start.
+        unsafe {
+            *self.pb = context;
+            if self.top {
+                (*self.context).flags |= ffi::AVFMT_FLAG_CUSTOM_IO;
+                self.state.keep_top(context);
+            }
+        }
+        Ok(())
+    }
+
+    fn token<'a>(&'a self, target: &'a Target) -> Option<(&'a Bearer, &'a Published)> {
+        let (index, published) = target.token.as_ref()?;
+        Some((self.state.bearer(*index)?, published))
+    }
+
+    fn placed(&self, target: &Target) -> String {
+        match self.token(target) {
+            Some((bearer, published)) => published.credential.place_in_url(&bearer.placement, target.url.as_str()),
+            None => target.url.to_string(),
+        }
+    }
+
+    /// The roots of the profile whose token goes along; on an open without one, those of the file's first profile.
+    fn ca_bundle(&self, bearer: Option<&Bearer>) -> Result<Option<String>, Error> {
+        let Some(bearer) = bearer.or_else(|| self.state.access.bearers.iter().next()) else { return Ok(None) };
+        let bundle = bearer.roots.bundle().map_err(|error| Error::new(Kind::Config, error.to_string()))?;
+        Ok(bundle.map(|path| path.display().to_string()))
+    }
+
+    /// What the first bytes say. They stay in the buffer.
+    fn beginning(&self, context: *mut ffi::AVIOContext) -> Beginning {
+        let mut start = [0_u8; 1024];
+        // SAFETY: a live context of this thread; what is read fits, and going back over it stays within its buffer.
+        let read = unsafe {
+            let at = ffi::avio_seek(context, 0, libc::SEEK_CUR);
+            let read = ffi::avio_read_partial(context, start.as_mut_ptr(), start.len() as c_int);
+            if read > 0 {
+                ffi::avio_seek(context, at, libc::SEEK_SET);
+            }
+            usize::try_from(read).unwrap_or(0)
+        };
+        let start = &start[..read];
+        if start.starts_with(b"#EXTM3U") {
+            Beginning::Playlist
+        } else if start.windows(4).any(|tag| tag == b"<MPD") {
+            Beginning::DashManifest
+        } else {
+            Beginning::Media
+        }
+    }
+
+    /// Where the redirects of `target` end; `None` if it does not redirect.
+    fn behind_redirects(&self, target: &Target) -> Result<Option<Target>, AvError> {
+        let Some(media) = &self.state.access.media else { return Ok(None) };
+        let request = self.state.own_request(target.url.as_str(), "GET", self.state.request.fields());
+        let resolved = match media.resolve(&request, &self.state.stop) {
+            Ok(resolved) => resolved,
+            Err(failure) => {
+                let error = Error::from(failure);
+                if self.top || matches!(error.http_status(), Some(401 | 403)) {
+                    self.state.give_up(error);
+                } else {
+                    log::write(log::level::ERROR, &format!("{error}\n"));
+                }
+                return Err(AvError::from_errno(libc::EIO));
+            }
+        };
+        match Url::parse(&resolved.url) {
+            Ok(url) if url != target.url && resolved.downgraded => {
+                Ok(Some(Target { origin: Origin::of(&url), url, token: None }))
+            }
+            Ok(url) if url != target.url => self.target(url).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Asks again with our own client for the reason that libav keeps to itself, and gives up.
+    fn explain(&self, target: &Target, code: AvError) -> AvError {
+        let Some(media) = &self.state.access.media else { return code };
+        let request = self.state.own_request(target.url.as_str(), "GET", self.state.request.fields());
+        let failure = media.explain(&request, &self.state.stop);
+        self.give_up(failure.error, code)
+    }
+
+    fn give_up(&self, error: Error, code: AvError) -> AvError {
+        self.state.give_up(error);
+        code
+    }
+}

@@ -1,0 +1,305 @@
+//! What the callbacks of one context share. They call each other through libav on one thread, so everything here is a cell
+//! that is never borrowed across a call into libav (invariant 5).
+
+use std::cell::{Cell, RefCell};
+use std::ffi::{c_int, c_void};
+use std::ptr;
+use std::sync::Arc;
+
+use crate::bearer::{Bearer, Published, RenewError};
+use crate::env::Env;
+use crate::error::{Error, Kind};
+use crate::libav::log::Event;
+use crate::libav::option::Dictionary;
+use crate::libav::{ffi, panic};
+use crate::net;
+use crate::origin::Origin;
+use crate::redact;
+use crate::shutdown::Shutdown;
+use crate::tls::Roots;
+
+use super::live::{self, Registry};
+use super::request::RequestOptions;
+use super::upload::Uploads;
+use super::{Access, IoCounts, resume};
+
+type OpenCallback = unsafe extern "C" fn(
+    *mut ffi::AVFormatContext,
+    *mut *mut ffi::AVIOContext,
+    *const std::ffi::c_char,
+    c_int,
+    *mut *mut ffi::AVDictionary,
+) -> c_int;
+type CloseCallback = unsafe extern "C" fn(*mut ffi::AVFormatContext, *mut ffi::AVIOContext) -> c_int;
+
+/// See the module.
+pub struct State {
+    pub access: Access,
+    pub request: RequestOptions,
+    pub stop: Shutdown,
+    /// The context that the hook is on; null until it is installed.
+    context: Cell<*mut ffi::AVFormatContext>,
+    /// libavformat's own callbacks, to which ours delegate: they check the protocol whitelist.
+    pub default_open: Option<OpenCallback>,
+    pub default_close: Option<CloseCallback>,
+    pub live: Registry,
+    /// A top-level context of ours: libav leaves it to us.
+    own_top: Cell<*mut ffi::AVIOContext>,
+    pub uploads: Uploads,
+    /// Per profile, in the order of `access.bearers`.
+    tokens: Vec<TokenState>,
+    counts: Cell<IoCounts>,
+    own_counters: net::Counters,
+    failure: RefCell<Option<Error>>,
+    /// Going on would lose media: the interrupt callback ends whatever libav is doing.
+    given_up: Cell<bool>,
+}
+
+#[derive(Default)]
+struct TokenState {
+    /// The generation that the live contexts carry.
+    seen: Cell<u64>,
+    /// The newest generation that a media server refused.
+    rejected: Cell<u64>,
+}
+
+thread_local! {
+    /// Whose context this thread was last working on: libav's log callback is not told.
+    static CURRENT: Cell<*const State> = const { Cell::new(ptr::null()) };
+}
+
+impl State {
+    pub fn new(
+        access: Access,
+        options: &mut Dictionary,
+        writes: bool,
+        (default_open, default_close): (Option<OpenCallback>, Option<CloseCallback>),
+        stop: Shutdown,
+    ) -> Result<Self, Error> {
+        let bearers: Vec<&Bearer> = access.bearers.iter().collect();
+        let request = if bearers.is_empty() {
+            RequestOptions::default()
+        } else {
+            RequestOptions::take(&access.url, &bearers, access.wait.as_secs(), options, writes)?
+        };
+        let tokens = bearers.iter().map(|_| TokenState::default()).collect();
+        Ok(Self {
+            access,
+            request,
+            stop,
+            context: Cell::new(ptr::null_mut()),
+            default_open,
+            default_close,
+            live: Registry::default(),
+            own_top: Cell::new(ptr::null_mut()),
+            uploads: Uploads::default(),
+            tokens,
+            counts: Cell::default(),
+            own_counters: net::Counters::default(),
+            failure: RefCell::default(),
+            given_up: Cell::new(false),
+        })
+    }
+
+    /// The hook is now on this context.
+    pub fn attach(&self, context: *mut ffi::AVFormatContext) {
+        self.context.set(context);
+        self.make_current();
+    }
+
+    /// Frees `context` when the format context is gone.
+    pub fn keep_top(&self, context: *mut ffi::AVIOContext) {
+        self.own_top.set(context);
+    }
+
+    /// Has avformat_open_input come as far as the demuxer's read_header? It allocates `priv_data` just before.
+    fn header_is_being_read(&self) -> bool {
+        let context = self.context.get();
+        // SAFETY: the context is valid as long as its callbacks are called (invariant 2).
+        !context.is_null() && !unsafe { (*context).priv_data }.is_null()
+    }
+
+    /// The file has `-auth`.
+    pub fn is_authenticated(&self) -> bool {
+        !self.access.bearers.is_empty()
+    }
+
+    /// From here on this thread's log events are about this context.
+    pub fn make_current(&self) {
+        CURRENT.set(self);
+    }
+
+    /// The profile at `index` of `access.bearers`.
+    pub fn bearer(&self, index: usize) -> Option<&Bearer> {
+        self.access.bearers.iter().nth(index)
+    }
+
+    /// The newest credential of a profile that no media server has refused; waits for one as long as `-auth_wait` says.
+    pub fn credential(&self, index: usize) -> Result<Arc<Published>, Error> {
+        let (Some(bearer), Some(token)) = (self.bearer(index), self.tokens.get(index)) else {
+            return Err(Error::new(Kind::Internal, "no such profile"));
+        };
+        loop {
+            let rejected = token.rejected.get();
+            match bearer.slot.latest() {
+                Some(published) if published.generation > rejected => return Ok(published),
+                _ => bearer.renew.wait_newer(rejected, self.access.wait, &self.stop).map_err(|error| no_token(bearer, &error))?,
+            }
+        }
+    }
+
+    /// A media server answered 401 to this generation.
+    pub fn reject(&self, index: usize, generation: u64) {
+        if let (Some(bearer), Some(token)) = (self.bearer(index), self.tokens.get(index)) {
+            token.rejected.set(token.rejected.get().max(generation));
+            bearer.renew.rejected(generation);
+        }
+    }
+
+    /// Puts a newer token on the live contexts, if there is one.
+    pub fn swap_tokens(&self) {
+        for (index, (bearer, token)) in self.access.bearers.iter().zip(&self.tokens).enumerate() {
+            let generation = bearer.slot.generation();
+            let seen = token.seen.replace(generation);
+            if generation == seen {
+                continue;
+            }
+            if seen != 0 {
+                self.count(|counts| counts.token_swaps += 1);
+            }
+            if let Some(published) = bearer.slot.latest() {
+                for live in self.live.outdated(index, published.generation) {
+                    let lines = self.request.header_lines(live.origin.as_ref(), Some((bearer, &published)));
+                    // SAFETY: registered contexts are live and of this thread (invariants 1 and 3).
+                    unsafe { live::set_headers(live.context, Some(&lines)) };
+                }
+            }
+        }
+    }
+
+    /// Gives a top-level playlist its `headers` back: hls.c copies them before it reads on.
+    fn restore_stripped(&self) {
+        for live in self.live.unstrip() {
+            let token = live.bearer.and_then(|index| Some((self.bearer(index)?, self.bearer(index)?.slot.latest()?)));
+            let token = token.as_ref().map(|(bearer, published)| (*bearer, &**published));
+            let lines = self.request.header_lines(live.origin.as_ref(), token);
+            // SAFETY: as in swap_tokens.
+            unsafe { live::set_headers(live.context, Some(&lines)) };
+        }
+    }
+
+    /// Keeps the first failure for whoever asks, and goes on.
+    pub fn note_failure(&self, error: Error) {
+        self.failure.borrow_mut().get_or_insert(error);
+    }
+
+    /// Keeps the failure and ends whatever libav is doing.
+    pub fn give_up(&self, error: Error) {
+        self.note_failure(error);
+        self.given_up.set(true);
+    }
+
+    pub fn take_failure(&self) -> Option<Error> {
+        self.failure.borrow_mut().take()
+    }
+
+    pub fn count(&self, change: impl FnOnce(&mut IoCounts)) {
+        let mut counts = self.counts.get();
+        change(&mut counts);
+        self.counts.set(counts);
+    }
+
+    /// A request of our own HTTP client about this file.
+    pub fn own_request(&self, url: &str, method: &str, headers: Vec<(String, String)>) -> net::Request {
+        let bearers = self.access.bearers.clone();
+        let roots = bearers.iter().next().map_or_else(|| Roots::new(&Env::default(), None), |bearer| bearer.roots.clone());
+        net::Request {
+            headers,
+            own_origin: Origin::parse(&self.access.url),
+            tls_verify: !self.request.unverified,
+            wait: self.access.wait,
+            max_redirects: self.request.max_redirects,
+            counters: self.own_counters.clone(),
+            ..net::Request::new(method, url, bearers, roots)
+        }
+    }
+
+    /// What libav and our own HTTP client did for this file.
+    pub fn counts(&self) -> IoCounts {
+        let (counts, own) = (self.counts.get(), self.own_counters.get());
+        IoCounts { requests: counts.requests + own.requests, http_401: counts.http_401 + own.http_401, ..counts }
+    }
+
+    fn on_event(&self, protocol: *mut c_void, event: Event) {
+        match event {
+            Event::Request => self.count(|counts| counts.requests += 1),
+            Event::Reconnect => self.count(|counts| counts.reconnects += 1),
+            Event::HttpError(401) => {
+                self.count(|counts| counts.http_401 += 1);
+                // A context that is still being opened is not in the registry: io_open sees its 401 itself.
+                if let Some(live) = self.live.of_protocol(protocol)
+                    && let Some(index) = live.bearer
+                {
+                    self.reject(index, live.generation);
+                }
+            }
+            Event::HttpError(_) => {}
+        }
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        let own_top = self.own_top.get();
+        if !own_top.is_null() {
+            // SAFETY: from resume::open; the format context that used it is closed (invariant 2).
+            unsafe { resume::close(own_top) };
+        }
+        if ptr::eq(CURRENT.get(), self) {
+            CURRENT.set(ptr::null());
+        }
+    }
+}
+
+/// Why a request could not get a token.
+pub fn no_token(bearer: &Bearer, error: &RenewError) -> Error {
+    let kind = if *error == RenewError::Stopped { Kind::Stopped } else { Kind::AuthorizationServer };
+    Error::new(kind, format!("profile {}: {error}", bearer.name))
+}
+
+/// `http:` or `https:`.
+pub fn is_http(url: &str) -> bool {
+    url.split_once(':').is_some_and(|(scheme, _)| ["http", "https"].iter().any(|http| scheme.eq_ignore_ascii_case(http)))
+}
+
+/// A failure that libav met while it worked on this URL, told with the URL.
+pub fn about(url: &str, error: Error) -> Error {
+    error.context(redact::url(url))
+}
+
+pub(in crate::libav) fn log_event(protocol: *mut c_void, event: Event) {
+    let current = CURRENT.get();
+    if !current.is_null() {
+        // SAFETY: a State takes itself out of CURRENT of its own thread when it is dropped, and it is used, and dropped, by
+        // the thread that uses its context (invariants 1 and 2).
+        unsafe { &*current }.on_event(protocol, event);
+    }
+}
+
+pub unsafe extern "C" fn interrupted(opaque: *mut c_void) -> c_int {
+    panic::contain(1, || {
+        // SAFETY: `opaque` is the State of a Hook that outlives the context (invariant 2); shared access only.
+        let state = unsafe { &*opaque.cast::<State>() };
+        state.make_current();
+        if state.stop.is_requested() || state.given_up.get() || panic::is_pending() {
+            return 1;
+        }
+        if state.is_authenticated() {
+            state.swap_tokens();
+            if state.live.has_stripped() && state.header_is_being_read() {
+                state.restore_stripped();
+            }
+        }
+        0
+    })
+}

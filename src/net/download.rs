@@ -1,0 +1,276 @@
+//! A read that survives cut connections and dead tokens: it goes on at the byte where it stood.
+//!
+//! With ranges it asks for the rest; without, it asks for the whole and drops what was read already. An entity that has changed
+//! in between (another length, `ETag` or `Last-Modified`) is an error, never a splice.
+
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, LAST_MODIFIED};
+use http::StatusCode;
+use reqwest::Response;
+use url::Url;
+
+use crate::backoff;
+use crate::shutdown::Shutdown;
+
+use super::answer::retry_after;
+use super::error::{Cause, NetError};
+use super::token::masked;
+use super::{Media, Request, client, explain, hop};
+
+/// One resource, or one part of it, read by a thread that may block.
+pub struct Download {
+    media: Media,
+    request: Request,
+    stop: Shutdown,
+    /// Where the part begins and, if it does, ends (exclusive), in bytes of the resource.
+    start: u64,
+    end: Option<u64>,
+    /// The next byte to deliver, counted from `start`.
+    position: u64,
+    entity: Entity,
+    body: Option<Response>,
+    chunk: Bytes,
+    /// Attempts in a row that brought no byte.
+    failures: u32,
+}
+
+/// What must stay the same over all requests of one download.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Entity {
+    /// Bytes of the whole resource, if the server says.
+    length: Option<u64>,
+    etag: Option<String>,
+    last_modified: Option<String>,
+    /// The server honours ranges.
+    ranges: bool,
+}
+
+impl Download {
+    pub(super) fn open(media: &Media, request: Request, start: u64, end: Option<u64>, stop: &Shutdown) -> Result<Self, NetError> {
+        let mut download = Self {
+            media: media.clone(),
+            request,
+            stop: stop.clone(),
+            start,
+            end,
+            position: 0,
+            entity: Entity::default(),
+            body: None,
+            chunk: Bytes::new(),
+            failures: 0,
+        };
+        while download.body.is_none() {
+            download.connect_or_wait()?;
+        }
+        Ok(download)
+    }
+
+    /// Up to `data.len()` of the next bytes; 0 at the end.
+    ///
+    /// # Errors
+    /// [`NetError`] when going on has failed as often as [`Request::retries`] allows, the entity has changed, or the server
+    /// refuses for good.
+    pub fn read(&mut self, data: &mut [u8]) -> Result<usize, NetError> {
+        while self.chunk.is_empty() {
+            if self.size().is_some_and(|size| self.position >= size) || data.is_empty() {
+                return Ok(0);
+            }
+            let Some(body) = &mut self.body else {
+                self.connect_or_wait()?;
+                continue;
+            };
+            let timeout = self.request.timeout;
+            let next = self.media.block_on(&self.stop, async { Ok(tokio::time::timeout(timeout, body.chunk()).await) })?;
+            match next {
+                Ok(Ok(Some(chunk))) => {
+                    self.chunk = chunk;
+                    self.failures = 0;
+                }
+                // A clean end of a body whose length nobody told.
+                Ok(Ok(None)) if self.size().is_none() => return Ok(0),
+                Ok(Ok(None)) => self.cut(Cause::Cut)?,
+                Ok(Err(_)) => self.cut(Cause::Cut)?,
+                Err(_elapsed) => self.cut(Cause::Timeout)?,
+            }
+        }
+        let room = usize::try_from(self.size().map_or(u64::MAX, |size| size - self.position)).unwrap_or(usize::MAX);
+        let taken = data.len().min(self.chunk.len()).min(room);
+        self.chunk.copy_to_slice(&mut data[..taken]);
+        self.position += taken as u64;
+        Ok(taken)
+    }
+
+    /// The next [`read`](Self::read) begins at `position`, counted from the start of the part.
+    pub fn seek(&mut self, position: u64) {
+        if position != self.position {
+            self.position = position;
+            self.body = None;
+            self.chunk.clear();
+        }
+    }
+
+    /// The next byte to be read, counted from the start of the part.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Bytes of the part, if they are known.
+    pub fn size(&self) -> Option<u64> {
+        let end = match (self.end, self.entity.length) {
+            (Some(end), Some(length)) => Some(end.min(length)),
+            (end, length) => end.or(length),
+        };
+        end.map(|end| end.saturating_sub(self.start))
+    }
+
+    /// Does the server honour ranges, so that going to another byte costs one request and no more?
+    pub fn has_ranges(&self) -> bool {
+        self.entity.ranges
+    }
+
+    /// The connection is gone: the next round opens another, unless that has failed too often.
+    fn cut(&mut self, cause: Cause) -> Result<(), NetError> {
+        self.body = None;
+        let url = client::parse(&self.request.url)?;
+        self.failed(NetError::Transport { url: masked(&url), cause, detail: String::new() }, None)
+    }
+
+    /// One request for what is left; a failure that may pass is waited out instead.
+    fn connect_or_wait(&mut self) -> Result<(), NetError> {
+        let from = self.start + self.position;
+        let range = match self.end {
+            Some(end) => format!("bytes={from}-{}", end.saturating_sub(1)),
+            None => format!("bytes={from}-"),
+        };
+        let (media, stop) = (self.media.clone(), self.stop.clone());
+        let walked = media.block_on(&stop, hop::walk(&media.0, &self.request, &range, &stop));
+        let end = match walked {
+            Ok(end) => end,
+            Err(error) if error.is_retryable() => return self.failed(error, None),
+            Err(error) => return Err(error),
+        };
+        let status = end.response.status();
+        if !status.is_success() {
+            let after = retry_after(end.response.headers(), media.0.clock.now().wall);
+            let token = end.carried.describe(&self.request.bearers, &end.url, end.renewed);
+            let refusal = explain::refusal(&media.0, &self.request, &end.url, end.response, &end.carried, token, self.failures + 1);
+            let error = media.block_on(&stop, async { Ok(refusal.await) })?;
+            return if error.is_retryable() { self.failed(error, after) } else { Err(error) };
+        }
+        let (found, offered) = read_head(status, end.response.headers());
+        if self.entity != Entity::default() && found.differs_from(&self.entity) {
+            return Err(changed(&end.url));
+        }
+        self.entity = Entity { ranges: offered.is_some() || self.entity.ranges, ..found };
+        let mut body = end.response;
+        match offered {
+            Some(offered) if offered == from => self.chunk = Bytes::new(),
+            Some(_) => return Err(changed(&end.url)),
+            None => {
+                let skipped = media.block_on(&stop, skip(&mut body, from, self.request.timeout))?;
+                match skipped {
+                    Some(rest) => self.chunk = rest,
+                    None => return self.cut(Cause::Cut),
+                }
+            }
+        }
+        self.body = Some(body);
+        Ok(())
+    }
+
+    /// Counts one more failure in a row and waits before the next attempt.
+    fn failed(&mut self, error: NetError, after: Option<Duration>) -> Result<(), NetError> {
+        if self.failures >= self.request.retries {
+            return Err(error);
+        }
+        let wait = after.unwrap_or_else(|| self.request.backoff.delay(self.failures, backoff::random()));
+        if wait > self.request.wait {
+            return Err(error);
+        }
+        self.failures += 1;
+        self.request.counters.retry();
+        let clock = &self.media.0.clock;
+        self.media.block_on(&self.stop, async {
+            clock.sleep(wait).await;
+            Ok(())
+        })
+    }
+}
+
+impl Entity {
+    /// Is this certainly another entity? What one side does not tell cannot differ.
+    fn differs_from(&self, earlier: &Self) -> bool {
+        fn differ<T: PartialEq>(a: &Option<T>, b: &Option<T>) -> bool {
+            matches!((a, b), (Some(a), Some(b)) if a != b)
+        }
+        differ(&self.length, &earlier.length)
+            || differ(&self.etag, &earlier.etag)
+            || differ(&self.last_modified, &earlier.last_modified)
+    }
+}
+
+/// The entity that a successful answer is about and, for a part of it (206), the first byte that comes.
+fn read_head(status: StatusCode, headers: &HeaderMap) -> (Entity, Option<u64>) {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let mut entity = Entity { etag: text(ETAG), last_modified: text(LAST_MODIFIED), ..Entity::default() };
+    if status != StatusCode::PARTIAL_CONTENT {
+        entity.length = text(CONTENT_LENGTH).and_then(|length| length.parse().ok());
+        return (entity, None);
+    }
+    // RFC 9110 section 14.4: `bytes FIRST-LAST/LENGTH`, the length may be `*`.
+    let range = text(CONTENT_RANGE).unwrap_or_default();
+    let (part, length) = range.trim_start_matches("bytes").trim().split_once('/').unwrap_or_default();
+    entity.length = length.parse().ok();
+    let first = part.split_once('-').and_then(|(first, _)| first.parse().ok());
+    (entity, Some(first.unwrap_or(u64::MAX)))
+}
+
+/// Drops the first `count` bytes; what of the chunk that holds the next one is left, or `None` if the body ends before.
+async fn skip(body: &mut Response, count: u64, timeout: Duration) -> Result<Option<Bytes>, NetError> {
+    let mut left = count;
+    while left > 0 {
+        let Ok(Ok(Some(mut chunk))) = tokio::time::timeout(timeout, body.chunk()).await else { return Ok(None) };
+        let dropped = usize::try_from(left).unwrap_or(usize::MAX).min(chunk.len());
+        chunk.advance(dropped);
+        left -= dropped as u64;
+        if !chunk.is_empty() {
+            return Ok(Some(chunk));
+        }
+    }
+    Ok(Some(Bytes::new()))
+}
+
+fn changed(url: &Url) -> NetError {
+    NetError::Changed { url: masked(url) }
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    fn head(status: u16, fields: &[(&'static str, &'static str)]) -> (Entity, Option<u64>) {
+        let fields = fields.iter().map(|(name, value)| (name.parse().expect("a name"), value.parse().expect("a value")));
+        read_head(StatusCode::from_u16(status).expect("a status"), &fields.collect())
+    }
+
+    #[test]
+    fn a_part_says_where_it_begins_and_how_long_the_whole_is() {
+        let (entity, first) = head(206, &[("content-range", "bytes 5-9/100"), ("etag", "\"a\"")]);
+        assert_eq!((entity.length, entity.etag.as_deref(), first), (Some(100), Some("\"a\""), Some(5)));
+        assert_eq!(head(206, &[("content-range", "bytes 5-9/*")]), (Entity::default(), Some(5)));
+        assert_eq!(head(200, &[("content-length", "7")]).0.length, Some(7));
+        assert_eq!(head(206, &[]).1, Some(u64::MAX));
+    }
+
+    #[test]
+    fn only_what_both_sides_tell_can_differ() {
+        let of = |fields: &[(&'static str, &'static str)]| head(200, fields).0;
+        let earlier = of(&[("content-length", "7"), ("etag", "a")]);
+        assert!(!of(&[]).differs_from(&earlier));
+        assert!(!of(&[("content-length", "7"), ("last-modified", "x")]).differs_from(&earlier));
+        assert!(of(&[("content-length", "8")]).differs_from(&earlier));
+        assert!(of(&[("etag", "b")]).differs_from(&earlier));
+    }
+}
