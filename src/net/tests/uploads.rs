@@ -371,7 +371,7 @@ fn a_line_break_in_a_header_of_the_user_is_refused_before_any_request() {
 #[test]
 fn a_proxy_of_the_environment_is_obeyed() {
     let proxy = Server::start(|_, _| Reply::new(200));
-    let child = std::process::Command::new(std::env::current_exe().expect("this program"))
+    let child = std::process::Command::new("/proc/self/exe")
         .args(["--exact", "net::tests::uploads::uploads_to_a_host_behind_a_proxy", "--ignored"])
         .env_clear()
         .envs([("http_proxy", proxy.origin())])
