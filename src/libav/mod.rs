@@ -18,6 +18,7 @@
 
 pub mod avio;
 pub mod call;
+pub mod describe;
 pub mod error;
 pub mod io;
 pub mod log;
