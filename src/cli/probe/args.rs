@@ -2,36 +2,30 @@
 
 use crate::command_line::{self, OptionLookup, Parsed};
 use crate::error::{Error, Kind};
-use crate::job::probe::Selection;
+use crate::job::probe::{ERROR, Probe, Selection};
 use crate::libav::describe::{CHAPTERS, FORMAT, Label, PACKETS, PROGRAMS, STREAMS};
-use crate::pipeline::plan::{Global, Input};
+use crate::pipeline::plan::Global;
 
 use super::writer::{Escape, Style};
 
-/// What to show of which file.
+/// What was typed.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Probe {
-    /// The file and its options.
-    pub input: Input,
+pub struct Arguments {
+    /// What to show of which file.
+    pub probe: Probe,
+    /// How it is shown.
+    pub style: Style,
     /// Log level, config file.
     pub global: Global,
     /// What ffmpeg would warn of.
     pub warnings: Vec<String>,
-    /// What is shown.
-    pub selection: Selection,
-    /// How it is shown.
-    pub style: Style,
-    /// `-select_streams`: a stream specifier.
-    pub streams: Option<String>,
-    /// `-show_data_hash`: the hash's name.
-    pub hash: Option<String>,
 }
 
 /// What a command line asks for.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Request {
     /// To look into a file.
-    Probe(Box<Probe>),
+    Probe(Box<Arguments>),
     /// To be told how.
     Help,
 }
@@ -59,7 +53,7 @@ const SHOW: &[(&str, Label)] = &[
     ("show_packets", PACKETS),
     ("show_chapters", CHAPTERS),
     ("show_programs", PROGRAMS),
-    ("show_error", Label::record("error")),
+    ("show_error", ERROR),
 ];
 
 /// The text of `ffauth probe --help`.
@@ -122,12 +116,14 @@ pub fn parse(args: &[String], lookup: &dyn OptionLookup) -> Result<Request, Erro
             },
         }
     }
-    let url = url.ok_or_else(|| usage("You have to specify one input file.").with_hint("`ffauth probe --help` shows the options"))?;
+    let url =
+        url.ok_or_else(|| usage("You have to specify one input file.").with_hint("`ffauth probe --help` shows the options"))?;
     rest.extend(["-i".to_owned(), url]);
     match command_line::parse(&rest, lookup)? {
         Parsed::Run { mut plan, warnings } if plan.inputs.len() == 1 => {
             let input = plan.inputs.remove(0);
-            Ok(Request::Probe(Box::new(Probe { input, global: plan.global, warnings, selection, style, streams, hash })))
+            let probe = Probe { input, streams, hash, selection };
+            Ok(Request::Probe(Box::new(Arguments { probe, style, global: plan.global, warnings })))
         }
         _ => Ok(Request::Help),
     }
@@ -203,4 +199,70 @@ fn parse_style(text: &str) -> Result<Style, Error> {
 
 fn usage(message: impl Into<String>) -> Error {
     Error::new(Kind::Usage, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command_line::OptionUse;
+
+    struct Known;
+
+    impl OptionLookup for Known {
+        fn find(&self, name: &str) -> Option<OptionUse> {
+            matches!(name, "headers" | "probesize").then_some(OptionUse { format: true, ..OptionUse::default() })
+        }
+    }
+
+    fn parsed(line: &str) -> Result<Request, Error> {
+        let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        parse(&words, &Known)
+    }
+
+    fn arguments(line: &str) -> Arguments {
+        match parsed(line).expect(line) {
+            Request::Probe(arguments) => *arguments,
+            Request::Help => panic!("{line}"),
+        }
+    }
+
+    #[test]
+    fn options_are_about_the_one_file_wherever_they_stand() {
+        let arguments = arguments("-v error https://host/x -show_format -auth cam -probesize 99 --config c.toml");
+        assert_eq!(arguments.probe.input.url, "https://host/x");
+        assert_eq!(arguments.probe.input.auth.profiles, ["cam"]);
+        assert_eq!(arguments.probe.input.options, [("probesize".to_owned(), "99".to_owned())]);
+        assert_eq!((arguments.global.log_level, arguments.global.auth_config.as_deref()), (Some(16), Some("c.toml")));
+        assert!(arguments.probe.selection.shows(FORMAT) && !arguments.probe.selection.shows(STREAMS));
+    }
+
+    #[test]
+    fn formats_take_ffprobes_options() {
+        let style = |text: &str| arguments(&format!("-of {text} x")).style;
+        assert_eq!(style("default=nw=1:nokey=1"), Style::Default { no_key: true, no_wrappers: true });
+        assert_eq!(
+            style("csv=p=0:s=;"),
+            Style::Compact { separator: ';', no_key: true, print_section: false, escape: Escape::Csv }
+        );
+        assert_eq!(style("json=c=1"), Style::Json { compact: true });
+        assert_eq!(arguments("x --json").style, Style::Json { compact: false });
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_an_error() {
+        for (line, message) in [
+            ("", "You have to specify one input file."),
+            ("a b", "Argument 'b' provided as input filename, but 'a' was already specified."),
+            ("-of xml a", "Unknown output format with name 'xml'"),
+            ("-of json=x=1 a", "Failed to set option 'x' with value '1' provided to writer context"),
+            ("-show_entries stuff a", "No match for section 'stuff'"),
+            ("-c copy a", "Unrecognized option 'c'."),
+            ("-foo 1 a", "Unrecognized option 'foo'."),
+            ("a -of", "Missing argument for option 'of'."),
+        ] {
+            assert_eq!(parsed(line).expect_err(line).to_string(), message, "{line}");
+        }
+        assert!(parsed("-auth cam file.mp4").is_err(), "a token for a file");
+        assert_eq!(parsed("--help").expect("help"), Request::Help);
+    }
 }

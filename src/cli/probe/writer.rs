@@ -5,6 +5,7 @@
 
 use std::io::{self, Write};
 
+use crate::job::probe::Selection;
 use crate::libav::describe::{Item, Label, Section, Shape, Value};
 
 /// A format with its options.
@@ -95,17 +96,19 @@ impl<W: Write> Writer<W> {
         Ok(self.out)
     }
 
-    /// Writes a whole section; `shows` says which fields of which sections.
+    /// Writes what is selected of a section. Lists of side data are written whether or not their fields are, as in ffprobe.
     ///
     /// # Errors
     /// Of the output.
-    pub fn section(&mut self, section: &Section, shows: &dyn Fn(Label, &str) -> bool) -> io::Result<()> {
+    pub fn section(&mut self, section: &Section, selection: &Selection) -> io::Result<()> {
         self.begin(section.label)?;
         for item in &section.items {
             match item {
-                Item::Field(key, value) if shows(section.label, key) => self.field(key, value)?,
-                Item::Field(..) => {}
-                Item::Section(nested) => self.section(nested, shows)?,
+                Item::Field(key, value) if selection.shows_field(section.label, key) => self.field(key, value)?,
+                Item::Section(nested) if nested.label.name.starts_with("side_data") || selection.shows(nested.label) => {
+                    self.section(nested, selection)?;
+                }
+                Item::Field(..) | Item::Section(_) => {}
             }
         }
         self.end()
@@ -120,8 +123,14 @@ impl<W: Write> Writer<W> {
         let Some(parent) = self.levels.last_mut() else { return Ok(()) };
         let in_record = parent.label.is_some_and(|label| label.shape == Shape::Record);
         let name = if label.element.is_empty() { label.name } else { label.element };
-        let mut level =
-            Level { label: Some(label), items: 0, prefix: String::new(), flattened: false, has_flattened: false, ends_line: true };
+        let mut level = Level {
+            label: Some(label),
+            items: 0,
+            prefix: String::new(),
+            flattened: false,
+            has_flattened: false,
+            ends_line: true,
+        };
         match self.style {
             Style::Default { no_wrappers, .. } => {
                 if in_record {
@@ -309,21 +318,29 @@ mod tests {
         packet.text("codec_type", "video");
         packet.integer("pts", 5);
         packet.missing("dts", "N/A");
-        let mut tags = Section::new(Label::record("tags").element("tag"));
+        let mut tags = Section::new(Label::record("tags").unique("packet_tags").element("tag"));
         tags.text("title", "a|b,\"c\"\n");
         packet.nest(tags);
         packet
     }
 
     fn written(style: Style) -> String {
-        let mut writer = Writer::new(Vec::new(), style).expect("a Vec takes all");
-        writer.begin(PACKETS).expect("a Vec takes all");
-        writer.section(&packet(), &|_, _| true).expect("a Vec takes all");
-        writer.section(&packet(), &|_, key| key == "pts").expect("a Vec takes all");
-        writer.end().expect("a Vec takes all");
-        writer.begin(CHAPTERS).expect("a Vec takes all");
-        writer.end().expect("a Vec takes all");
-        String::from_utf8(writer.finish().expect("a Vec takes all")).expect("text")
+        let select = |entries: &str| {
+            let mut selection = Selection::default();
+            selection.show_entries(entries).expect("known sections");
+            selection
+        };
+        let write = || {
+            let mut writer = Writer::new(Vec::new(), style)?;
+            writer.begin(PACKETS)?;
+            writer.section(&packet(), &select("packet"))?;
+            writer.section(&packet(), &select("packet=pts"))?;
+            writer.end()?;
+            writer.begin(CHAPTERS)?;
+            writer.end()?;
+            writer.finish()
+        };
+        String::from_utf8(write().expect("a Vec takes all")).expect("text")
     }
 
     #[test]
@@ -332,10 +349,7 @@ mod tests {
             written(Style::Default { no_key: false, no_wrappers: false }),
             "[PACKET]\ncodec_type=video\npts=5\ndts=N/A\nTAG:title=a|b,\"c\"\n\n[/PACKET]\n[PACKET]\npts=5\n[/PACKET]\n"
         );
-        assert_eq!(
-            written(Style::Default { no_key: true, no_wrappers: true }),
-            "video\n5\nN/A\na|b,\"c\"\n\n5\n"
-        );
+        assert_eq!(written(Style::Default { no_key: true, no_wrappers: true }), "video\n5\nN/A\na|b,\"c\"\n\n5\n");
     }
 
     #[test]

@@ -26,6 +26,13 @@ impl Hash {
         Ok(Self(context))
     }
 
+    /// The names that there are.
+    pub fn names() -> String {
+        // SAFETY: libavutil returns a static string for each index, and null after the last (invariant 9).
+        let name = |index| unsafe { string(ffi::av_hash_names(index)) };
+        (0..).map_while(name).collect::<Vec<_>>().join(" ")
+    }
+
     /// `NAME:digits` of `data`.
     pub fn of(&mut self, data: &[u8]) -> String {
         // Twice the largest digest (SHA-512) and a NUL.

@@ -29,7 +29,8 @@ pub fn describe(section: &mut Section, kind: AVPacketSideDataType, data: &[u8], 
         }
         AV_PKT_DATA_SPHERICAL => spherical(section, bytes, size),
         AV_PKT_DATA_SKIP_SAMPLES => {
-            let (Some(start), Some(end), Some(&[why_start, why_end])) = (bytes.u32_le(0), bytes.u32_le(4), data.get(8..10)) else {
+            let (Some(start), Some(end), Some(&[why_start, why_end])) = (bytes.u32_le(0), bytes.u32_le(4), data.get(8..10))
+            else {
                 return;
             };
             section.integer("skip_samples", start);
@@ -80,7 +81,8 @@ pub fn describe(section: &mut Section, kind: AVPacketSideDataType, data: &[u8], 
             section.integer("id", *id);
         }
         AV_PKT_DATA_CPB_PROPERTIES => {
-            for (index, key) in ["max_bitrate", "min_bitrate", "avg_bitrate", "buffer_size", "vbv_delay"].into_iter().enumerate() {
+            for (index, key) in ["max_bitrate", "min_bitrate", "avg_bitrate", "buffer_size", "vbv_delay"].into_iter().enumerate()
+            {
                 let Some(number) = data.get(8 * index..8 * index + 8).and_then(|bytes| bytes.try_into().ok()) else { return };
                 section.integer(key, i64::from_ne_bytes(number));
             }
@@ -107,12 +109,15 @@ const STEREO: &[&str] = &[
 
 fn spherical(section: &mut Section, bytes: Bytes<'_>, (width, height): (i32, i32)) {
     let Some([projection, yaw, pitch, roll, left, top, right, bottom, padding]) = bytes.integers() else { return };
-    section.text("projection", match projection {
-        0 => "equirectangular",
-        1 => "cubemap",
-        2 => "tiled equirectangular",
-        _ => "unknown",
-    });
+    section.text(
+        "projection",
+        match projection {
+            0 => "equirectangular",
+            1 => "cubemap",
+            2 => "tiled equirectangular",
+            _ => "unknown",
+        },
+    );
     if projection == 1 {
         section.integer("padding", padding);
     }
