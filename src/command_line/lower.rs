@@ -74,7 +74,7 @@ pub fn lower(groups: Groups, now: SystemTime) -> Result<Parsed, Error> {
         }
         input.no_find_stream_info = !find_stream_info;
         plan.global.stdin &= !input.url.starts_with("pipe:") && input.url != "/dev/stdin";
-        check_input(&mut input, plan.inputs.len(), &group.options, &mut context)?;
+        check_input(&mut input, plan.inputs.len(), &plan.global, &group.options, &mut context)?;
         plan.inputs.push(input);
     }
     for group in groups.outputs {
@@ -213,7 +213,7 @@ fn overwrite(global: &[Given]) -> Result<Overwrite, Error> {
 }
 
 /// The rules that `open_input_file` keeps among an input's times, rates and clocks.
-fn check_input(input: &mut Input, index: usize, options: &[Given], context: &mut Context) -> Result<(), Error> {
+fn check_input(input: &mut Input, index: usize, global: &Global, options: &[Given], context: &mut Context) -> Result<(), Error> {
     check_times(input.start, input.duration, &mut input.stop, context)?;
     if input.start_eof.is_some_and(|time| time >= 0) {
         return Err(usage("-sseof value must be negative; aborting"));
@@ -221,19 +221,24 @@ fn check_input(input: &mut Input, index: usize, options: &[Given], context: &mut
     if input.start.is_some() && input.start_eof.take().is_some() {
         context.warnings.push(format!("Cannot use -ss and -sseof both, using -ss for {}", context.file));
     }
+    // These two sentences count inputs from 1, as ffmpeg's do.
+    let number = index + 1;
     if input.readrate < 0.0 {
-        return Err(usage(format!("Option -readrate for Input #{index} is {:.3}; it must be non-negative.", input.readrate)));
+        return Err(usage(format!("Option -readrate for Input #{number} is {:.3}; it must be non-negative.", input.readrate)));
     }
     let used = |name| options.iter().any(|given| given.row.name == name);
     if used("re") && used("readrate") {
-        context.warnings.push(format!("Both -readrate and -re set. Using -readrate {:.3}.", input.readrate));
+        context.warnings.push(format!("Both -readrate and -re set for Input #{number}. Using -readrate {:.3}.", input.readrate));
     }
-    if let Some(other) = input.sync_with
-        && other >= context.inputs
-    {
-        return Err(usage(format!("-isync for input {index} references non-existent input {other}.")));
+    match input.sync_with {
+        Some(other) if other >= context.inputs => {
+            Err(usage(format!("-isync for input {index} references non-existent input {other}.")))
+        }
+        Some(other) if other != index && global.copy_ts && !global.start_at_zero => {
+            Err(usage("Use of -isync requires that start_at_zero be set if copyts is set."))
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// `-t` beats `-to`, and `-to` must lie behind `-ss`.
@@ -275,4 +280,132 @@ pub fn pipe(url: String) -> String {
 /// A queue's size.
 pub fn size(value: i32) -> usize {
     usize::try_from(value).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::split::split;
+    use super::super::{OptionLookup, OptionUse};
+    use super::*;
+
+    struct Headers;
+
+    impl OptionLookup for Headers {
+        fn find(&self, name: &str) -> Option<OptionUse> {
+            matches!(name, "headers" | "video_size" | "debug").then_some(OptionUse { format: true, ..OptionUse::default() })
+        }
+    }
+
+    fn lowered(line: &str) -> Result<Parsed, Error> {
+        let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        lower(split(&words, &Headers)?, SystemTime::UNIX_EPOCH)
+    }
+
+    fn run(line: &str) -> (Plan, Vec<String>) {
+        match lowered(line).expect(line) {
+            Parsed::Run { plan, warnings } => (*plan, warnings),
+            Parsed::Show(show) => panic!("{line}: {show:?}"),
+        }
+    }
+
+    #[test]
+    fn the_first_informational_option_wins_over_the_rest_of_the_line() {
+        for (line, wanted) in [
+            ("-h", Show::Help(None)),
+            ("--help full", Show::Help(Some("full".into()))),
+            ("-i x -c copy o -? long", Show::Help(Some("long".into()))),
+            ("-version", Show::Version),
+            ("-L -version", Show::License),
+        ] {
+            assert_eq!(lowered(line).expect(line), Parsed::Show(wanted), "{line}");
+        }
+        let error = lowered("-muxers").expect_err("a list");
+        assert!(error.hint().is_some_and(|hint| hint.contains("`ffmpeg -muxers`")));
+    }
+
+    #[test]
+    fn times_are_checked_against_each_other() {
+        let (plan, warnings) = run("-t 1 -to 5 -ss 2 -sseof -1 -i x -to 5 -t 1 o");
+        assert_eq!((plan.inputs[0].stop, plan.inputs[0].start_eof, plan.outputs[0].stop), (None, None, None));
+        assert_eq!(
+            warnings,
+            [
+                "-t and -to cannot be used together; using -t.",
+                "Cannot use -ss and -sseof both, using -ss for x",
+                "-t and -to cannot be used together; using -t.",
+            ]
+        );
+        for line in ["-ss 2 -to 1 -i x o", "-i x -ss 2 -to 2 o", "-i x -to 0 o"] {
+            assert_eq!(lowered(line).expect_err(line).to_string(), "-to value smaller than -ss; aborting.", "{line}");
+        }
+        assert!(lowered("-sseof 1 -i x o").is_err());
+    }
+
+    #[test]
+    fn an_option_before_the_wrong_file_names_both() {
+        let error = lowered("-i x -re http://joe:pw@host/out?key=1").expect_err("an input option").to_string();
+        assert!(error.starts_with("Option re ("), "{error}");
+        assert!(error.contains("cannot be applied to output url http://***@host/out?*** -- you are trying"), "{error}");
+        assert!(lowered("-map 0 -i x o").is_err());
+        assert!(lowered("-i x -thread_queue_size 5 o").is_err());
+    }
+
+    #[test]
+    fn ffmpegs_options_override_av_options_of_the_same_meaning() {
+        let (plan, _) = run("-s 10x10 -video_size 20x20 -i x o");
+        assert_eq!(plan.inputs[0].options, [("video_size".to_owned(), "10x10".to_owned())]);
+    }
+
+    #[test]
+    fn a_repeated_auth_is_told_and_the_last_one_counts() {
+        let (plan, warnings) = run("-auth a -auth b,c -i https://host/x?key=1 o");
+        assert_eq!(plan.inputs[0].auth.profiles, ["b", "c"]);
+        let told = "Multiple -auth options specified for https://host/x?***, only the last option '-auth b,c' will be used.";
+        assert_eq!(warnings, [told]);
+        assert!(lowered("-auth a, -i x o").is_err());
+    }
+
+    #[test]
+    fn options_after_the_last_file_are_told_and_a_token_there_is_an_error() {
+        assert_eq!(run("-i x o -t 1").1, ["Trailing option(s) found in the command: may be ignored."]);
+        let error = lowered("-i x o -auth a").expect_err("a token for nothing").to_string();
+        assert!(error.contains("-auth a stands after the last file"), "{error}");
+    }
+
+    #[test]
+    fn reading_from_standard_input_leaves_no_keys_to_read() {
+        assert!(run("-i x o").0.global.stdin);
+        for line in ["-i - o", "-i pipe: o", "-i x -i /dev/stdin o", "-nostdin -i x o"] {
+            assert!(!run(line).0.global.stdin, "{line}");
+        }
+        assert_eq!(run("-i - -f null -").0.outputs[0].url, "pipe:");
+    }
+
+    #[test]
+    fn debug_raises_the_log_level_unless_one_is_given() {
+        assert_eq!(run("-debug ts -i x o").0.global.log_level, Some(48));
+        assert_eq!(run("-v error -debug ts -i x o").0.global.log_level, Some(16));
+    }
+
+    #[test]
+    fn what_ffauth_cannot_honour_says_what_to_do_instead() {
+        let error = lowered("-dump -i x o").expect_err("no packet dump");
+        assert_eq!(error.to_string(), "ffauth does not have ffmpeg's -dump (print each input packet)");
+        assert!(error.hint().is_some());
+    }
+
+    #[test]
+    fn contradictions_and_bad_values_are_errors() {
+        for (line, message) in [
+            ("-y -n -i x o", "Error, both -y and -n supplied. Exiting."),
+            ("-readrate -1 -i x o", "Option -readrate for Input #1 is -1.000; it must be non-negative."),
+            ("-isync 1 -i x o", "-isync for input 0 references non-existent input 1."),
+            ("-i x -vframes a o", "Expected number for frames:v but found: a"),
+            ("-stats_period 0 -i x o", "stats_period 0 must be positive."),
+            ("-i x -ac 1.5 o", "Expected int64 for ac but found 1.5"),
+        ] {
+            assert_eq!(lowered(line).expect_err(line).to_string(), message, "{line}");
+        }
+        assert_eq!(run("-re -readrate 2 -i x o").1, ["Both -readrate and -re set for Input #1. Using -readrate 2.000."]);
+    }
 }

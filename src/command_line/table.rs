@@ -420,3 +420,221 @@ pub const ROWS: &[Row] = &[
     input("canvas_size", "WxH", Transcoding(A::Text), "size that subtitles were made for"),
     output("spre", "preset", Transcoding(A::Text), "file of subtitle encoder settings"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::super::split::{Groups, split};
+    use super::super::{OptionLookup, OptionUse, Parsed};
+    use super::*;
+    use crate::pipeline::plan::{Map, Overwrite, Plan};
+
+    struct Nothing;
+
+    impl OptionLookup for Nothing {
+        fn find(&self, _: &str) -> Option<OptionUse> {
+            None
+        }
+    }
+
+    fn plan(line: &str) -> Plan {
+        let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        let groups: Groups = split(&words, &Nothing).expect(line);
+        match super::super::lower::lower(groups, SystemTime::UNIX_EPOCH).expect(line) {
+            Parsed::Run { plan, .. } => *plan,
+            Parsed::Show(show) => panic!("{line}: {show:?}"),
+        }
+    }
+
+    fn pair(option: &str, value: &str) -> (String, String) {
+        (option.to_owned(), value.to_owned())
+    }
+
+    type Holds = fn(&Plan) -> bool;
+
+    /// A use of each option that stores something, and where it must be found.
+    const USES: &[(&str, Holds)] = &[
+        ("-auth a,b -i x o", |p| p.inputs[0].auth.profiles == ["a", "b"] && p.outputs[0].auth.profiles.is_empty()),
+        ("-i x -auth a o", |p| p.outputs[0].auth.profiles == ["a"]),
+        ("-auth_wait 1.5 -i x o", |p| p.inputs[0].auth.wait == Some(Duration::from_millis(1500))),
+        ("-i x -auth_wait 0 o", |p| p.outputs[0].auth.wait == Some(Duration::ZERO)),
+        ("-auth_config c", |p| p.global.auth_config.as_deref() == Some("c")),
+        ("-auth_log debug", |p| p.global.auth_log == Some(48)),
+        ("-summary -", |p| p.global.summary.as_deref() == Some("-")),
+        ("-loglevel error", |p| p.global.log_level == Some(16)),
+        ("-v 40", |p| p.global.log_level == Some(40)),
+        ("-report", |p| p.global.report),
+        ("-y", |p| p.global.overwrite == Overwrite::Always),
+        ("-n", |p| p.global.overwrite == Overwrite::Never),
+        ("-noy", |p| p.global.overwrite == Overwrite::Ask),
+        ("-ignore_unknown", |p| p.global.ignore_unknown),
+        ("-copy_unknown", |p| p.global.copy_unknown),
+        ("-stats", |p| p.global.stats == Some(true)),
+        ("-nostats", |p| p.global.stats == Some(false)),
+        ("-max_error_rate 0.5", |p| p.global.max_error_rate == 0.5),
+        ("-hide_banner", |p| p.global.hide_banner),
+        ("-benchmark", |p| p.global.benchmark),
+        ("-progress -", |p| p.global.progress.as_deref() == Some("pipe:")),
+        ("-nostdin", |p| !p.global.stdin),
+        ("-stdin -i pipe:0 o", |p| !p.global.stdin),
+        ("-vsync 0", |p| p.global.transcoding == [pair("vsync", "0")]),
+        ("-copyts", |p| p.global.copy_ts),
+        ("-start_at_zero", |p| p.global.start_at_zero),
+        ("-copytb 1", |p| p.global.copy_tb == 1),
+        ("-dts_delta_threshold 3", |p| p.global.dts_delta_threshold == 3.0),
+        ("-dts_error_threshold 4", |p| p.global.dts_error_threshold == 4.0),
+        ("-xerror", |p| p.global.exit_on_error),
+        ("-abort_on empty_output+empty_output_stream-empty_output", |p| {
+            !p.global.abort_on_empty_output && p.global.abort_on_empty_output_stream
+        }),
+        ("-stats_period 0.1", |p| p.global.stats_period == Duration::from_millis(100)),
+        ("-f flv -i x o", |p| p.inputs[0].format.as_deref() == Some("flv") && p.outputs[0].format.is_none()),
+        ("-i x -f a -f b o", |p| p.outputs[0].format.as_deref() == Some("b")),
+        ("-c:v h264 -i x o", |p| p.inputs[0].codec == [pair("v", "h264")]),
+        ("-i x -c copy -codec:a:1 aac -vcodec copy -acodec mp2 -scodec srt -dcodec copy o", |p| {
+            let codecs = [("", "copy"), ("a:1", "aac"), ("v", "copy"), ("a", "mp2"), ("s", "srt"), ("d", "copy")];
+            p.outputs[0].codec == codecs.map(|(specifier, codec)| pair(specifier, codec))
+        }),
+        ("-vcodec h264 -acodec aac -scodec srt -dcodec copy -i x o", |p| p.inputs[0].codec.len() == 4),
+        ("-i x -map_metadata 0:s:0 o", |p| p.outputs[0].map_metadata.len() == 1),
+        ("-t 3 -i x o", |p| p.inputs[0].duration == Some(3_000_000)),
+        ("-i x -t 4 o", |p| p.outputs[0].duration == Some(4_000_000)),
+        ("-to 3 -i x -to 4 o", |p| (p.inputs[0].stop, p.outputs[0].stop) == (Some(3_000_000), Some(4_000_000))),
+        ("-i x -fs 1M o", |p| p.outputs[0].limit_filesize == Some(1_000_000)),
+        ("-ss 1:00 -i x -ss 2 o", |p| (p.inputs[0].start, p.outputs[0].start) == (Some(60_000_000), Some(2_000_000))),
+        ("-sseof -3 -i x o", |p| p.inputs[0].start_eof == Some(-3_000_000)),
+        ("-seek_timestamp 1 -i x o", |p| p.inputs[0].seek_timestamp),
+        ("-i x -timestamp 2020-01-01T00:00:00Z o", |p| p.outputs[0].metadata[0].value == "2020-01-01T00:00:00+0000"),
+        ("-i x -metadata title=a=b o", |p| {
+            (&*p.outputs[0].metadata[0].key, &*p.outputs[0].metadata[0].value) == ("title", "a=b")
+        }),
+        ("-i x -program title=A:st=0 -program st=1 o", |p| p.outputs[0].program == ["title=A:st=0", "st=1"]),
+        ("-i x -target pal-dvd o", |p| p.outputs[0].format.as_deref() == Some("dvd")),
+        ("-i x -frames:v 5 -vframes 6 -aframes 7 -dframes 8 o", |p| {
+            p.outputs[0].frames == [("v".into(), 5), ("v".into(), 6), ("a".into(), 7), ("d".into(), 8)]
+        }),
+        ("-discard:a all -i x o", |p| p.inputs[0].discard == [pair("a", "all")]),
+        ("-i x -disposition:a:0 0 o", |p| p.outputs[0].disposition == [pair("a:0", "0")]),
+        ("-i x -map 0:v -map -0:v:1 o", |p| matches!(p.outputs[0].maps[1], Map::Stream { negative: true, .. })),
+        ("-i x -map_chapters -1 o", |p| p.outputs[0].map_chapters == Some(-1)),
+        ("-noaccurate_seek -i x o", |p| p.inputs[0].no_accurate_seek),
+        ("-isync 0 -i x o", |p| p.inputs[0].sync_with == Some(0)),
+        ("-itsoffset -1.5 -i x o", |p| p.inputs[0].ts_offset == -1_500_000),
+        ("-itsscale:v 2 -i x o", |p| p.inputs[0].ts_scale == [("v".into(), 2.0)]),
+        ("-re -i x o", |p| p.inputs[0].readrate == 1.0),
+        ("-readrate 2 -i x -i y o", |p| (p.inputs[0].readrate, p.inputs[1].readrate) == (2.0, 0.0)),
+        ("-i x -shortest o", |p| p.outputs[0].shortest),
+        ("-bitexact -i x o", |p| p.inputs[0].bitexact && !p.outputs[0].bitexact),
+        ("-i x -bitexact o", |p| p.outputs[0].bitexact),
+        ("-i x -copyinkf o", |p| p.outputs[0].copy_initial_nonkey == [(String::new(), true)]),
+        ("-i x -nocopyinkf:v o", |p| p.outputs[0].copy_initial_nonkey == [("v".into(), false)]),
+        ("-i x -copypriorss 1 o", |p| p.outputs[0].copy_prior_start == [(String::new(), 1)]),
+        ("-tag:v a -vtag b -i x o", |p| p.inputs[0].tag == [pair("v", "a"), pair("v", "b")]),
+        ("-i x -tag a -vtag b -atag c -stag d o", |p| {
+            p.outputs[0].tag == [pair("", "a"), pair("v", "b"), pair("a", "c"), pair("s", "d")]
+        }),
+        ("-i x -qscale 3 -qscale:a 4 -aq 5 o", |p| {
+            p.outputs[0].transcoding == [pair("q:v", "3"), pair("q:a", "4"), pair("q:a", "5")]
+        }),
+        ("-i x -profile:v high -profile main o", |p| p.outputs[0].options == [pair("profile:v", "main")]),
+        ("-i x -attach a -attach b o", |p| p.outputs[0].attach == ["a", "b"]),
+        ("-dump_attachment:t:0 a -i x o", |p| p.inputs[0].dump_attachment == [pair("t:0", "a")]),
+        ("-stream_loop -1 -i x o", |p| p.inputs[0].stream_loop == -1),
+        ("-thread_queue_size 64 -i x o", |p| p.inputs[0].thread_queue_size == Some(64)),
+        ("-nofind_stream_info -i x -i y -find_stream_info -i z o", |p| {
+            p.inputs.iter().map(|input| input.no_find_stream_info).eq([true, true, false])
+        }),
+        ("-i x -muxdelay 0 o -muxpreload 0.5 p", |p| {
+            (p.outputs[0].mux_max_delay, p.outputs[1].mux_max_delay, p.outputs[1].mux_preload) == (0.0, 0.7, 0.5)
+        }),
+        ("-i x -time_base 1:24 o", |p| p.outputs[0].time_base == [pair("", "1:24")]),
+        ("-i x -bsf:v a -vbsf b -absf c o", |p| p.outputs[0].bsf == [pair("v", "a"), pair("v", "b"), pair("a", "c")]),
+        ("-i x -max_muxing_queue_size 9 o", |p| p.outputs[0].max_muxing_queue_size == [(String::new(), 9)]),
+        ("-i x -muxing_queue_data_threshold 9 o", |p| p.outputs[0].muxing_queue_data_threshold == [(String::new(), 9)]),
+        ("-r 25 -i x -r:v 50 o", |p| p.inputs[0].frame_rate == [pair("", "25")] && p.outputs[0].frame_rate == [pair("v", "50")]),
+        ("-s 64x48 -pix_fmt gray -ar 8000 -i x o", |p| {
+            p.inputs[0].options == [pair("video_size", "64x48"), pair("pixel_format", "gray"), pair("sample_rate", "8000")]
+        }),
+        ("-ac 2 -channel_layout mono -ch_layout stereo -i x o", |p| {
+            p.inputs[0].channels == Some(2) && p.inputs[0].channel_layout.as_deref() == Some("stereo")
+        }),
+        ("-i x -aspect 4:3 o", |p| p.outputs[0].aspect == [pair("", "4:3")]),
+        ("-vn -sn -i x -an -dn o", |p| {
+            let (input, output) = (p.inputs[0].disable, p.outputs[0].disable);
+            input.video && input.subtitle && !input.audio && output.audio && output.data && !output.video
+        }),
+        ("-an -dn -i x -vn -sn o", |p| p.inputs[0].disable.audio && p.outputs[0].disable.subtitle),
+        ("-i x -timecode 01:00:00:00 o", |p| {
+            p.outputs[0].metadata[0].key == "timecode" && p.outputs[0].options == [pair("gop_timecode", "01:00:00:00")]
+        }),
+        ("-i x -b:v 1M -ab 64k o", |p| p.outputs[0].options == [pair("b:v", "1M"), pair("b:a", "64k")]),
+        ("-i x -streamid 0:33 o", |p| p.outputs[0].stream_id == [(0, 33)]),
+    ];
+
+    #[test]
+    fn each_option_sets_what_its_row_says() {
+        for (line, holds) in USES {
+            assert!(holds(&plan(line)), "{line}: {:#?}", plan(line));
+        }
+    }
+
+    #[test]
+    fn each_option_that_stores_something_has_a_use_above() {
+        let words: Vec<&str> = USES.iter().flat_map(|(line, _)| line.split_whitespace()).collect();
+        let used = |row: &Row| {
+            words.iter().filter_map(|word| word.strip_prefix('-')).any(|option| {
+                let name = option.split(':').next().unwrap_or(option);
+                name == row.name || (row.negatable() && name.strip_prefix("no") == Some(row.name))
+            })
+        };
+        let stores = |row: &Row| {
+            !matches!(
+                row.place,
+                Place::Show(_)
+                    | Place::Global(Transcoding(_) | Unsupported(..))
+                    | Place::Input(Transcoding(_) | Unsupported(..))
+                    | Place::Output(Transcoding(_) | Unsupported(..))
+                    | Place::Both(Transcoding(_), Transcoding(_))
+            )
+        };
+        let missing: Vec<&Row> = ROWS.iter().filter(|row| stores(row) && !used(row)).collect();
+        assert!(missing.is_empty(), "{missing:?}");
+    }
+
+    #[test]
+    fn options_for_decoders_filters_and_encoders_are_kept_as_typed() {
+        let given = |row: &Row| match row.argument() {
+            Argument::Flag | Argument::Switch => format!("-{}", row.name),
+            _ => format!("-{} 1", row.name),
+        };
+        for row in ROWS {
+            let kept = vec![pair(row.name, "1")];
+            if let Place::Global(Transcoding(_)) = &row.place {
+                assert_eq!(plan(&given(row)).global.transcoding, kept, "{row:?}");
+            }
+            if let Place::Input(Transcoding(_)) | Place::Both(Transcoding(_), _) = &row.place {
+                assert_eq!(plan(&format!("{} -i x o", given(row))).inputs[0].transcoding, kept, "{row:?}");
+            }
+            if let Place::Output(Transcoding(_)) | Place::Both(_, Transcoding(_)) = &row.place {
+                assert_eq!(plan(&format!("-i x {} o", given(row))).outputs[0].transcoding, kept, "{row:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_unique_and_aliases_end_at_a_row_of_the_same_place() {
+        for (index, row) in ROWS.iter().enumerate() {
+            assert!(!ROWS[..index].iter().any(|before| before.name == row.name), "{row:?} stands twice");
+            let others = match &row.place {
+                Place::Input(Same(other)) | Place::Output(Same(other)) => vec![*other],
+                Place::Both(Same(one), Same(other)) => vec![*one, *other],
+                _ => vec![],
+            };
+            for other in others {
+                let target = find(other).map(|row| &row.place);
+                assert!(matches!(target, Some(Place::Both(..) | Place::Output(_))), "{row:?} means {other}");
+            }
+        }
+    }
+}

@@ -177,8 +177,8 @@ pub(super) fn words(content_type: Option<&str>, body: &[u8]) -> Option<String> {
         "text/plain" => text.lines().find(|line| !line.trim().is_empty())?.to_owned(),
         json if json == "application/json" || json.ends_with("+json") => {
             let value: serde_json::Value = serde_json::from_str(&text).ok()?;
-            let members = ["error_description", "detail", "message", "title", "error"];
-            members.iter().find_map(|name| value.get(name)?.as_str())?.to_owned()
+            let members = ["/error_description", "/detail", "/message", "/title", "/error/message", "/error"];
+            members.iter().find_map(|member| value.pointer(member)?.as_str())?.to_owned()
         }
         _ => return None,
     };
@@ -236,6 +236,7 @@ mod unit {
         assert_eq!(words(Some("text/plain"), b"\r\ndisk full\nmore").as_deref(), Some("disk full"));
         assert_eq!(words(Some("application/json"), br#"{"error":"x","message":"quota"}"#).as_deref(), Some("quota"));
         assert_eq!(words(Some("application/problem+json"), br#"{"title":"no"}"#).as_deref(), Some("no"));
+        assert_eq!(words(Some("application/json"), br#"{"error":{"message":"deep"}}"#).as_deref(), Some("deep"));
         assert_eq!(words(Some("application/json"), b"[1"), None);
         assert_eq!(words(Some("text/html"), b"<html>"), None);
         assert_eq!(words(None, b"x"), None);

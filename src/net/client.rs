@@ -33,8 +33,8 @@ const LONGEST_URL: usize = 4096;
 /// Fields that frame or steer the message and are ours; `Expect` hangs on servers that ignore it.
 const OURS: [HeaderName; 6] =
     [header::CONNECTION, header::CONTENT_LENGTH, header::EXPECT, header::RANGE, header::TRANSFER_ENCODING, header::UPGRADE];
-/// The user's fields that stay in the file's own origin.
-const OWN_ORIGIN_ONLY: [HeaderName; 3] = [header::AUTHORIZATION, header::COOKIE, header::PROXY_AUTHORIZATION];
+/// The user's fields that stay in the file's own origin; `Host` would be wrong elsewhere.
+const OWN_ORIGIN_ONLY: [HeaderName; 4] = [header::AUTHORIZATION, header::COOKIE, header::HOST, header::PROXY_AUTHORIZATION];
 
 /// The clients made so far. One lives as long as its roots.
 #[derive(Default)]
@@ -178,11 +178,11 @@ impl Shared {
         for (name, value) in &request.headers {
             let field = HeaderName::from_bytes(name.trim().as_bytes());
             let field = field.map_err(|_| unfit(format!("`{}` is not a header field name", redact::untrusted(name))))?;
-            let private = OWN_ORIGIN_ONLY.contains(&field);
-            if OURS.contains(&field) || (private && !at_home) || fields.iter().any(|(ours, _)| field == ours.as_str()) {
+            let stays = OWN_ORIGIN_ONLY.contains(&field) && !at_home;
+            if OURS.contains(&field) || stays || fields.iter().any(|(ours, _)| field == ours.to_ascii_lowercase().as_str()) {
                 continue;
             }
-            if private {
+            if OWN_ORIGIN_ONLY.contains(&field) && field != header::HOST {
                 carried.also_secret(value.trim());
             }
             builder = builder.header(&field, sensitive(value.trim()).ok_or_else(|| unfit(unsendable(name)))?);
@@ -203,7 +203,7 @@ impl Shared {
         downgraded: bool,
         stop: &Shutdown,
     ) -> Result<(Response, Carried), NetError> {
-        let mut fresh = false;
+        let mut again = false;
         loop {
             let (builder, carried) = self.prepare(request, url, downgraded, stop).await?;
             request.counters.request();
@@ -217,10 +217,10 @@ impl Shared {
                 }
                 Ok(Err(error)) => {
                     let failure = transport(url, error);
-                    if fresh || !matches!(failure, NetError::Transport { cause: Cause::Cut, .. }) {
+                    if again || !matches!(failure, NetError::Transport { cause: Cause::Cut, .. }) {
                         return Err(failure);
                     }
-                    fresh = true;
+                    again = true;
                     request.counters.retry();
                 }
                 Err(_elapsed) => return Err(timed_out(url)),
@@ -262,7 +262,7 @@ pub(super) fn transport(url: &Url, error: reqwest::Error) -> NetError {
         } else if text.starts_with("invalid HTTP") {
             cause = Cause::Protocol;
         }
-        let mut tls = current.downcast_ref::<rustls::Error>();
+        link = current.source();
         if let Some(io) = current.downcast_ref::<std::io::Error>() {
             cause = match io.kind() {
                 ErrorKind::ConnectionRefused => Cause::Refused,
@@ -273,15 +273,15 @@ pub(super) fn transport(url: &Url, error: reqwest::Error) -> NetError {
                 }
                 _ => cause,
             };
-            tls = tls.or_else(|| io.get_ref()?.downcast_ref());
+            // `source` of an io::Error leaves out the error that it wraps.
+            link = io.get_ref().map(|inner| inner as _).or(link);
         }
-        match tls {
+        match current.downcast_ref::<rustls::Error>() {
             Some(rustls::Error::InvalidCertificate(_)) => cause = Cause::Certificate,
             Some(_) => cause = Cause::TlsProtocol,
             None => {}
         }
         detail = text;
-        link = current.source();
     }
     // The sentence says these already.
     if matches!(cause, Cause::Refused | Cause::Timeout | Cause::Cut) {

@@ -177,6 +177,8 @@ impl Answer {
                 }
                 None => format!("add the scope it needs to `scope` in [profile.{profile}]"),
             },
+            (411, _) => "this server wants the length of an upload beforehand: -f hls or -f segment sends objects that have one"
+                .to_owned(),
             (407, _) => "put the proxy's user and password into the URL in HTTPS_PROXY or HTTP_PROXY".to_owned(),
             _ => format!("the server asks to wait {} s", self.retry_after?.as_secs()),
         })

@@ -151,7 +151,7 @@ mod unit {
         let url = |path: &str| Url::parse("http://h/").expect("a URL").join(path).expect(path);
         let key = |path: &str| Key { method: "GET".to_owned(), url: url(path), profile: None };
         let now = Now { boot: Duration::from_secs(5), wall: SystemTime::UNIX_EPOCH };
-        let later = |seconds| Now { boot: Duration::from_secs(5 + seconds), wall: SystemTime::UNIX_EPOCH };
+        let later = |seconds: u64| Now { boot: Duration::from_secs(5 + seconds), wall: SystemTime::UNIX_EPOCH };
         let cache = HopCache::default();
         for n in 0..CAPACITY + 10 {
             cache.put(key(&n.to_string()), 301, url("t"), Duration::from_secs(10 + n as u64), now);

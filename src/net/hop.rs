@@ -20,6 +20,13 @@ use super::freshness::{self, Key};
 use super::token::{Carried, masked};
 use super::{Request, Shared};
 
+/// A body up to this size is read for the sake of its connection.
+const SHORT: usize = 64 * 1024;
+
+/// A connection gets this long to return to the pool: the next request (after a segment, the playlist) often follows at
+/// once, and would open another one.
+const RETURN: Duration = Duration::from_millis(1);
+
 /// Where a URL leads.
 #[derive(Clone, Debug)]
 pub struct Resolved {
@@ -63,7 +70,10 @@ pub(super) async fn resolve(shared: &Shared, request: &Request, stop: &Shutdown)
     let end = walk(shared, request, "bytes=0-0", stop).await?;
     let (status, content_type) = (end.response.status().as_u16(), answer::content_type(end.response.headers()));
     let url = if end.hops.is_empty() { request.url.clone() } else { end.url.to_string() };
-    drain(end.response).await;
+    // A server without ranges may send a stream that never ends: that connection is given up.
+    if end.response.content_length().is_some_and(|length| length <= SHORT as u64) {
+        drain(end.response).await;
+    }
     Ok(Resolved { url, hops: end.hops, status, content_type, downgraded: end.downgraded })
 }
 
@@ -178,7 +188,8 @@ pub(super) fn target(from: &Url, headers: &HeaderMap) -> Result<Url, NetError> {
 
 /// Reads a short body to its end, so that the connection can be used again; a long one costs the connection.
 pub(super) async fn drain(response: Response) {
-    beginning(response, 64 * 1024).await;
+    beginning(response, SHORT).await;
+    tokio::time::sleep(RETURN).await;
 }
 
 /// The first bytes of a body, at most `limit` and a chunk, as far as they come within two seconds.

@@ -14,6 +14,9 @@ use crate::shutdown::Shutdown;
 use super::answer::TokenUse;
 use super::error::NetError;
 
+/// What is shorter is no secret, and masking it would garble every message.
+const SHORTEST: usize = 4;
+
 /// The credential that goes with one request to one URL, if any.
 pub(super) struct Carried {
     bearer: Option<Bearer>,
@@ -45,6 +48,10 @@ impl Carried {
         let lines = published.credential.header_lines(&bearer.placement);
         let mut secrets: Vec<_> = lines.fields().map(|(_, value)| Zeroizing::new(value.to_owned())).collect();
         secrets.push(Zeroizing::new(published.credential.token().expose().to_owned()));
+        // Percent-encoded, where it stands in the URL.
+        let placed = Zeroizing::new(published.credential.place_in_url(&bearer.placement, url.as_str()));
+        let values = placed.split(['?', '&', '#']).filter_map(|pair| pair.split_once('=')).map(|(_, value)| value);
+        secrets.extend(values.map(|value| Zeroizing::new(value.to_owned())));
         Ok(Self { bearer: Some(bearer), published: Some(published), secrets })
     }
 
@@ -71,7 +78,7 @@ impl Carried {
     /// `text` of the server with everything masked that the request held.
     pub(super) fn clean(&self, text: &str) -> String {
         let mut clean = text.to_owned();
-        for secret in self.secrets.iter().filter(|secret| !secret.is_empty()) {
+        for secret in self.secrets.iter().filter(|secret| secret.len() >= SHORTEST) {
             clean = clean.replace(secret.as_str(), "***");
         }
         redact::line(&clean).into_owned()

@@ -105,3 +105,30 @@ impl ClientAuth {
         }
     }
 }
+
+/// A client for tests: client_credentials at a loopback endpoint.
+#[cfg(test)]
+pub(crate) fn test_client() -> Client {
+    Client {
+        name: "test".to_owned(),
+        issuer: None,
+        token_url: Url::parse("http://127.0.0.1:1/token").ok(),
+        authorize_url: None,
+        client_id: Some("id".to_owned()),
+        client_secret: Some(SecretSource::Plain("secret".into())),
+        grant: Grant::ClientCredentials,
+        client_auth: ClientAuth::Basic,
+        scope: Vec::new(),
+        audience: None,
+        resource: Vec::new(),
+        username: None,
+        password: None,
+        refresh_token: None,
+        access_token: None,
+        dialect: Dialect::default(),
+        strict: false,
+        allow_http: false,
+        ca_file: None,
+        timeout: Duration::from_secs(10),
+    }
+}

@@ -1,13 +1,23 @@
 //! Where a secret comes from: read when it is needed, never kept in argv.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use super::Secret;
+use super::permission;
 use crate::env::Env;
 
 /// How long a `command` may run.
 pub const COMMAND_LIMIT: Duration = Duration::from_secs(10);
+
+/// The most that is read from any source, in bytes.
+const LONGEST: u64 = 64 * 1024;
 
 /// A place that holds a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,10 +41,136 @@ pub struct SecretError(String);
 
 impl SecretSource {
     /// Reads the secret now. Blocks: a command is given up after [`COMMAND_LIMIT`].
-    pub fn read(&self, _env: &Env) -> Result<Secret, SecretError> {
+    ///
+    /// # Errors
+    /// [`SecretError`] names the source and what is wrong with it.
+    pub fn read(&self, env: &Env) -> Result<Secret, SecretError> {
         match self {
             Self::Plain(secret) => Ok(secret.clone()),
-            other => Err(SecretError(format!("{other:?}"))),
+            Self::Env(name) => {
+                let value = env.get(name).ok_or_else(|| SecretError(format!("the environment variable {name} is not set")))?;
+                Ok(Secret::new(value))
+            }
+            Self::File(path) => read_file(path, true),
+            Self::Command(words) => run(words),
+            Self::Credential(name) => {
+                let folder = env.get("CREDENTIALS_DIRECTORY").ok_or_else(|| {
+                    SecretError(format!("credential {name}: CREDENTIALS_DIRECTORY is not set; systemd sets it for LoadCredential="))
+                })?;
+                if name.contains('/') || name == ".." {
+                    return Err(SecretError(format!("credential {name}: a name, not a path")));
+                }
+                // systemd gives its folder to the service's user alone.
+                read_file(&Path::new(folder).join(name), false)
+            }
+        }
+    }
+}
+
+fn read_file(path: &Path, check: bool) -> Result<Secret, SecretError> {
+    let refuse = |reason: String| SecretError(format!("file {}: {reason}", path.display()));
+    let file = File::open(path).map_err(|error| refuse(error.to_string()))?;
+    let metadata = file.metadata().map_err(|error| refuse(error.to_string()))?;
+    // A pipe (`<(command)`) belongs to whoever can open it.
+    if check && metadata.is_file() {
+        let advice = |error| refuse(format!("{error}; it holds a secret: chmod 600 {}", path.display()));
+        permission::check_private(&metadata).map_err(advice)?;
+    }
+    secret_of(file).map_err(refuse)
+}
+
+fn run(words: &[String]) -> Result<Secret, SecretError> {
+    let Some((program, arguments)) = words.split_first() else { return Err(SecretError("command: it is empty".to_owned())) };
+    let refuse = |reason: String| SecretError(format!("command {program}: {reason}"));
+    let child = Command::new(program).args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+    let mut child = child.map_err(|error| refuse(error.to_string()))?;
+    let (sender, read) = mpsc::channel();
+    if let Some(output) = child.stdout.take() {
+        // The reader ends with the pipe; nobody may be listening any more.
+        std::thread::spawn(move || drop(sender.send(secret_of(output))));
+    }
+    let secret = match read.recv_timeout(COMMAND_LIMIT) {
+        Ok(secret) => secret.map_err(&refuse),
+        Err(_) => Err(refuse(format!("no answer within {} s", COMMAND_LIMIT.as_secs()))),
+    };
+    if secret.is_err() {
+        end(&mut child);
+        return secret;
+    }
+    let status = child.wait().map_err(|error| refuse(error.to_string()))?;
+    if status.success() { secret } else { Err(refuse(format!("it ended with {status}"))) }
+}
+
+/// Ends a program whose output is of no use any more. One that is gone already is no trouble.
+fn end(child: &mut Child) {
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+fn secret_of(from: impl Read) -> Result<Secret, String> {
+    let mut bytes = Zeroizing::new(Vec::new());
+    from.take(LONGEST + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > LONGEST {
+        return Err(format!("it gives more than {LONGEST} bytes"));
+    }
+    let text = std::str::from_utf8(&bytes).map_err(|_| "it is not UTF-8 text".to_owned())?;
+    let text = text.trim_end_matches(['\r', '\n']);
+    if text.is_empty() { Err("it is empty".to_owned()) } else { Ok(Secret::new(text)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn words(words: &[&str]) -> SecretSource {
+        SecretSource::Command(words.iter().map(|word| (*word).to_owned()).collect())
+    }
+
+    #[test]
+    fn each_source_gives_its_value_without_line_breaks() {
+        let mut file = tempfile::NamedTempFile::new().expect("a file");
+        file.write_all(b"in the file\r\n\n").expect("room");
+        let folder = file.path().parent().expect("a folder").display().to_string();
+        let name = file.path().file_name().expect("a name").to_string_lossy().into_owned();
+        let env = Env::from_pairs([("S", "in the variable"), ("CREDENTIALS_DIRECTORY", &folder)]);
+        for (source, value) in [
+            (SecretSource::Plain("plain".into()), "plain"),
+            (SecretSource::Env("S".to_owned()), "in the variable"),
+            (SecretSource::File(file.path().to_owned()), "in the file"),
+            (SecretSource::Credential(name), "in the file"),
+            (words(&["printf", "%s\\n", "printed"]), "printed"),
+        ] {
+            assert_eq!(source.read(&env).expect("a value").expose(), value);
+        }
+    }
+
+    #[test]
+    fn a_file_that_others_can_read_is_refused() {
+        let mut file = tempfile::NamedTempFile::new().expect("a file");
+        file.write_all(b"CANARY").expect("room");
+        std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(0o644)).expect("its mode");
+        let error = SecretSource::File(file.path().to_owned()).read(&Env::default()).expect_err("refused").to_string();
+        assert!(error.contains("chmod 600") && !error.contains("CANARY"), "{error}");
+    }
+
+    #[test]
+    fn failures_name_the_source() {
+        let env = Env::default();
+        for (source, part) in [
+            (SecretSource::Env("NOT_THERE".to_owned()), "NOT_THERE is not set"),
+            (SecretSource::File("/nowhere/secret".into()), "/nowhere/secret"),
+            (SecretSource::Credential("x".to_owned()), "CREDENTIALS_DIRECTORY"),
+            (words(&["false"]), "it is empty"),
+            (words(&["sh", "-c", "echo x; exit 3"]), "exit status: 3"),
+            (words(&["/no/such/program"]), "/no/such/program"),
+            (words(&["head", "-c", "70000", "/dev/zero"]), "more than 65536 bytes"),
+            (words(&["printf", "\\377"]), "not UTF-8"),
+        ] {
+            let error = source.read(&env).expect_err(part).to_string();
+            assert!(error.contains(part), "{error}");
         }
     }
 }

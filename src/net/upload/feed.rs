@@ -3,10 +3,12 @@
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Sleep;
 
 use super::PIECE;
 
@@ -24,6 +26,8 @@ struct State {
     limit: usize,
     /// `None` once the end is held.
     more: Option<mpsc::Receiver<Bytes>>,
+    /// The writer has said that there is no more. A writer that is merely gone left a part.
+    finished: bool,
     /// The length, where it is known beforehand.
     length: Option<u64>,
     attempt: u64,
@@ -37,16 +41,21 @@ struct State {
 pub(super) struct Body {
     feed: Feed,
     attempt: u64,
+    pause: Option<Pin<Box<Sleep>>>,
     next: usize,
     offset: usize,
     length: Option<u64>,
     ended: Option<oneshot::Sender<()>>,
 }
 
-/// The attempt was given up.
+/// The connection must not end the body as if it were complete.
 #[derive(Debug, thiserror::Error)]
-#[error("superseded")]
-pub(super) struct Superseded;
+pub(super) enum BrokenOff {
+    #[error("another attempt has the body now")]
+    Superseded,
+    #[error("the writer is gone")]
+    Abandoned,
+}
 
 impl Feed {
     /// A body that is complete.
@@ -62,12 +71,13 @@ impl Feed {
 
     fn with(first: Bytes, limit: usize, more: Option<mpsc::Receiver<Bytes>>, length: Option<u64>) -> Self {
         let (size, held) = (first.len(), if first.is_empty() { Vec::new() } else { vec![first] });
-        let state = State { held, size, limit, more, length, attempt: 0, lost: false, hungry: false, reads: 0 };
+        let state = State { held, size, limit, more, finished: false, length, attempt: 0, lost: false, hungry: false, reads: 0 };
         Self(Arc::new(Mutex::new(state)))
     }
 
     /// The body from its start for another attempt, and the news that it was read to its end; `None` if its start is lost.
-    pub(super) fn begin(&self) -> Option<(Body, oneshot::Receiver<()>)> {
+    /// Nothing of it is given before `pause` is over.
+    pub(super) fn begin(&self, pause: Duration) -> Option<(Body, oneshot::Receiver<()>)> {
         if !self.withdraw() {
             return None;
         }
@@ -76,7 +86,13 @@ impl Feed {
         let (attempt, length) = (state.attempt, state.length);
         let mut ended = Some(ended);
         note_end(&mut ended, 0, &state);
-        Some((Body { feed: self.clone(), attempt, next: 0, offset: 0, length, ended }, end))
+        let pause = (!pause.is_zero()).then(|| Box::pin(tokio::time::sleep(pause)));
+        Some((Body { feed: self.clone(), attempt, pause, next: 0, offset: 0, length, ended }, end))
+    }
+
+    /// Says that what was written is all. To be called before the channel closes.
+    pub(super) fn finish(&self) {
+        self.lock().finished = true;
     }
 
     /// Takes the body away from the attempt that has it. Can it be read again?
@@ -110,8 +126,8 @@ impl Feed {
 
 impl State {
     /// Takes the next piece from the writer, and holds it if there is room.
-    fn read_more(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let Some(more) = &mut self.more else { return Poll::Ready(None) };
+    fn read_more(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Bytes>, BrokenOff>> {
+        let Some(more) = &mut self.more else { return Poll::Ready(Ok(None)) };
         let piece = match more.poll_recv(context) {
             Poll::Ready(piece) => piece,
             Poll::Pending => {
@@ -121,8 +137,11 @@ impl State {
         };
         self.hungry = false;
         let Some(piece) = piece else {
+            if !self.finished {
+                return Poll::Ready(Err(BrokenOff::Abandoned));
+            }
             self.more = None;
-            return Poll::Ready(None);
+            return Poll::Ready(Ok(None));
         };
         if !self.lost && self.size + piece.len() + OVERHEAD <= self.limit {
             self.size += piece.len() + OVERHEAD;
@@ -131,7 +150,7 @@ impl State {
             self.lost = true;
             self.held = Vec::new();
         }
-        Poll::Ready(Some(piece))
+        Poll::Ready(Ok(Some(piece)))
     }
 }
 
@@ -149,13 +168,17 @@ fn note_end(ended: &mut Option<oneshot::Sender<()>>, next: usize, state: &State)
 
 impl http_body::Body for Body {
     type Data = Bytes;
-    type Error = Superseded;
+    type Error = BrokenOff;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Superseded>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         let body = &mut *self;
+        if let Some(pause) = &mut body.pause {
+            ready!(pause.as_mut().poll(context));
+            body.pause = None;
+        }
         let mut state = body.feed.0.lock().unwrap_or_else(PoisonError::into_inner);
         if state.attempt != body.attempt {
-            return Poll::Ready(Some(Err(Superseded)));
+            return Poll::Ready(Some(Err(BrokenOff::Superseded)));
         }
         state.reads += 1;
         // Once the start is lost, this attempt has read all that was held.
@@ -166,7 +189,10 @@ impl http_body::Body for Body {
             note_end(&mut body.ended, body.next, &state);
             return Poll::Ready(Some(Ok(Frame::data(slice))));
         }
-        let piece = ready!(state.read_more(context));
+        let piece = match ready!(state.read_more(context)) {
+            Ok(piece) => piece,
+            Err(broken) => return Poll::Ready(Some(Err(broken))),
+        };
         body.next = state.held.len();
         note_end(&mut body.ended, body.next, &state);
         Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))

@@ -5,6 +5,9 @@
 //! is held up to a limit, so an early refusal can be answered by starting over, while a late one ends it. An object above its
 //! limit becomes a stream. Memory is bounded by the limit and one channel ([`QUEUED`] pieces of [`PIECE`] bytes): a writer
 //! that is faster than the server waits.
+//!
+//! What is sent again is sent by the same method to the same URL, POST too: media servers store objects under their names,
+//! and an object that came twice is the lesser evil beside one that is missing.
 
 mod feed;
 mod send;
@@ -73,6 +76,7 @@ enum State {
     Held(BytesMut),
     Sending {
         queue: mpsc::Sender<Bytes>,
+        feed: Feed,
         task: Task,
     },
     Failed(NetError),
@@ -111,14 +115,16 @@ impl Upload {
         }
         for piece in data.chunks(PIECE) {
             let (queue, task) = match &mut self.state {
-                State::Sending { queue, task } => (queue, task),
+                State::Sending { queue, task, .. } => (queue, task),
                 State::Failed(error) => return Err(error.clone()),
                 State::Held(_) => return Err(NetError::Internal("an upload went back to holding its data".to_owned())),
             };
             let mut piece = Bytes::copy_from_slice(piece);
-            match queue.try_send(piece) {
-                Ok(()) => continue,
-                Err(mpsc::error::TrySendError::Full(unsent) | mpsc::error::TrySendError::Closed(unsent)) => piece = unsent,
+            if !task.0.is_finished() {
+                match queue.try_send(piece) {
+                    Ok(()) => continue,
+                    Err(mpsc::error::TrySendError::Full(unsent) | mpsc::error::TrySendError::Closed(unsent)) => piece = unsent,
+                }
             }
             let sent = self.media.block_on(&self.stop, async {
                 tokio::select! {
@@ -147,7 +153,8 @@ impl Upload {
                 let attempts = Attempts::new(&media, request, Feed::whole(held.freeze()), stop.clone());
                 media.block_on(&stop, attempts.run())
             }
-            State::Sending { queue, mut task } => {
+            State::Sending { queue, feed, mut task } => {
+                feed.finish();
                 drop(queue);
                 media.block_on(&stop, async { outcome((&mut task.0).await) })
             }
@@ -159,8 +166,8 @@ impl Upload {
     fn begin(&self, first: Bytes) -> State {
         let (queue, more) = mpsc::channel(QUEUED);
         let feed = Feed::growing(first, self.limit, more);
-        let attempts = Attempts::new(&self.media, self.request.clone(), feed, self.stop.clone());
-        State::Sending { queue, task: Task(self.media.0.runtime.spawn(attempts.run())) }
+        let attempts = Attempts::new(&self.media, self.request.clone(), feed.clone(), self.stop.clone());
+        State::Sending { queue, feed, task: Task(self.media.0.runtime.spawn(attempts.run())) }
     }
 }
 

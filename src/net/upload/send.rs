@@ -35,7 +35,14 @@ pub(super) struct Attempts {
     renewed: bool,
     /// A connection was cut once already.
     cut: bool,
+    /// The last connection was cut while the body was on its way.
+    cut_short: bool,
 }
+
+/// How long an attempt listens between head and body after one that was cut short. A server that refuses by the head and
+/// resets the connection cannot be heard over the writing; this is `Expect: 100-continue` without the field, on which some
+/// servers hang.
+const LISTEN: Duration = Duration::from_millis(500);
 
 /// What an answer means for the upload.
 enum Verdict {
@@ -46,7 +53,17 @@ enum Verdict {
 
 impl Attempts {
     pub(super) fn new(media: &Media, request: Request, feed: Feed, stop: Shutdown) -> Self {
-        Self { shared: Arc::clone(&media.0), request, feed, stop, sent: 0, retries: 0, renewed: false, cut: false }
+        Self {
+            shared: Arc::clone(&media.0),
+            request,
+            feed,
+            stop,
+            sent: 0,
+            retries: 0,
+            renewed: false,
+            cut: false,
+            cut_short: false,
+        }
     }
 
     /// Sends until the server confirms or there is no use in going on.
@@ -79,9 +96,10 @@ impl Attempts {
 
     /// Sends the body once and waits for the head of the answer.
     async fn attempt(&mut self, trail: &Trail) -> Result<(Response, Carried), NetError> {
-        let Self { shared, request, .. } = &*self;
-        let (mut builder, carried) = shared.prepare(request, &trail.url, trail.downgraded, &self.stop).await?;
-        let Some((body, end)) = self.feed.begin() else {
+        let prepared = self.shared.prepare(&self.request, &trail.url, trail.downgraded, &self.stop).await?;
+        let (mut builder, carried) = prepared;
+        let pause = if std::mem::take(&mut self.cut_short) { LISTEN.min(self.request.timeout / 2) } else { Duration::ZERO };
+        let Some((body, mut end)) = self.feed.begin(pause) else {
             return Err(NetError::Internal("an upload was to be sent again without its beginning".to_owned()));
         };
         if let Some(length) = self.feed.length() {
@@ -90,7 +108,10 @@ impl Attempts {
         self.sent += 1;
         self.request.counters.request();
         let answer = self.watch(&trail.url, builder.body(reqwest::Body::wrap(body)).send()).await?;
-        let response = answer.map_err(|error| transport(&trail.url, error))?;
+        let response = answer.map_err(|error| {
+            self.cut_short = end.try_recv().is_err();
+            transport(&trail.url, error)
+        })?;
         if response.status() == http::StatusCode::UNAUTHORIZED {
             self.request.counters.refused();
         }
@@ -128,7 +149,7 @@ impl Attempts {
     async fn judge(&mut self, trail: &mut Trail, response: Response, carried: Carried) -> Result<Verdict, NetError> {
         let status = response.status().as_u16();
         // An object that is gone needs no deletion.
-        if response.status().is_success() || (self.request.method == "DELETE" && matches!(status, 404 | 410)) {
+        if response.status().is_success() || (self.request.method.eq_ignore_ascii_case("DELETE") && matches!(status, 404 | 410)) {
             hop::drain(response).await;
             return Ok(Verdict::Confirmed(Confirmed { status, url: masked(&trail.url) }));
         }

@@ -1,0 +1,86 @@
+//! Which parameters get a token: RFC 6749 sections 4.3, 4.4 and 6.
+
+use crate::env::Env;
+use crate::secret::{Secret, SecretSource};
+
+use super::client::{Client, Grant};
+use super::error::OauthError;
+
+/// One way to ask the token endpoint.
+#[derive(Clone, Debug)]
+pub enum Ask {
+    /// RFC 6749 section 4.4.
+    ClientCredentials,
+    /// RFC 6749 section 4.3.
+    Password {
+        /// `username`.
+        username: String,
+        /// `password`.
+        password: Secret,
+    },
+    /// RFC 6749 section 6.
+    Refresh(Secret),
+}
+
+impl Ask {
+    /// The standard's `grant_type`.
+    pub fn grant_type(&self) -> &'static str {
+        match self {
+            Self::ClientCredentials => "client_credentials",
+            Self::Password { .. } => "password",
+            Self::Refresh(_) => "refresh_token",
+        }
+    }
+
+    /// A request that can be sent again with no harm: it uses nothing up.
+    pub fn is_repeatable(&self) -> bool {
+        !matches!(self, Self::Refresh(_))
+    }
+}
+
+/// How to ask for `client`, in order: the next is tried where the one before is refused with `invalid_grant`. `kept` is the
+/// refresh token of the last answer, if there was one.
+///
+/// Blocks: secrets are read now.
+///
+/// # Errors
+/// [`OauthError::Config`] for a missing or unreadable secret, [`OauthError::LoginRequired`] where there is nothing to ask with.
+pub fn ways(client: &Client, kept: Option<&Secret>, env: &Env) -> Result<Vec<Ask>, OauthError> {
+    let refresh = kept.map(|token| Ask::Refresh(token.clone()));
+    match client.grant {
+        Grant::ClientCredentials => Ok(vec![Ask::ClientCredentials]),
+        Grant::Password => {
+            let username = client.username.clone().ok_or_else(|| missing(client, "username"))?;
+            let password = read(client, "password", client.password.as_ref(), env)?;
+            Ok(refresh.into_iter().chain([Ask::Password { username, password }]).collect())
+        }
+        Grant::RefreshToken => {
+            // The configured one may be newer than the kept one, when somebody has signed in again; or used up.
+            let configured = match &client.refresh_token {
+                Some(source) => Some(read(client, "refresh_token", Some(source), env)?),
+                None => None,
+            };
+            let configured = configured.filter(|token| kept != Some(token)).map(Ask::Refresh);
+            let ways: Vec<Ask> = refresh.into_iter().chain(configured).collect();
+            if ways.is_empty() { Err(missing(client, "refresh_token")) } else { Ok(ways) }
+        }
+        Grant::External => Err(OauthError::Config(format!("profile {}: grant external asks no token endpoint", client.name))),
+    }
+}
+
+/// The secret behind `key`.
+///
+/// # Errors
+/// [`OauthError::Config`] names profile and key.
+pub fn read(client: &Client, key: &str, source: Option<&SecretSource>, env: &Env) -> Result<Secret, OauthError> {
+    let source = source.ok_or_else(|| missing(client, key))?;
+    let secret = source.read(env).map_err(|error| OauthError::Config(format!("profile {}: {key}: {error}", client.name)))?;
+    if secret.is_empty() {
+        return Err(OauthError::Config(format!("profile {}: {key} is empty", client.name)));
+    }
+    Ok(secret)
+}
+
+fn missing(client: &Client, key: &str) -> OauthError {
+    OauthError::Config(format!("profile {}: grant {} needs {key}", client.name, client.grant.name()))
+}

@@ -1,0 +1,286 @@
+//! One exchange: from the locked entry to a saved token.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::spawn_blocking;
+use url::Url;
+
+use crate::clock::Now;
+use crate::secret::Secret;
+
+use super::{Outcome, Source};
+use crate::oauth::client::Grant;
+use crate::oauth::error::OauthError;
+use crate::oauth::grant::{self, Ask};
+use crate::oauth::store::{Entry, Locked, StoreError};
+use crate::oauth::token::Token;
+use crate::oauth::token_endpoint::{self, Granted};
+use crate::oauth::{discovery, external, schedule};
+
+/// Another holder of the lock is in the middle of an exchange of its own: it is given that long, and this much more.
+const LOCK_MARGIN: Duration = Duration::from_secs(10);
+
+impl Source {
+    pub(super) async fn exchange(&self, wanted: bool, min_valid: Duration) -> Outcome {
+        if self.0.client.grant == Grant::External {
+            return self.read_external().await;
+        }
+        let now = self.0.clock.now();
+        let (mut lock, entry) = self.lock_and_read().await?;
+        if let Some(entry) = &entry
+            && let Some(token) = self.adoptable(entry, &now, wanted, min_valid)
+        {
+            tracing::debug!(target: "ffauth::token", profile = self.0.client.name, "took a token from the store");
+            return Ok(token);
+        }
+        let token_url = self.token_url().await?;
+        let kept = self.kept_refresh_token(entry.as_ref());
+        let asked = self.ask(&token_url, kept.as_ref()).await;
+        self.count(asked.is_ok());
+        let (granted, asked) = match asked {
+            Ok(granted) => granted,
+            Err(error) => {
+                // Never delete: whoever comes with a newer refresh token must find what is known.
+                if let (Some(mut entry), true) = (entry, error.needs_login()) {
+                    entry.rejected = true;
+                    self.save(&mut lock, entry).await;
+                }
+                return Err(error);
+            }
+        };
+        self.note(&granted);
+        let refresh_token = granted.refresh_token.clone().or(kept);
+        let entry = Entry {
+            generation: entry.as_ref().map_or(0, |entry| entry.generation) + 1,
+            access_token: granted.access_token.clone(),
+            token_type: granted.token_type.clone(),
+            refresh_token: refresh_token.clone(),
+            scope: granted.scope.clone(),
+            asked: asked.wall,
+            lifetime: granted.lifetime,
+            rejected: false,
+        };
+        self.save(&mut lock, entry).await;
+        Ok(Arc::new(self.token_of(granted, refresh_token, asked)))
+    }
+
+    /// Takes the entry's lock. Where there can be no lock the token stays in memory, and that is said loudly.
+    async fn lock_and_read(&self) -> Result<(Option<Box<dyn Locked>>, Option<Entry>), OauthError> {
+        let (store, key) = (Arc::clone(&self.0.store), self.0.key.clone());
+        let limit = self.0.client.timeout + LOCK_MARGIN;
+        let locked = spawn_blocking(move || {
+            let mut lock = store.lock(&key, limit)?;
+            let entry = lock.read()?;
+            Ok((lock, entry))
+        });
+        match locked.await {
+            Ok(Ok((lock, entry))) => Ok((Some(lock), entry)),
+            Ok(Err(error @ StoreError::Busy { .. })) => Err(OauthError::Store(error.to_string())),
+            Ok(Err(error @ StoreError::Unusable { .. })) => {
+                self.warn_store(&error);
+                Ok((None, None))
+            }
+            Err(ended) => Err(OauthError::Store(format!("the token store gave up: {ended}"))),
+        }
+    }
+
+    async fn save(&self, lock: &mut Option<Box<dyn Locked>>, entry: Entry) {
+        let Some(mut held) = lock.take() else { return };
+        let saved = spawn_blocking(move || {
+            let saved = held.write(&entry);
+            (held, saved)
+        });
+        match saved.await {
+            Ok((held, saved)) => {
+                *lock = Some(held);
+                if let Err(error) = saved {
+                    self.warn_store(&error);
+                }
+            }
+            Err(ended) => tracing::warn!(target: "ffauth::token", "the token store gave up: {ended}"),
+        }
+    }
+
+    fn warn_store(&self, error: &StoreError) {
+        tracing::warn!(
+            target: "ffauth::token",
+            profile = self.0.client.name,
+            "the token cannot be stored and is kept in memory only: {error}"
+        );
+    }
+
+    /// What another process, or an earlier run, left: taken if it is neither the one that was refused here nor due itself.
+    fn adoptable(&self, entry: &Entry, now: &Now, wanted: bool, min_valid: Duration) -> Option<Arc<Token>> {
+        let current = self.0.state.borrow().token.clone();
+        let is_current = current.as_ref().is_some_and(|token| token.access_token == entry.access_token);
+        if entry.rejected || is_current {
+            return None;
+        }
+        // The entry knows the wall clock alone; the boot clock is set back by the same age.
+        let age = now.wall.duration_since(entry.asked).unwrap_or_default();
+        let asked = Now { boot: now.boot.saturating_sub(age), wall: entry.asked };
+        let life = entry.lifetime?;
+        let limit = if wanted { schedule::hard_point(life) } else { schedule::soft_point(life, self.0.jitter) };
+        let left = life.saturating_sub(age);
+        let granted = Granted {
+            access_token: entry.access_token.clone(),
+            token_type: entry.token_type.clone(),
+            lifetime: entry.lifetime,
+            refresh_token: None,
+            scope: entry.scope.clone(),
+            tolerated: Vec::new(),
+        };
+        (age < limit && left >= min_valid).then(|| Arc::new(self.token_of(granted, entry.refresh_token.clone(), asked)))
+    }
+
+    fn kept_refresh_token(&self, entry: Option<&Entry>) -> Option<Secret> {
+        let in_memory = || self.0.state.borrow().token.as_ref().and_then(|token| token.refresh_token.clone());
+        entry.filter(|entry| !entry.rejected).and_then(|entry| entry.refresh_token.clone()).or_else(in_memory)
+    }
+
+    async fn token_url(&self) -> Result<Url, OauthError> {
+        match (&self.0.client.token_url, &self.0.client.issuer) {
+            (Some(url), _) => Ok(url.clone()),
+            (None, Some(issuer)) => discovery::token_url(&self.0.client, issuer, &*self.0.transport).await,
+            (None, None) => {
+                Err(OauthError::Config(format!("profile {}: neither token_url nor issuer is set", self.0.client.name)))
+            }
+        }
+    }
+
+    /// Asks in each way in turn that may help.
+    async fn ask(&self, token_url: &Url, kept: Option<&Secret>) -> Result<(Granted, Now), OauthError> {
+        let (shared, refresh) = (Arc::clone(&self.0), kept.cloned());
+        let ways = spawn_blocking(move || grant::ways(&shared.client, refresh.as_ref(), &shared.env));
+        let ways = ways.await.map_err(|ended| OauthError::Config(format!("a secret could not be read: {ended}")))??;
+        let mut last = None;
+        for ask in ways {
+            if let Ask::Refresh(_) = ask
+                && let Some(error) = self.refresh_is_unsafe()
+            {
+                last = Some(error);
+                continue;
+            }
+            let asked = self.0.clock.now();
+            match self.ask_once(token_url, &ask).await {
+                Ok(granted) => return Ok((granted, asked)),
+                Err(error @ OauthError::Refused { .. }) if error.oauth_code() == Some("invalid_grant") || is_bare_400(&error, &ask) => {
+                    tracing::warn!(target: "ffauth::token", profile = self.0.client.name, "{error}");
+                    last = Some(error);
+                }
+                Err(error) => {
+                    if !ask.is_repeatable() && matches!(error, OauthError::Unreachable { sent: true, .. }) {
+                        self.progress().uncertain = true;
+                        last = Some(error);
+                        continue;
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        let login = self.0.client.grant == Grant::RefreshToken;
+        match last {
+            Some(OauthError::Refused { .. }) if login => Err(OauthError::LoginRequired(format!(
+                "profile {}: the refresh token is not accepted any more; get a new one and set refresh_token",
+                self.0.client.name
+            ))),
+            Some(error) => Err(error),
+            None => Err(OauthError::Config(format!("profile {}: there is no way to ask for a token", self.0.client.name))),
+        }
+    }
+
+    /// A refresh token whose last answer was lost may be used up, and servers end the whole login when one comes twice. It is
+    /// sent again only when there is nothing left to lose.
+    fn refresh_is_unsafe(&self) -> Option<OauthError> {
+        let now = self.0.clock.now();
+        let alive = self.0.state.borrow().token.as_ref().is_some_and(|token| token.remaining(&now).is_none_or(|left| !left.is_zero()));
+        (self.progress().uncertain && alive).then(|| {
+            OauthError::Stale(format!(
+                "profile {}: the answer to a refresh was lost, so the refresh token is not sent again before the token has expired",
+                self.0.client.name
+            ))
+        })
+    }
+
+    async fn ask_once(&self, token_url: &Url, ask: &Ask) -> Result<Granted, OauthError> {
+        let (shared, url, asked) = (Arc::clone(&self.0), token_url.clone(), ask.clone());
+        let request = spawn_blocking(move || token_endpoint::request(&shared.client, &url, &asked, &shared.env));
+        let request = request.await.map_err(|ended| OauthError::Config(format!("a secret could not be read: {ended}")))??;
+        let answer = self.0.transport.send(request).await?;
+        token_endpoint::parse(&self.0.client, token_url, &answer)
+    }
+
+    async fn read_external(&self) -> Outcome {
+        let now = self.0.clock.now();
+        let shared = Arc::clone(&self.0);
+        let granted = spawn_blocking(move || external::read(&shared.client, &shared.env, &now));
+        let granted = granted.await.map_err(|ended| OauthError::Config(format!("the token could not be read: {ended}")))?;
+        let granted = granted.inspect_err(|_| self.count(false))?;
+        let current = self.0.state.borrow().token.clone();
+        let is_current = current.as_ref().is_some_and(|token| token.access_token == granted.access_token);
+        let rejected = self.progress().rejected;
+        if let Some(current) = current.filter(|_| is_current) {
+            let over = current.remaining(&now).is_some_and(|left| left.is_zero());
+            if current.generation <= rejected || over {
+                let state = if over { "has expired" } else { "was refused by the media server" };
+                self.count(false);
+                return Err(OauthError::Stale(format!(
+                    "profile {}: the token {state} and its source (access_token) still gives the same one",
+                    self.0.client.name
+                )));
+            }
+            return Ok(current);
+        }
+        if granted.lifetime.is_some_and(|life| life.is_zero()) {
+            self.count(false);
+            return Err(OauthError::Stale(format!("profile {}: the token from access_token has expired", self.0.client.name)));
+        }
+        self.count(true);
+        Ok(Arc::new(self.token_of(granted, None, now)))
+    }
+
+    fn count(&self, succeeded: bool) {
+        let counts = &mut self.progress().counts;
+        if succeeded { counts.refreshes += 1 } else { counts.failures += 1 }
+    }
+
+    fn token_of(&self, granted: Granted, refresh_token: Option<Secret>, asked: Now) -> Token {
+        let newest = self.0.state.borrow().token.as_ref().map_or(0, |token| token.generation);
+        Token {
+            access_token: granted.access_token,
+            token_type: granted.token_type,
+            refresh_token,
+            scope: granted.scope,
+            generation: newest + 1,
+            asked,
+            lifetime: granted.lifetime,
+        }
+    }
+
+    /// Tells the log once what is unusual about this server's answers.
+    fn note(&self, granted: &Granted) {
+        let profile = &self.0.client.name;
+        if granted.lifetime.is_some_and(|life| life.is_zero()) {
+            tracing::warn!(target: "ffauth::token", profile, "the server gave a token that has expired already");
+        }
+        let first = !std::mem::replace(&mut self.progress().noted, true);
+        if first && !granted.tolerated.is_empty() {
+            tracing::info!(target: "ffauth::token", profile, "the token response has {}", granted.tolerated.join(", "));
+        }
+        let wanted = &self.0.client.scope;
+        if first && let Some(scope) = &granted.scope {
+            let separator = self.0.client.dialect.scope_separator.as_str();
+            let has: Vec<&str> = scope.split([' ', ',']).chain(scope.split(separator)).collect();
+            let missing: Vec<&str> = wanted.iter().map(String::as_str).filter(|scope| !has.contains(scope)).collect();
+            if !missing.is_empty() {
+                tracing::warn!(target: "ffauth::token", profile, "the server did not grant the scope {}", missing.join(" "));
+            }
+        }
+    }
+}
+
+/// Some servers (glewlwyd) refuse a used-up refresh token with 400 and an empty body.
+fn is_bare_400(error: &OauthError, ask: &Ask) -> bool {
+    matches!(ask, Ask::Refresh(_)) && error.http_status() == Some(400) && error.oauth_code().is_none()
+}

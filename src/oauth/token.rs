@@ -1,0 +1,42 @@
+//! An access token with what is known about its life.
+
+use std::time::{Duration, SystemTime};
+
+use crate::clock::Now;
+use crate::secret::Secret;
+
+/// One access token. Never changed; the next one is another value with a higher generation.
+#[derive(Clone, Debug)]
+pub struct Token {
+    /// The token.
+    pub access_token: Secret,
+    /// `Bearer`, as the server spells it.
+    pub token_type: String,
+    /// What gets the next one, if the server gave one.
+    pub refresh_token: Option<Secret>,
+    /// The granted scope as the server names it; `None` = what was asked for (RFC 6749 section 5.1).
+    pub scope: Option<String>,
+    /// Counts up from 1 within one source.
+    pub generation: u64,
+    /// Read before the request was sent: the life counts from there.
+    pub asked: Now,
+    /// Seconds from `asked` to expiry; `None` = the server did not say.
+    pub lifetime: Option<Duration>,
+}
+
+impl Token {
+    /// What is left of its life, zero when it is over; `None` if the server named no end.
+    pub fn remaining(&self, now: &Now) -> Option<Duration> {
+        Some(self.lifetime?.saturating_sub(now.since(&self.asked)))
+    }
+
+    /// How old it is.
+    pub fn age(&self, now: &Now) -> Duration {
+        now.since(&self.asked)
+    }
+
+    /// Wall-clock time of expiry.
+    pub fn expires_at(&self) -> Option<SystemTime> {
+        self.asked.wall.checked_add(self.lifetime?)
+    }
+}

@@ -1,0 +1,276 @@
+//! The token request and its answer, without input or output: RFC 6749 sections 3.2, 4, 5 and 6, and what servers make of it.
+
+use std::time::Duration;
+
+use base64::Engine;
+use serde_json::Value;
+use url::Url;
+use url::form_urlencoded::{self, byte_serialize};
+use zeroize::Zeroizing;
+
+use crate::env::Env;
+use crate::origin::is_loopback;
+use crate::redact;
+use crate::secret::Secret;
+
+use super::client::{Client, ClientAuth, Grant};
+use super::error::OauthError;
+use super::grant::{self, Ask};
+use super::transport::{Answer, Request};
+
+/// What a token endpoint gave.
+#[derive(Clone, Debug)]
+pub struct Granted {
+    /// `access_token`.
+    pub access_token: Secret,
+    /// `token_type`; `Bearer` if there was none.
+    pub token_type: String,
+    /// `expires_in`; `None` = the server did not say and the profile has no default.
+    pub lifetime: Option<Duration>,
+    /// `refresh_token`, only if this answer held one.
+    pub refresh_token: Option<Secret>,
+    /// `scope`.
+    pub scope: Option<String>,
+    /// What in the answer was not as the RFC has it, for one note in the log.
+    pub tolerated: Vec<&'static str>,
+}
+
+/// Longer lives are taken for this one: ten years.
+const LONGEST_LIFE: Duration = Duration::from_secs(10 * 365 * 86_400);
+
+/// The request that asks `token_url` for a token. Blocks: secrets are read now.
+///
+/// # Errors
+/// [`OauthError::Config`]: an endpoint by plain http, a missing secret.
+pub fn request(client: &Client, token_url: &Url, ask: &Ask, env: &Env) -> Result<Request, OauthError> {
+    check_endpoint(client, token_url)?;
+    let mut url = token_url.clone();
+    if !client.dialect.token_query.is_empty() {
+        let mut query = url.query_pairs_mut();
+        for (name, value) in &client.dialect.token_query {
+            query.append_pair(name, value);
+        }
+    }
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    // The dialect's literal stands for the grant of the profile, not for the refresh that may follow it.
+    let literal = match ask {
+        Ask::Refresh(_) if client.grant != Grant::RefreshToken => None,
+        _ => client.dialect.grant_type.as_deref(),
+    };
+    form.append_pair("grant_type", literal.unwrap_or_else(|| ask.grant_type()));
+    match ask {
+        Ask::ClientCredentials => {}
+        Ask::Password { username, password } => {
+            form.append_pair("username", username).append_pair("password", password.expose());
+        }
+        Ask::Refresh(token) => {
+            form.append_pair("refresh_token", token.expose());
+        }
+    }
+    if !client.scope.is_empty() {
+        form.append_pair("scope", &client.scope.join(&client.dialect.scope_separator));
+    }
+    if let Some(audience) = &client.audience {
+        form.append_pair("audience", audience);
+    }
+    for resource in &client.resource {
+        form.append_pair("resource", resource);
+    }
+    for (name, value) in &client.dialect.token_params {
+        form.append_pair(name, value);
+    }
+    let mut headers = Vec::new();
+    let id = client.client_id.as_deref();
+    match client.client_auth {
+        ClientAuth::None => {
+            if let Some(id) = id {
+                form.append_pair("client_id", id);
+            }
+        }
+        ClientAuth::Post => {
+            let secret = grant::read(client, "client_secret", client.client_secret.as_ref(), env)?;
+            form.append_pair("client_id", id.unwrap_or_default()).append_pair("client_secret", secret.expose());
+        }
+        ClientAuth::Basic | ClientAuth::BasicRaw => {
+            let secret = grant::read(client, "client_secret", client.client_secret.as_ref(), env)?;
+            let id = id.unwrap_or_default();
+            let pair = Zeroizing::new(if client.client_auth == ClientAuth::BasicRaw {
+                format!("{id}:{}", secret.expose())
+            } else {
+                // RFC 6749 section 2.3.1: each part is form-encoded first.
+                let encode = |part: &str| byte_serialize(part.as_bytes()).collect::<String>();
+                format!("{}:{}", encode(id), encode(secret.expose()))
+            });
+            let value = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair.as_bytes()));
+            headers.push(("Authorization".to_owned(), Zeroizing::new(value)));
+        }
+    }
+    for (name, source) in &client.dialect.token_headers {
+        let value = grant::read(client, &format!("dialect.token_headers.{name}"), Some(source), env)?;
+        headers.push((name.clone(), Zeroizing::new(value.expose().to_owned())));
+    }
+    Ok(Request { url, headers, body: Some(Zeroizing::new(form.finish())) })
+}
+
+/// Refuses an endpoint that would show the secret to the network.
+///
+/// # Errors
+/// [`OauthError::Config`].
+pub fn check_endpoint(client: &Client, url: &Url) -> Result<(), OauthError> {
+    let confidential = url.scheme() == "https" || url.host_str().is_some_and(is_loopback) || client.allow_http;
+    if matches!(url.scheme(), "http" | "https") && confidential {
+        return Ok(());
+    }
+    let shown = redact::url(url.as_str()).into_owned();
+    let reason = "it must be https (http is for loopback, or with allow_http = true)";
+    Err(OauthError::Config(format!("profile {}: the endpoint {shown}: {reason}", client.name)))
+}
+
+/// What `answer` of the token endpoint means for `client`.
+///
+/// # Errors
+/// [`OauthError::Refused`] for an OAuth error response, [`OauthError::BadAnswer`] for what is no token response. Neither holds
+/// the body.
+pub fn parse(client: &Client, token_url: &Url, answer: &Answer) -> Result<Granted, OauthError> {
+    let url = redact::url(token_url.as_str()).into_owned();
+    let bad = |reason: String| OauthError::BadAnswer {
+        url: url.clone(),
+        status: answer.status,
+        content_type: answer.content_type.clone(),
+        reason,
+        retry_after: answer.retry_after,
+    };
+    if (300..400).contains(&answer.status) {
+        return Err(bad("it redirects, and the secret is not sent again".to_owned()));
+    }
+    let mut tolerated = Vec::new();
+    let members = Members::read(answer, &mut tolerated);
+    let code = members.as_ref().and_then(|members| members.text("error"));
+    if code.is_some() || !(200..300).contains(&answer.status) {
+        // Some servers refuse with no body at all: the status says it then.
+        let is_plain_refusal = matches!(answer.status, 400 | 401 | 403) && (members.is_some() || answer.body.is_empty());
+        let description = members.as_ref().and_then(|members| members.text("error_description"));
+        return Err(match code {
+            None if !is_plain_refusal => bad("not an OAuth error response".to_owned()),
+            code => OauthError::Refused {
+                url,
+                status: answer.status,
+                code: code.map_or_else(|| format!("status {}", answer.status), |code| redact::untrusted(&code)),
+                description: description.map(|text| redact::untrusted(&text)),
+                retry_after: answer.retry_after,
+            },
+        });
+    }
+    let members = members.ok_or_else(|| bad("neither JSON nor a form".to_owned()))?;
+    let granted = granted(client, &members, &mut tolerated).map_err(bad)?;
+    if answer.status != 200 {
+        tolerated.push("a status other than 200");
+    }
+    if client.strict && !tolerated.is_empty() {
+        return Err(OauthError::BadAnswer {
+            url: redact::url(token_url.as_str()).into_owned(),
+            status: answer.status,
+            content_type: answer.content_type.clone(),
+            reason: format!("strict = true does not take {}", tolerated.join(", ")),
+            retry_after: None,
+        });
+    }
+    Ok(Granted { tolerated, ..granted })
+}
+
+fn granted(client: &Client, members: &Members, tolerated: &mut Vec<&'static str>) -> Result<Granted, String> {
+    let token = |name: &str| -> Result<Option<Secret>, String> {
+        match members.text(name).filter(|token| !token.is_empty()) {
+            Some(token) if token.chars().any(char::is_control) => Err(format!("{name} holds a control character; it was not used")),
+            token => Ok(token.map(Secret::new)),
+        }
+    };
+    let access_token = token("access_token")?.ok_or("it has no access_token")?;
+    let token_type = match members.text("token_type").filter(|kind| !kind.is_empty()) {
+        Some(kind) if kind.eq_ignore_ascii_case("bearer") => kind,
+        Some(kind) => return Err(format!("token_type is `{}`; only Bearer is understood", redact::untrusted(&kind))),
+        None => {
+            tolerated.push("a missing token_type");
+            "Bearer".to_owned()
+        }
+    };
+    // What was sent as `state` comes back, where the server knows it (Mediaflow).
+    let sent = client.dialect.token_params.iter().find(|(name, _)| name == "state").map(|(_, value)| value);
+    if let (Some(sent), Some(echoed)) = (sent, members.text("state"))
+        && *sent != echoed
+    {
+        return Err("its state is not the one that was sent".to_owned());
+    }
+    Ok(Granted {
+        access_token,
+        token_type,
+        lifetime: members.lifetime("expires_in", tolerated)?.or(client.dialect.default_expires_in),
+        refresh_token: token("refresh_token")?,
+        scope: members.text("scope"),
+        tolerated: Vec::new(),
+    })
+}
+
+/// The members of a token response, whatever its form.
+pub(super) struct Members(serde_json::Map<String, Value>);
+
+impl Members {
+    /// JSON, else a form (`application/x-www-form-urlencoded`, as some old servers answer).
+    fn read(answer: &Answer, tolerated: &mut Vec<&'static str>) -> Option<Self> {
+        let text = std::str::from_utf8(&answer.body).ok()?;
+        let bare = text.trim_start_matches('\u{feff}').trim();
+        if bare.len() < text.trim().len() {
+            tolerated.push("a byte order mark");
+        }
+        if let Some(members) = Self::from_json(bare) {
+            if answer.content_type.as_deref() != Some("application/json") {
+                tolerated.push("a content type other than application/json");
+            }
+            return Some(members);
+        }
+        let form: serde_json::Map<String, Value> =
+            form_urlencoded::parse(bare.as_bytes()).map(|(name, value)| (name.into_owned(), Value::from(value.as_ref()))).collect();
+        let known = ["access_token", "error"].iter().any(|name| form.contains_key(*name));
+        known.then(|| {
+            tolerated.push("a form instead of JSON");
+            Self(form)
+        })
+    }
+
+    /// The members of a JSON object.
+    pub(super) fn from_json(text: &str) -> Option<Self> {
+        match serde_json::from_str(text) {
+            Ok(Value::Object(members)) => Some(Self(members)),
+            _ => None,
+        }
+    }
+
+    /// A string member; a number is taken as written, a list of strings (for `scope`) joined.
+    pub(super) fn text(&self, name: &str) -> Option<String> {
+        match self.0.get(name)? {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            Value::Array(items) => Some(items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" ")),
+            _ => None,
+        }
+    }
+
+    /// Seconds as a number or a string; absent and "" are unknown, 0 and less are over already.
+    pub(super) fn lifetime(&self, name: &str, tolerated: &mut Vec<&'static str>) -> Result<Option<Duration>, String> {
+        let seconds = match self.0.get(name) {
+            None | Some(Value::Null) => return Ok(None),
+            Some(Value::Number(number)) => number.as_f64(),
+            Some(Value::String(text)) if text.trim().is_empty() => return Ok(None),
+            Some(Value::String(text)) => {
+                tolerated.push("expires_in as a string");
+                text.trim().parse().ok()
+            }
+            Some(_) => None,
+        };
+        let seconds = seconds.filter(|seconds: &f64| seconds.is_finite()).ok_or_else(|| format!("its {name} is not a number"))?;
+        Ok(Some(Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(LONGEST_LIFE).min(LONGEST_LIFE)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,158 @@
+//! The command line against the `ffmpeg` program: the same options, arguments and scopes, the same sentences.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+use std::sync::Mutex;
+
+use ffauth::command_line::{self, OptionHelp, OptionLookup, OptionUse, Parsed, Scope};
+
+/// ffauth's own options.
+const OWN: &[&str] = &["auth", "auth_wait", "auth_config", "auth_log", "summary"];
+
+/// The AVOptions that the command lines below use.
+struct Known;
+
+impl OptionLookup for Known {
+    fn find(&self, name: &str) -> Option<OptionUse> {
+        let codec = OptionUse { codec: true, generic_codec: true, ..OptionUse::default() };
+        Some(match name {
+            "movflags" => OptionUse { format: true, flags: true, ..OptionUse::default() },
+            "b" | "g" => codec,
+            "flags" => OptionUse { flags: true, ..codec },
+            "srcw" => OptionUse { scaler_or_resampler: true, ..OptionUse::default() },
+            _ => return None,
+        })
+    }
+}
+
+/// What `ffmpeg` writes to stderr, in a folder of its own that holds a sound of a tenth of a second, `a.wav`.
+fn ffmpeg(args: &[&str]) -> String {
+    let folder = tempfile::tempdir().expect("a folder");
+    let samples = vec![0; 1600];
+    let mut wav = b"RIFF\x64\x06\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x80\x3e\0\0\x02\0\x10\0data\x40\x06\0\0".to_vec();
+    wav.extend_from_slice(&samples);
+    std::fs::write(folder.path().join("a.wav"), wav).expect("written");
+    let output = Command::new("ffmpeg").args(["-hide_banner", "-nostdin"]).args(args).current_dir(&folder).output();
+    String::from_utf8_lossy(&output.expect("ffmpeg is installed").stderr).into_owned()
+}
+
+fn parse(line: &str) -> Result<Parsed, ffauth::error::Error> {
+    let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+    command_line::parse(&words, &Known)
+}
+
+#[test]
+fn the_table_has_a_row_for_every_option_that_ffmpeg_lists() {
+    let help = Command::new("ffmpeg").args(["-hide_banner", "-h", "long"]).output().expect("ffmpeg is installed");
+    let help = String::from_utf8_lossy(&help.stdout).into_owned();
+    let listed: BTreeSet<&str> = help
+        .lines()
+        .filter(|line| line.starts_with('-'))
+        .filter_map(|line| line.split_whitespace().next())
+        .map(|word| word.trim_start_matches('-'))
+        .collect();
+    assert!(listed.len() > 150, "{listed:?}");
+    let rows: BTreeSet<&str> = command_line::options().map(|row| row.name).filter(|name| !OWN.contains(name)).collect();
+    assert_eq!(listed.difference(&rows).collect::<Vec<_>>(), Vec::<&&str>::new(), "options without a row");
+    assert_eq!(rows.difference(&listed).collect::<Vec<_>>(), Vec::<&&str>::new(), "rows that ffmpeg does not have");
+}
+
+#[test]
+fn each_option_takes_an_argument_and_stands_before_the_files_that_ffmpeg_says() {
+    let rows: Vec<OptionHelp> =
+        command_line::options().filter(|row| row.scope != Scope::Show && !OWN.contains(&row.name)).collect();
+    let different = Mutex::new(Vec::new());
+    let check = |row: &OptionHelp| {
+        let option = format!("-{}", row.name);
+        let takes_argument = ffmpeg(&[&option]).contains("Missing argument");
+        let given: Vec<&str> = if takes_argument { vec![&option, "1"] } else { vec![&option] };
+        let refused = |before: &[&str], after: &[&str]| {
+            ffmpeg(&[before, &given, after].concat()).contains("you are trying to apply an input option to an output file")
+        };
+        let input = !refused(&[], &["-i", "nothing"]);
+        let output = !refused(&["-i", "a.wav"], &["-t", "0", "-f", "null", "-"]);
+        let scope = match row.scope {
+            Scope::Input => (true, false),
+            Scope::Output => (false, true),
+            Scope::Global | Scope::File | Scope::Show => (true, true),
+        };
+        let negated = format!("-no{}", row.name);
+        let negatable = !ffmpeg(&[&negated]).contains("Unrecognized option");
+        let ours = parse(&negated).map_or_else(|error| !error.to_string().contains("Unrecognized option"), |_| true);
+        if takes_argument != row.metavar.is_some() || (input, output) != scope || negatable != ours {
+            different.lock().expect("no panic").push(row.name);
+        }
+    };
+    std::thread::scope(|threads| {
+        for part in rows.chunks(rows.len().div_ceil(4)) {
+            threads.spawn(|| part.iter().for_each(check));
+        }
+    });
+    assert_eq!(different.into_inner().expect("no panic"), Vec::<&str>::new());
+}
+
+#[test]
+fn errors_are_ffmpegs_sentences() {
+    for line in [
+        "-i",
+        "-i a.wav -t",
+        "-i a.wav -foo o.wav",
+        "-i a.wav -no_such_option 1 o.wav",
+        "-i a.wav -noss o.wav",
+        "-i a.wav -movflags:v x o.wav",
+        "-i a.wav -srcw 3 o.wav",
+        "-y -n -i a.wav o.wav",
+        "-t .5 -i a.wav -f null -",
+        "-t 12345:00:00 -i a.wav -f null -",
+        "-ss x -i a.wav -f null -",
+        "-i a.wav -ss 2 -to 1 -f null -",
+        "-sseof 1 -i a.wav -f null -",
+        "-readrate -1 -i a.wav -f null -",
+        "-isync 3 -i a.wav -f null -",
+        "-copyts -i a.wav -isync 0 -i a.wav -f null -",
+        "-i a.wav -ac x -f null -",
+        "-i a.wav -max_muxing_queue_size 1.5 -f null -",
+        "-i a.wav -max_muxing_queue_size 1e10 -f null -",
+        "-i a.wav -vframes a -f null -",
+        "-i a.wav -map 1 -f null -",
+        "-i a.wav -map_chapters 1 -f null -",
+        "-i a.wav -map_metadata 3 -f null -",
+        "-i a.wav -metadata x -f null -",
+        "-i a.wav -metadata:x a=b -f null -",
+        "-i a.wav -metadata:sx a=b -f null -",
+        "-i a.wav -streamid 1 -f null -",
+        "-i a.wav -streamid 1024:1 -f null -",
+        "-i a.wav -timestamp 2020-01-01 -f null -",
+        "-i a.wav -timestamp x -f null -",
+        "-i a.wav -target dvd -f null -",
+        "-i a.wav -target pal-x -f null -",
+        "-stats_period 0 -i a.wav -f null -",
+        "-stats_period x -i a.wav -f null -",
+        "-abort_on x -i a.wav -f null -",
+    ] {
+        let ours = parse(line).expect_err(line).to_string();
+        let theirs = ffmpeg(&line.split(' ').collect::<Vec<_>>());
+        assert!(theirs.contains(&ours), "{line}\nours:   {ours}\ntheirs: {theirs}");
+    }
+}
+
+#[test]
+fn warnings_are_ffmpegs_sentences() {
+    for (line, count) in [
+        ("-t 1 -to 2 -i a.wav -to 2 -t 1 -f null -", 2),
+        ("-ss 0.01 -sseof -1 -i a.wav -f null -", 1),
+        ("-re -readrate 2 -i a.wav -f null -", 1),
+        ("-vsync 1 -i a.wav -f null -", 2),
+        ("-vsync cfr -i a.wav -f null -", 1),
+        ("-i a.wav -qscale 3 -profile 1 -b 64k -f null -", 3),
+        ("-i a.wav -timestamp 2020-01-01T00:00:00Z -f null -", 1),
+        ("-i a.wav -f null - -t 1", 1),
+    ] {
+        let Ok(Parsed::Run { warnings, .. }) = parse(line) else { panic!("{line}") };
+        assert_eq!(warnings.len(), count, "{line}: {warnings:?}");
+        let theirs = ffmpeg(&line.split(' ').collect::<Vec<_>>());
+        for ours in warnings {
+            assert!(theirs.contains(&ours), "{line}\nours:   {ours}\ntheirs: {theirs}");
+        }
+    }
+}
