@@ -6,6 +6,7 @@ mod dialects;
 mod handover;
 mod layering;
 mod parity;
+mod probe;
 mod redaction;
 mod signals;
 mod support;

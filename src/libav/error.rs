@@ -4,6 +4,8 @@ use std::ffi::{CStr, c_char, c_int};
 use std::fmt;
 
 use super::ffi;
+use crate::error::{Error, Kind};
+use crate::redact;
 
 /// A negative return code of libav (`AVERROR(…)`).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -46,6 +48,35 @@ impl AvError {
     /// `Ok` for zero and more, as libav means it.
     pub fn check(code: c_int) -> Result<c_int, Self> {
         if code < 0 { Err(Self(code)) } else { Ok(code) }
+    }
+
+    /// As an error that leaves the crate: `subject: what libav says`.
+    pub fn about(self, subject: &str) -> Error {
+        let status = match self {
+            Self::HTTP_BAD_REQUEST => Some(400),
+            Self::HTTP_UNAUTHORIZED => Some(401),
+            Self::HTTP_FORBIDDEN => Some(403),
+            Self::HTTP_NOT_FOUND => Some(404),
+            _ => None,
+        };
+        let http = [Self::HTTP_OTHER_4XX, Self::HTTP_SERVER_ERROR].contains(&self) || status.is_some();
+        let network = [libc::ECONNREFUSED, libc::ECONNRESET, libc::ETIMEDOUT, libc::EHOSTUNREACH, libc::ENETUNREACH, libc::EPIPE];
+        let file = [libc::ENOENT, libc::EACCES, libc::EISDIR, libc::ENOTDIR, libc::ENOSPC, libc::EROFS, libc::EEXIST];
+        let kind = match -self.0 {
+            _ if http => Kind::MediaServer,
+            _ if self == Self::EXIT => Kind::Stopped,
+            _ if [Self::OPTION_NOT_FOUND, Self::PROTOCOL_NOT_FOUND].contains(&self) => Kind::Usage,
+            errno if network.contains(&errno) => Kind::MediaServer,
+            errno if file.contains(&errno) => Kind::File,
+            errno if errno == libc::EINVAL => Kind::Usage,
+            _ => Kind::Media,
+        };
+        let retryable = self == Self::HTTP_SERVER_ERROR || network.contains(&-self.0);
+        let error = Error::new(kind, format!("{}: {self}", redact::url(subject))).retryable(retryable).with_source(self);
+        match status {
+            Some(status) => error.with_http_status(status),
+            None => error,
+        }
     }
 
     /// `AVERROR(EAGAIN)`: call again later.

@@ -17,12 +17,23 @@
 #![allow(unsafe_code)]
 
 pub mod avio;
+pub mod bsf;
 pub mod call;
+pub mod codec;
+pub mod copy;
+pub mod demuxer;
+pub mod describe;
+pub mod device;
 pub mod error;
+pub mod format;
 pub mod io;
 pub mod log;
+pub mod muxer;
 pub mod option;
+pub mod packet;
 pub mod panic;
+pub mod rational;
+pub mod stream;
 
 /// The raw bindings, for this folder only.
 pub(in crate::libav) use ffmpeg_next::ffi;

@@ -1,11 +1,16 @@
 //! `AVDictionary` and AVOptions.
 
+mod lookup;
+
 use std::ffi::c_void;
 use std::ptr;
 
 use super::call::{c_string, string};
 use super::error::AvError;
 use super::ffi;
+
+pub use lookup::{CodecSide, Found, Lookup};
+pub(in crate::libav) use lookup::class_has;
 
 /// An owned `AVDictionary`: option or metadata pairs in order. Keys are matched without regard to case, as libav does.
 pub struct Dictionary(*mut ffi::AVDictionary);
@@ -69,6 +74,15 @@ impl Dictionary {
     /// As [`set`](Self::set).
     pub fn set_default(&mut self, key: &str, value: &str) -> Result<(), AvError> {
         if self.get(key).is_some() { Ok(()) } else { self.set(key, value) }
+    }
+
+    /// Sets every pair of `other` whose key is not there yet (`AV_DICT_DONT_OVERWRITE`).
+    ///
+    /// # Errors
+    /// As [`set`](Self::set).
+    pub fn add_missing(&mut self, other: &Self) -> Result<(), AvError> {
+        // SAFETY: both are null or valid.
+        AvError::check(unsafe { ffi::av_dict_copy(&mut self.0, other.0, ffi::AV_DICT_DONT_OVERWRITE) }).map(drop)
     }
 
     /// Removes `key` and returns its value.

@@ -1,0 +1,47 @@
+//! libavdevice, loaded when something asks for a device and not before: it brings 80 libraries with it.
+
+use std::ffi::c_void;
+use std::sync::OnceLock;
+
+use super::call::string;
+use super::{ffi, panic};
+
+/// Makes the formats of libavdevice known to libavformat, once.
+///
+/// # Errors
+/// A sentence that says what to install.
+pub fn load() -> Result<(), String> {
+    static LOADED: OnceLock<Result<(), String>> = OnceLock::new();
+    LOADED.get_or_init(register).clone()
+}
+
+fn register() -> Result<(), String> {
+    // SAFETY: returns a number.
+    let version = unsafe { ffi::avformat_version() } >> 16;
+    // libavdevice's major version has been libavformat's since FFmpeg 5.0; the file is named after it.
+    let library = format!("libavdevice.so.{version}");
+    let register = symbol(&library, "avdevice_register_all")
+        .map_err(|error| format!("devices need {library}, which could not be loaded ({error}); install libavdevice{version}"))?;
+    // SAFETY: avdevice_register_all takes and returns nothing in every version.
+    let register: unsafe extern "C" fn() = unsafe { std::mem::transmute::<*mut c_void, unsafe extern "C" fn()>(register) };
+    // SAFETY: registering is thread-safe and idempotent; the library stays loaded for the life of the process.
+    unsafe { register() };
+    panic::resume();
+    Ok(())
+}
+
+/// The address of `name` in a shared library that is loaded and never unloaded.
+pub(in crate::libav) fn symbol(library: &str, name: &str) -> Result<*mut c_void, String> {
+    let (Ok(library), Ok(name)) = (super::call::c_string(library), super::call::c_string(name)) else {
+        return Err("a NUL in a name".to_owned());
+    };
+    // SAFETY: both strings live through the calls; dlerror's text is read before the next call of the dl family.
+    unsafe {
+        let handle = libc::dlopen(library.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL);
+        let address = if handle.is_null() { handle } else { libc::dlsym(handle, name.as_ptr()) };
+        if address.is_null() {
+            return Err(string(libc::dlerror()).unwrap_or_default().into_owned());
+        }
+        Ok(address)
+    }
+}

@@ -1,0 +1,153 @@
+//! Which AVOptions exist, and who has them.
+
+use std::ffi::{c_int, c_void};
+use std::ptr;
+
+use crate::libav::call::{c_string, string};
+use crate::libav::codec::{Decoder, MediaType};
+use crate::libav::{device, ffi};
+
+/// Where libav knows an option of some name; the fields that ffmpeg's `opt_default` needs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// `AVFormatContext`, a muxer, a demuxer or a protocol has it.
+    pub format: bool,
+    /// `AVCodecContext` or an encoder's or decoder's private part has it.
+    pub codec: bool,
+    /// `AVCodecContext` itself has it, so that `v`, `a` or `s` may stand in front of the name.
+    pub generic_codec: bool,
+    /// The codec option is for encoders.
+    pub encoding: bool,
+    /// The codec option is for decoders.
+    pub decoding: bool,
+    /// libswscale or libswresample has it.
+    pub scaler_or_resampler: bool,
+    /// A set of flags: values that begin with `+` or `-` add to those given before.
+    pub flags: bool,
+}
+
+/// Looks options up in the libraries.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Lookup;
+
+/// For which side of a codec an option is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodecSide {
+    /// `AV_OPT_FLAG_DECODING_PARAM`.
+    Decoding,
+    /// `AV_OPT_FLAG_ENCODING_PARAM`.
+    Encoding,
+}
+
+impl Lookup {
+    /// Where the option `name` (without a stream specifier) exists; `None` = nowhere.
+    pub fn find(&self, name: &str) -> Option<Found> {
+        let codec = find(codec_class(), name, 0, true);
+        let format = find(format_class(), name, 0, true);
+        let scaler = if codec.is_none() && format.is_none() { scaler_or_resampler(name) } else { None };
+        let option = codec.or(format).or(scaler)?;
+        let codec_flags = codec.map_or(0, |option| option.flags);
+        Some(Found {
+            format: format.is_some(),
+            codec: codec.is_some(),
+            generic_codec: find(codec_class(), name, 0, false).is_some(),
+            encoding: codec_flags & ffi::AV_OPT_FLAG_ENCODING_PARAM != 0,
+            decoding: codec_flags & ffi::AV_OPT_FLAG_DECODING_PARAM != 0,
+            scaler_or_resampler: scaler.is_some(),
+            flags: option.type_ == ffi::AVOptionType::AV_OPT_TYPE_FLAGS,
+        })
+    }
+
+    /// The codec option's one line of help.
+    pub fn codec_help(&self, name: &str) -> String {
+        // SAFETY: the help of an option is a constant string or null.
+        find(codec_class(), name, 0, true).and_then(|option| unsafe { string(option.help) }).unwrap_or_default().into_owned()
+    }
+
+    /// Has a codec context of this kind of stream the option, in common or through `decoder`'s private part?
+    pub fn codec_takes(&self, name: &str, media_type: MediaType, side: CodecSide, decoder: Option<Decoder>) -> bool {
+        let kind = match media_type {
+            MediaType::Video => ffi::AV_OPT_FLAG_VIDEO_PARAM,
+            MediaType::Audio => ffi::AV_OPT_FLAG_AUDIO_PARAM,
+            MediaType::Subtitle => ffi::AV_OPT_FLAG_SUBTITLE_PARAM,
+            MediaType::Data | MediaType::Attachment | MediaType::Unknown => 0,
+        };
+        let side = match side {
+            CodecSide::Decoding => ffi::AV_OPT_FLAG_DECODING_PARAM,
+            CodecSide::Encoding => ffi::AV_OPT_FLAG_ENCODING_PARAM,
+        };
+        class_has(codec_class(), name, kind | side)
+            || decoder.is_some_and(|decoder| class_has(decoder.private_class(), name, kind | side))
+    }
+}
+
+/// Has `class` itself, which may be null, an option of this name with all these flags?
+pub(in crate::libav) fn class_has(class: *const ffi::AVClass, name: &str, flags: c_int) -> bool {
+    !class.is_null() && find(class, name, flags, false).is_some()
+}
+
+fn codec_class() -> *const ffi::AVClass {
+    // SAFETY: returns a constant.
+    unsafe { ffi::avcodec_get_class() }
+}
+
+fn format_class() -> *const ffi::AVClass {
+    // SAFETY: returns a constant.
+    unsafe { ffi::avformat_get_class() }
+}
+
+fn find(class: *const ffi::AVClass, name: &str, flags: c_int, children: bool) -> Option<&'static ffi::AVOption> {
+    let name = c_string(name).ok()?;
+    let mut class = class;
+    let object: *mut c_void = ptr::from_mut(&mut class).cast();
+    let search = ffi::AV_OPT_SEARCH_FAKE_OBJ | if children { ffi::AV_OPT_SEARCH_CHILDREN } else { 0 };
+    // SAFETY: a pointer to a class pointer is what AV_OPT_SEARCH_FAKE_OBJ takes; options are constants of the library.
+    let option = unsafe { ffi::av_opt_find(object, name.as_ptr(), ptr::null(), flags, search).as_ref() }?;
+    // ffmpeg's opt_find: an option without flags is a named constant.
+    (option.flags != 0).then_some(option)
+}
+
+/// libswscale is not linked, and libswresample only behind libavcodec: both are asked by name, and where they are missing they
+/// have no options.
+fn scaler_or_resampler(name: &str) -> Option<&'static ffi::AVOption> {
+    // SAFETY: return numbers.
+    let (codec, format) = unsafe { (ffi::avcodec_version() >> 16, ffi::avformat_version() >> 16) };
+    // FFmpeg 5: libavformat 59, libswscale 6, libswresample 4; both have counted on with libavformat except that FFmpeg 7
+    // left libswresample at 5.
+    let resampler = if codec >= 61 { codec - 56 } else { codec - 55 };
+    let libraries =
+        [(format!("libswscale.so.{}", format - 53), "sws_get_class"), (format!("libswresample.so.{resampler}"), "swr_get_class")];
+    libraries.iter().find_map(|(library, function)| {
+        let function = device::symbol(library, function).ok()?;
+        // SAFETY: both functions take nothing and return a constant class, in every version.
+        let class = unsafe {
+            let function = std::mem::transmute::<*mut c_void, unsafe extern "C" fn() -> *const ffi::AVClass>(function);
+            function()
+        };
+        find(class, name, 0, true)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_found_where_libav_has_them() {
+        let found = |name| Lookup.find(name).unwrap_or_default();
+        assert!(found("movflags").format && found("movflags").flags && !found("movflags").codec);
+        assert!(found("b").codec && found("b").generic_codec && found("b").encoding && !found("b").decoding);
+        assert!(found("reconnect").format);
+        assert!(found("flags").flags && found("flags").codec);
+        assert_eq!(Lookup.find("no_such_option"), None);
+        assert!(found("sws_flags").codec || found("sws_flags").scaler_or_resampler || Lookup.find("sws_flags").is_none());
+    }
+
+    #[test]
+    fn a_codec_takes_what_fits_its_kind_and_side() {
+        let takes = |name, kind, side| Lookup.codec_takes(name, kind, side, None);
+        assert!(takes("g", MediaType::Video, CodecSide::Encoding));
+        assert!(!takes("g", MediaType::Audio, CodecSide::Encoding));
+        assert!(!takes("g", MediaType::Video, CodecSide::Decoding));
+    }
+}

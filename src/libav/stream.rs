@@ -1,0 +1,385 @@
+//! `AVStream`, seen through the demuxer or muxer that owns it, and what containers hold beside streams.
+
+use std::ffi::c_int;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::ptr::NonNull;
+
+use super::call::c_string;
+use super::codec::{CodecId, MediaType, Parameters};
+use super::error::AvError;
+use super::ffi::{self, AVDiscard};
+use super::option::Dictionary;
+use super::packet::{SideData, timestamp};
+use super::rational::Rational;
+
+/// Flags of `AVStream.disposition`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Disposition(pub i32);
+
+impl Disposition {
+    /// To be played unless the user chooses otherwise.
+    pub const DEFAULT: Self = Self(ffi::AV_DISPOSITION_DEFAULT);
+    /// A cover picture, delivered as one packet.
+    pub const ATTACHED_PICTURE: Self = Self(ffi::AV_DISPOSITION_ATTACHED_PIC);
+
+    /// All flags of `other` are set.
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// The flags of both.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Reads `-disposition`'s value, `default+comment` or `+forced`, relative to this one.
+    ///
+    /// # Errors
+    /// `AVERROR(EINVAL)` for an unknown flag.
+    pub fn evaluate(self, text: &str) -> Result<Self, AvError> {
+        let text = c_string(text)?;
+        let mut class = stream_class();
+        let object = std::ptr::from_mut(&mut class).cast();
+        let mut flags: c_int = self.0;
+        // SAFETY: a pointer to a class pointer is what AV_OPT_SEARCH_FAKE_OBJ and the evaluator take; the names live through it.
+        unsafe {
+            let option = ffi::av_opt_find(object, c"disposition".as_ptr(), std::ptr::null(), 0, ffi::AV_OPT_SEARCH_FAKE_OBJ);
+            if option.is_null() {
+                return Err(AvError::OPTION_NOT_FOUND);
+            }
+            AvError::check(ffi::av_opt_eval_flags(object, option, text.as_ptr(), &mut flags))?;
+        }
+        Ok(Self(flags))
+    }
+}
+
+fn stream_class() -> *const ffi::AVClass {
+    // SAFETY: returns a constant.
+    unsafe { ffi::av_stream_get_class() }
+}
+
+/// Which packets of a stream the demuxer may leave out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Discard(i32);
+
+impl Discard {
+    /// None.
+    pub const NONE: Self = Self(AVDiscard::AVDISCARD_NONE as i32);
+    /// Useless ones.
+    pub const DEFAULT: Self = Self(AVDiscard::AVDISCARD_DEFAULT as i32);
+    /// All.
+    pub const ALL: Self = Self(AVDiscard::AVDISCARD_ALL as i32);
+
+    /// Reads `-discard`'s value as the codec option `skip_frame` does.
+    ///
+    /// # Errors
+    /// `AVERROR(EINVAL)`.
+    pub fn parse(text: &str) -> Result<Self, AvError> {
+        let text = c_string(text)?;
+        // SAFETY: returns a constant.
+        let mut class = unsafe { ffi::avcodec_get_class() };
+        let object = std::ptr::from_mut(&mut class).cast();
+        let mut value: c_int = 0;
+        // SAFETY: as in Disposition::evaluate.
+        unsafe {
+            let option = ffi::av_opt_find(object, c"skip_frame".as_ptr(), std::ptr::null(), 0, ffi::AV_OPT_SEARCH_FAKE_OBJ);
+            if option.is_null() {
+                return Err(AvError::OPTION_NOT_FOUND);
+            }
+            AvError::check(ffi::av_opt_eval_int(object, option, text.as_ptr(), &mut value))?;
+        }
+        Ok(Self(value))
+    }
+
+    pub(in crate::libav) fn to_raw(self) -> AVDiscard {
+        let all = [
+            AVDiscard::AVDISCARD_NONE,
+            AVDiscard::AVDISCARD_DEFAULT,
+            AVDiscard::AVDISCARD_NONREF,
+            AVDiscard::AVDISCARD_BIDIR,
+            AVDiscard::AVDISCARD_NONINTRA,
+            AVDiscard::AVDISCARD_NONKEY,
+        ];
+        all.into_iter().find(|discard| *discard as i32 == self.0).unwrap_or(AVDiscard::AVDISCARD_ALL)
+    }
+}
+
+/// A chapter.
+#[derive(Clone)]
+pub struct Chapter {
+    /// Its id in the container.
+    pub id: i64,
+    /// Unit of `start` and `end`.
+    pub time_base: Rational,
+    /// Begin.
+    pub start: i64,
+    /// End.
+    pub end: i64,
+    /// Title and the like.
+    pub metadata: Dictionary,
+}
+
+/// A program: streams that belong together.
+#[derive(Clone)]
+pub struct Program {
+    /// Its id.
+    pub id: i32,
+    /// Indices of its streams.
+    pub streams: Vec<usize>,
+    /// Service name and the like.
+    pub metadata: Dictionary,
+}
+
+/// A stream of an open input or of an output.
+#[derive(Clone, Copy)]
+pub struct Stream<'a> {
+    raw: NonNull<ffi::AVStream>,
+    owner: PhantomData<&'a ffi::AVStream>,
+}
+
+impl<'a> Stream<'a> {
+    /// # Safety
+    /// `raw` is a stream of a context that is borrowed for `'a`.
+    pub(in crate::libav) unsafe fn new(raw: NonNull<ffi::AVStream>) -> Self {
+        Self { raw, owner: PhantomData }
+    }
+
+    pub(in crate::libav) fn as_ptr(&self) -> *mut ffi::AVStream {
+        self.raw.as_ptr()
+    }
+
+    fn raw(&self) -> &'a ffi::AVStream {
+        // SAFETY: the promise given to `new`.
+        unsafe { self.raw.as_ref() }
+    }
+
+    fn codecpar(&self) -> &'a ffi::AVCodecParameters {
+        // SAFETY: libavformat allocates the parameters of each stream.
+        unsafe { &*self.raw().codecpar }
+    }
+
+    /// Position among the streams.
+    pub fn index(&self) -> usize {
+        usize::try_from(self.raw().index).unwrap_or_default()
+    }
+
+    /// Id in the container (PID, track number).
+    pub fn id(&self) -> i32 {
+        self.raw().id
+    }
+
+    /// Unit of its timestamps.
+    pub fn time_base(&self) -> Rational {
+        self.raw().time_base.into()
+    }
+
+    /// First timestamp, if known.
+    pub fn start_time(&self) -> Option<i64> {
+        timestamp(self.raw().start_time)
+    }
+
+    /// Duration, if known.
+    pub fn duration(&self) -> Option<i64> {
+        timestamp(self.raw().duration)
+    }
+
+    /// Number of frames; 0 = unknown.
+    pub fn frames(&self) -> i64 {
+        self.raw().nb_frames
+    }
+
+    /// What it carries.
+    pub fn media_type(&self) -> MediaType {
+        MediaType::from_raw(self.codecpar().codec_type)
+    }
+
+    /// Its codec.
+    pub fn codec(&self) -> CodecId {
+        CodecId(self.codecpar().codec_id)
+    }
+
+    /// Width and height in pixels.
+    pub fn dimensions(&self) -> (i32, i32) {
+        (self.codecpar().width, self.codecpar().height)
+    }
+
+    /// Audio channels.
+    pub fn channels(&self) -> i32 {
+        self.codecpar().ch_layout.nb_channels
+    }
+
+    /// A copy of its parameters.
+    ///
+    /// # Errors
+    /// `AVERROR(ENOMEM)`.
+    pub fn parameters(&self) -> Result<Parameters, AvError> {
+        // SAFETY: the stream's parameters are valid.
+        unsafe { Parameters::copy_of(self.codecpar()) }
+    }
+
+    /// Bytes of codec configuration; an attachment's whole content.
+    pub fn extradata(&self) -> &'a [u8] {
+        let parameters = self.codecpar();
+        match usize::try_from(parameters.extradata_size) {
+            // SAFETY: libav's extradata is extradata_size bytes long.
+            Ok(size @ 1..) if !parameters.extradata.is_null() => unsafe { std::slice::from_raw_parts(parameters.extradata, size) },
+            _ => &[],
+        }
+    }
+
+    /// Average frames per second; 0/0 = unknown.
+    pub fn average_frame_rate(&self) -> Rational {
+        self.raw().avg_frame_rate.into()
+    }
+
+    /// Lowest frame rate that all its timestamps fit; 0/0 = unknown.
+    pub fn real_frame_rate(&self) -> Rational {
+        self.raw().r_frame_rate.into()
+    }
+
+    /// Flags.
+    pub fn disposition(&self) -> Disposition {
+        Disposition(self.raw().disposition)
+    }
+
+    /// Language, title and the like.
+    pub fn metadata(&self) -> Dictionary {
+        // SAFETY: null or the stream's dictionary.
+        unsafe { Dictionary::copy_of(self.raw().metadata) }
+    }
+
+    /// Bits after which its timestamps begin again.
+    pub fn timestamp_bits(&self) -> u32 {
+        u32::try_from(self.raw().pts_wrap_bits).unwrap_or(64)
+    }
+
+    /// Packets have been seen since the container was opened (`AVSTREAM_EVENT_FLAG_NEW_PACKETS`).
+    pub fn has_packets(&self) -> bool {
+        self.raw().event_flags & ffi::AVSTREAM_EVENT_FLAG_NEW_PACKETS != 0
+    }
+
+    /// The last timestamp that the muxer was given, with its duration (`av_stream_get_end_pts`).
+    pub fn end_pts(&self) -> Option<i64> {
+        // SAFETY: a valid stream.
+        timestamp(unsafe { ffi::av_stream_get_end_pts(self.as_ptr()) })
+    }
+
+    /// Side data that holds for the whole stream.
+    pub fn side_data(&self) -> Vec<SideData> {
+        #[cfg(libavformat_59)]
+        let (elements, count) = (self.raw().side_data, self.raw().nb_side_data);
+        #[cfg(not(libavformat_59))]
+        let (elements, count) = (self.codecpar().coded_side_data, self.codecpar().nb_coded_side_data);
+        // SAFETY: libav keeps pointer and count in step.
+        unsafe { SideData::copies(elements, usize::try_from(count).unwrap_or_default()) }
+    }
+}
+
+/// A stream that may be changed.
+pub struct StreamMut<'a>(Stream<'a>, PhantomData<&'a mut ffi::AVStream>);
+
+impl<'a> Deref for StreamMut<'a> {
+    type Target = Stream<'a>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl StreamMut<'_> {
+    /// # Safety
+    /// As [`Stream::new`], and nothing else refers to the stream meanwhile.
+    pub(in crate::libav) unsafe fn new(raw: NonNull<ffi::AVStream>) -> Self {
+        // SAFETY: the caller's promise.
+        Self(unsafe { Stream::new(raw) }, PhantomData)
+    }
+
+    fn raw_mut(&mut self) -> &mut ffi::AVStream {
+        // SAFETY: the promise given to `new`.
+        unsafe { &mut *self.as_ptr() }
+    }
+
+    fn codecpar_mut(&mut self) -> &mut ffi::AVCodecParameters {
+        // SAFETY: libavformat allocates the parameters of each stream.
+        unsafe { &mut *self.raw_mut().codecpar }
+    }
+
+    /// Sets the id.
+    pub fn set_id(&mut self, id: i32) {
+        self.raw_mut().id = id;
+    }
+
+    /// Sets the time base; for a muxer a hint.
+    pub fn set_time_base(&mut self, time_base: Rational) {
+        self.raw_mut().time_base = time_base.into();
+    }
+
+    /// Sets the average frame rate.
+    pub fn set_average_frame_rate(&mut self, rate: Rational) {
+        self.raw_mut().avg_frame_rate = rate.into();
+    }
+
+    /// Sets what the stream carries, before anything else is known of it.
+    pub fn set_media_type(&mut self, media_type: MediaType) {
+        self.codecpar_mut().codec_type = media_type.to_raw();
+    }
+
+    /// Sets the codec.
+    pub fn set_codec(&mut self, codec: CodecId) {
+        self.codecpar_mut().codec_id = codec.0;
+    }
+
+    /// Sets the four-character code.
+    pub fn set_codec_tag(&mut self, tag: u32) {
+        self.codecpar_mut().codec_tag = tag;
+    }
+
+    /// Sets all parameters.
+    ///
+    /// # Errors
+    /// `AVERROR(ENOMEM)`.
+    pub fn set_parameters(&mut self, parameters: &Parameters) -> Result<(), AvError> {
+        // SAFETY: both are valid.
+        AvError::check(unsafe { ffi::avcodec_parameters_copy(self.codecpar_mut(), parameters.as_ptr()) }).map(drop)
+    }
+
+    /// Sets the codec configuration, or an attachment's content.
+    ///
+    /// # Errors
+    /// Too large, or `AVERROR(ENOMEM)`.
+    pub fn set_extradata(&mut self, bytes: &[u8]) -> Result<(), AvError> {
+        let padding = usize::try_from(ffi::AV_INPUT_BUFFER_PADDING_SIZE).unwrap_or_default();
+        let size = c_int::try_from(bytes.len() + padding).map_err(|_| AvError::from_errno(libc::EFBIG))?;
+        let parameters = self.codecpar_mut();
+        // SAFETY: the old extradata is libav's or null; the new one is padded with zeros, as libav asks.
+        unsafe {
+            let data = ffi::av_mallocz(bytes.len() + padding).cast::<u8>();
+            if data.is_null() {
+                return Err(AvError::from_errno(libc::ENOMEM));
+            }
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), data, bytes.len());
+            ffi::av_free(parameters.extradata.cast());
+            parameters.extradata = data;
+        }
+        parameters.extradata_size = size - ffi::AV_INPUT_BUFFER_PADDING_SIZE;
+        Ok(())
+    }
+
+    /// Sets the flags.
+    pub fn set_disposition(&mut self, disposition: Disposition) {
+        self.raw_mut().disposition = disposition.0;
+    }
+
+    /// Sets what the demuxer may leave out.
+    pub fn set_discard(&mut self, discard: Discard) {
+        self.raw_mut().discard = discard.to_raw();
+    }
+
+    /// Replaces the metadata.
+    pub fn set_metadata(&mut self, metadata: Dictionary) {
+        // SAFETY: the old dictionary belongs to the stream; the new one is given to it.
+        drop(unsafe { Dictionary::from_raw(std::mem::replace(&mut self.raw_mut().metadata, metadata.into_raw())) });
+    }
+}
