@@ -191,7 +191,19 @@ fn public_signatures_are_our_own() {
     let mut wrong = String::new();
     let sources = sources();
     for source in sources.iter().filter(|source| is_reachable(&source.module, &sources)) {
-        for line in source.code.lines().map(str::trim_start) {
+        // Methods of a type that is not public are not either.
+        let mut hidden = false;
+        for line in source.code.lines() {
+            if let Some(name) = line.strip_prefix("impl") {
+                let name = path(name.trim_start_matches(|c: char| c != ' ').trim_start());
+                hidden = !["struct", "enum"].iter().any(|kind| source.code.contains(&format!("pub {kind} {name}")));
+            } else if line.starts_with('}') {
+                hidden = false;
+            }
+            let line = line.trim_start();
+            if hidden {
+                continue;
+            }
             let public = ["pub fn", "pub async fn", "pub const fn", "pub type", "pub static", "pub unsafe fn", "pub use"];
             let field =
                 line.strip_prefix("pub ").is_some_and(|rest| rest.split_once(": ").is_some_and(|(name, _)| is_name(name)));
