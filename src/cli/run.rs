@@ -1,0 +1,218 @@
+//! The main job: an ffmpeg command line with `-auth`.
+
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::runtime::Runtime;
+
+use crate::command_line::{self, Parsed, Show};
+use crate::config::Config;
+use crate::env::Env;
+use crate::error::{Error, Kind};
+use crate::job::{Exit, Report, Session};
+use crate::libav::avio;
+use crate::libav::log::{self, level};
+use crate::libav::option::Lookup;
+use crate::pipeline::plan::{Global, Overwrite, Plan};
+use crate::pipeline::{Control, Observer, Progress};
+
+use super::help;
+use super::log_file::LogFile;
+use super::report::write_summary;
+use super::terminal::{Keys, Signals};
+
+/// ffmpeg's exit codes.
+mod code {
+    pub const DONE: i32 = 0;
+    pub const FAILED: i32 = 1;
+    pub const ERROR_RATE: i32 = 69;
+    pub const SIGNAL: i32 = 255;
+}
+
+/// Runs the command line `args` (the program's name not included); the process's exit code.
+pub fn main_job(args: &[String], env: &Env) -> i32 {
+    log::set_sink(Box::new(|_, text| {
+        // Nobody is left to tell when standard error is gone.
+        let _ = std::io::stderr().write_all(text.as_bytes());
+    }));
+    log::set_flags(log::SKIP_REPEATED);
+    let parsed = match command_line::parse(args, &Lookup) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            tell(&error);
+            return code::FAILED;
+        }
+    };
+    match parsed {
+        Parsed::Show(what) => {
+            match what {
+                Show::Help(topic) => help::usage(topic.as_deref()),
+                Show::Version => help::version(),
+                Show::License => help::license(),
+            }
+            code::DONE
+        }
+        Parsed::Run { plan, warnings } => {
+            let finished = run(&plan, &warnings, env);
+            log::flush();
+            finished
+        }
+    }
+}
+
+fn run(plan: &Plan, warnings: &[String], env: &Env) -> i32 {
+    let global = &plan.global;
+    log::set_level(global.log_level.unwrap_or(level::INFO));
+    if let Some(flags) = global.log_flags {
+        log::set_flags(flags);
+    }
+    if let Err(error) = LogFile::start(global, env) {
+        tell(&error);
+        return code::FAILED;
+    }
+    if !global.hide_banner {
+        log::write(level::INFO, &help::banner());
+    }
+    for warning in warnings {
+        log::write(level::WARNING, &format!("{}\n", warning.trim_end()));
+    }
+    super::trace::start(global.auth_log.unwrap_or(level::WARNING));
+    let control = Control::default();
+    let signals = match Signals::watch(&control) {
+        Ok(signals) => signals,
+        Err(error) => {
+            tell(&Error::new(Kind::Internal, format!("signals cannot be watched: {error}")));
+            return code::FAILED;
+        }
+    };
+    let report = match prepare(plan, env) {
+        Ok((runtime, session)) => {
+            let keys = reads_keys(plan).then(|| Keys::watch(&control));
+            let screen = match Screen::new(global) {
+                Ok(screen) => screen,
+                Err(error) => {
+                    tell(&error);
+                    return code::FAILED;
+                }
+            };
+            let report = session.run(plan, &control, &screen);
+            drop(keys);
+            drop(session);
+            // What is still running there (a refresh that nobody needs any more) must not hold the exit up.
+            if let Some(runtime) = runtime {
+                runtime.shutdown_background();
+            }
+            report
+        }
+        Err(error) => Report::failed(plan, error),
+    };
+    if let Some(error) = &report.error {
+        tell(error);
+    }
+    let summarized = global.summary.as_deref().map_or(Ok(()), |target| write_summary(&report, target));
+    if let Err(error) = &summarized {
+        tell(error);
+    }
+    if signals.any() {
+        let text = "Exiting normally, received signal.\n";
+        log::write(level::INFO, text);
+        return code::SIGNAL;
+    }
+    match report.exit {
+        Exit::Error if report.error_rate_exceeded => code::ERROR_RATE,
+        Exit::Error => code::FAILED,
+        Exit::Eof | Exit::Signal if summarized.is_err() => code::FAILED,
+        Exit::Eof | Exit::Signal => code::DONE,
+    }
+}
+
+/// The profiles, if the command line names any; a job without them needs no configuration and no runtime.
+fn prepare(plan: &Plan, env: &Env) -> Result<(Option<Runtime>, Session), Error> {
+    let auths = plan.inputs.iter().map(|input| &input.auth).chain(plan.outputs.iter().map(|output| &output.auth));
+    if auths.into_iter().all(|auth| auth.profiles.is_empty()) {
+        return Ok((None, Session::without_profiles()));
+    }
+    let config = Config::load(plan.global.auth_config.as_deref().map(Path::new), env)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let runtime = runtime.map_err(|error| Error::new(Kind::Internal, format!("the runtime cannot be started: {error}")))?;
+    let session = Session::new(config, env.clone(), runtime.handle().clone());
+    Ok((Some(runtime), session))
+}
+
+/// ffmpeg reads keys unless told not to, or unless standard input is media.
+fn reads_keys(plan: &Plan) -> bool {
+    let is_media = plan.inputs.iter().any(|input| matches!(input.url.as_str(), "-" | "pipe:" | "pipe:0" | "/dev/stdin"));
+    plan.global.stdin && !is_media
+}
+
+/// Prints an error and, if there is one, what to do about it.
+pub fn tell(error: &Error) {
+    log::write(level::FATAL, &format!("error: {}\n", error.to_string().trim_end()));
+    if let Some(hint) = error.hint() {
+        log::write(level::FATAL, &format!("hint: {hint}\n"));
+    }
+}
+
+/// What a running job shows and asks.
+struct Screen {
+    statistics: bool,
+    overwrite: Overwrite,
+    asks: bool,
+    progress: Mutex<Option<avio::Writer>>,
+}
+
+impl Screen {
+    fn new(global: &Global) -> Result<Self, Error> {
+        let progress = match &global.progress {
+            Some(url) => {
+                let target = if url == "-" { "pipe:" } else { url };
+                let opened = avio::Writer::open(target);
+                Some(opened.map_err(|error| Error::new(Kind::File, format!("-progress {}: {error}", crate::redact::url(url))))?)
+            }
+            None => None,
+        };
+        Ok(Self {
+            statistics: global.stats.unwrap_or_else(|| log::level() >= level::INFO),
+            overwrite: global.overwrite,
+            asks: global.stdin && std::io::stdin().is_terminal(),
+            progress: Mutex::new(progress),
+        })
+    }
+}
+
+impl Observer for Screen {
+    fn confirm_overwrite(&self, path: &str) -> bool {
+        if self.overwrite != Overwrite::Ask || !self.asks {
+            return self.overwrite == Overwrite::Always;
+        }
+        log::flush();
+        let mut answer = String::new();
+        let asked = write!(std::io::stderr(), "File '{path}' already exists. Overwrite? [y/N] ");
+        asked.is_ok() && std::io::stdin().read_line(&mut answer).is_ok() && answer.trim_start().starts_with(['y', 'Y'])
+    }
+
+    fn progress(&self, progress: &Progress, last: bool) {
+        if self.statistics {
+            log::flush();
+            // As for every line: nobody is left to tell.
+            let _ = std::io::stderr().write_all(progress.line(last).as_bytes());
+        }
+        let mut target = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(writer) = target.as_mut()
+            && let Err(error) = writer.write(&progress.block(last))
+        {
+            log::write(level::ERROR, &format!("-progress: {error}\n"));
+            *target = None;
+        }
+    }
+}
+
+/// Shared by the subcommands that open media: the same lines at the same places as in the main job.
+pub fn quiet_log(at: i32) {
+    log::set_sink(Box::new(|_, text| {
+        // As in `main_job`.
+        let _ = std::io::stderr().write_all(text.as_bytes());
+    }));
+    log::set_level(at);
+}
