@@ -69,7 +69,9 @@ impl Writer {
         let url = c_string(url)?;
         let mut context = ptr::null_mut();
         // SAFETY: the URL lives through the call; on success `context` is ours.
-        AvError::check(unsafe { ffi::avio_open2(&mut context, url.as_ptr(), ffi::AVIO_FLAG_WRITE, ptr::null(), ptr::null_mut()) })?;
+        AvError::check(unsafe {
+            ffi::avio_open2(&mut context, url.as_ptr(), ffi::AVIO_FLAG_WRITE, ptr::null(), ptr::null_mut())
+        })?;
         panic::resume();
         Ok(Self(context))
     }

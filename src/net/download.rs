@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use http::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, LAST_MODIFIED};
 use http::StatusCode;
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, LAST_MODIFIED};
 use reqwest::Response;
 use url::Url;
 
@@ -155,7 +155,8 @@ impl Download {
         if !status.is_success() {
             let after = retry_after(end.response.headers(), media.0.clock.now().wall);
             let token = end.carried.describe(&self.request.bearers, &end.url, end.renewed);
-            let refusal = explain::refusal(&media.0, &self.request, &end.url, end.response, &end.carried, token, self.failures + 1);
+            let refusal =
+                explain::refusal(&media.0, &self.request, &end.url, end.response, &end.carried, token, self.failures + 1);
             let error = media.block_on(&stop, async { Ok(refusal.await) })?;
             return if error.is_retryable() { self.failed(error, after) } else { Err(error) };
         }

@@ -132,7 +132,12 @@ impl NetError {
             Self::Answer(answer) => answer.is_retryable(),
             Self::Token { reason, .. } => matches!(reason, RenewError::TimedOut(_)),
             Self::NotReplayable { failure, .. } => failure.is_retryable(),
-            Self::Stopped | Self::Url { .. } | Self::Changed { .. } | Self::Redirect { .. } | Self::Tls(_) | Self::Internal(_) => false,
+            Self::Stopped
+            | Self::Url { .. }
+            | Self::Changed { .. }
+            | Self::Redirect { .. }
+            | Self::Tls(_)
+            | Self::Internal(_) => false,
         }
     }
 

@@ -43,8 +43,8 @@ use crate::origin::Origin;
 use crate::shutdown::Shutdown;
 use crate::tls::Roots;
 
-pub use download::Download;
 pub use answer::{Answer, Challenge, TokenUse};
+pub use download::Download;
 pub use error::{Cause, NetError, RedirectFault};
 pub use explain::Failure;
 pub use hop::{Hop, Resolved};

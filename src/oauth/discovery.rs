@@ -56,10 +56,7 @@ fn documents(issuer: &Url) -> Vec<Url> {
         url.set_path(&path);
         url
     };
-    vec![
-        at(format!("/.well-known/oauth-authorization-server{path}")),
-        at(format!("{path}/.well-known/openid-configuration")),
-    ]
+    vec![at(format!("/.well-known/oauth-authorization-server{path}")), at(format!("{path}/.well-known/openid-configuration"))]
 }
 
 #[cfg(test)]

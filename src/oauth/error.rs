@@ -65,7 +65,8 @@ impl OauthError {
         match self {
             Self::Unreachable { .. } | Self::Stale(_) | Self::Store(_) => true,
             Self::Refused { status, code, .. } => {
-                matches!(status, 408 | 429 | 500..) || matches!(code.as_str(), "temporarily_unavailable" | "server_error" | "slow_down")
+                matches!(status, 408 | 429 | 500..)
+                    || matches!(code.as_str(), "temporarily_unavailable" | "server_error" | "slow_down")
             }
             Self::BadAnswer { status, .. } => matches!(status, 408 | 429 | 500..),
             Self::Config(_) | Self::LoginRequired(_) => false,
@@ -107,9 +108,13 @@ impl OauthError {
                 "invalid_client" => "check client_id, client_secret and client_auth of the profile",
                 "unauthorized_client" => "this client may not use this grant; ask the provider, or set another `grant`",
                 "invalid_scope" | "scope_invalid" => "check `scope` of the profile",
-                "invalid_grant" => "the credentials of the profile (user name, password, refresh token) are not accepted any more",
+                "invalid_grant" => {
+                    "the credentials of the profile (user name, password, refresh token) are not accepted any more"
+                }
                 "unsupported_grant_type" => "the server does not know this grant; see `grant` and `dialect.grant_type`",
-                "status 401" | "status 403" => "check client_id, client_secret and client_auth (basic, basic_raw, post) of the profile",
+                "status 401" | "status 403" => {
+                    "check client_id, client_secret and client_auth (basic, basic_raw, post) of the profile"
+                }
                 _ => return None,
             },
             Self::BadAnswer { .. } => "check token_url of the profile",

@@ -39,7 +39,8 @@ pub fn read(client: &Client, env: &Env, now: &Now) -> Result<Granted, OauthError
         });
     }
     let members = Members::from_json(text).ok_or_else(|| unusable("it begins like JSON and is none"))?;
-    let token = members.text("access_token").filter(|token| !token.is_empty()).ok_or_else(|| unusable("its JSON has no access_token"))?;
+    let token =
+        members.text("access_token").filter(|token| !token.is_empty()).ok_or_else(|| unusable("its JSON has no access_token"))?;
     if token.chars().any(char::is_control) {
         return Err(unusable("it holds a control character"));
     }

@@ -18,11 +18,11 @@ use crate::shutdown::Shutdown;
 
 use super::client::{Client, Grant};
 use super::error::OauthError;
+use super::external;
 use super::schedule;
 use super::store::{Key, Store};
 use super::token::Token;
 use super::transport::Transport;
-use super::external;
 
 /// Hands out the tokens of one client. Clones share everything.
 #[derive(Clone)]
@@ -234,7 +234,9 @@ impl Source {
     /// leaves a token alone that another process may have renewed.
     fn begin(&self, wanted: bool, min_valid: Duration) -> Result<watch::Receiver<Option<Outcome>>, OauthError> {
         let mut progress = self.progress();
-        if let Some(running) = progress.running.as_ref().filter(|running| running.borrow().is_none() && running.has_changed().is_ok()) {
+        if let Some(running) =
+            progress.running.as_ref().filter(|running| running.borrow().is_none() && running.has_changed().is_ok())
+        {
             return Ok(running.clone());
         }
         let now = self.0.clock.now();

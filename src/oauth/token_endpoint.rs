@@ -181,7 +181,9 @@ pub fn parse(client: &Client, token_url: &Url, answer: &Answer) -> Result<Grante
 fn granted(client: &Client, members: &Members, tolerated: &mut Vec<&'static str>) -> Result<Granted, String> {
     let token = |name: &str| -> Result<Option<Secret>, String> {
         match members.text(name).filter(|token| !token.is_empty()) {
-            Some(token) if token.chars().any(char::is_control) => Err(format!("{name} holds a control character; it was not used")),
+            Some(token) if token.chars().any(char::is_control) => {
+                Err(format!("{name} holds a control character; it was not used"))
+            }
             token => Ok(token.map(Secret::new)),
         }
     };
@@ -228,8 +230,9 @@ impl Members {
             }
             return Some(members);
         }
-        let form: serde_json::Map<String, Value> =
-            form_urlencoded::parse(bare.as_bytes()).map(|(name, value)| (name.into_owned(), Value::from(value.as_ref()))).collect();
+        let form: serde_json::Map<String, Value> = form_urlencoded::parse(bare.as_bytes())
+            .map(|(name, value)| (name.into_owned(), Value::from(value.as_ref())))
+            .collect();
         let known = ["access_token", "error"].iter().any(|name| form.contains_key(*name));
         known.then(|| {
             tolerated.push("a form instead of JSON");

@@ -88,10 +88,9 @@ impl Transport for HttpTransport {
             let client = self.client()?;
             let shown = redact::url(request.url.as_str()).into_owned();
             let mut builder = match request.body {
-                Some(body) => client
-                    .post(request.url)
-                    .header("Content-Type", "application/x-www-form-urlencoded")
-                    .body(body.to_string()),
+                Some(body) => {
+                    client.post(request.url).header("Content-Type", "application/x-www-form-urlencoded").body(body.to_string())
+                }
                 None => client.get(request.url),
             };
             builder = builder.header("Accept", "application/json");
@@ -104,9 +103,8 @@ impl Transport for HttpTransport {
             let lost = |error: reqwest::Error| unreachable(&shown, self.timeout, &error);
             let mut response = builder.send().await.map_err(lost)?;
             let header = |name: http::HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok());
-            let content_type = header(http::header::CONTENT_TYPE).map(|value| {
-                redact::untrusted(value.split(';').next().unwrap_or_default().trim()).to_ascii_lowercase()
-            });
+            let content_type = header(http::header::CONTENT_TYPE)
+                .map(|value| redact::untrusted(value.split(';').next().unwrap_or_default().trim()).to_ascii_lowercase());
             let retry_after = header(http::header::RETRY_AFTER).and_then(|value| value.trim().parse().ok());
             let status = response.status().as_u16();
             let mut body = Zeroizing::new(Vec::new());

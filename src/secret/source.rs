@@ -55,7 +55,9 @@ impl SecretSource {
             Self::Command(words) => run(words),
             Self::Credential(name) => {
                 let folder = env.get("CREDENTIALS_DIRECTORY").ok_or_else(|| {
-                    SecretError(format!("credential {name}: CREDENTIALS_DIRECTORY is not set; systemd sets it for LoadCredential="))
+                    SecretError(format!(
+                        "credential {name}: CREDENTIALS_DIRECTORY is not set; systemd sets it for LoadCredential="
+                    ))
                 })?;
                 if name.contains('/') || name == ".." {
                     return Err(SecretError(format!("credential {name}: a name, not a path")));

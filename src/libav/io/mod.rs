@@ -83,8 +83,7 @@ impl Hook {
     ) -> Result<Self, Error> {
         log::install();
         // SAFETY: the caller's promise.
-        let (writes, callbacks) =
-            unsafe { (!(*context).oformat.is_null(), ((*context).io_open, (*context).io_close2)) };
+        let (writes, callbacks) = unsafe { (!(*context).oformat.is_null(), ((*context).io_open, (*context).io_close2)) };
         let state = Box::new(State::new(access, options, writes, callbacks, stop)?);
         let opaque: *mut c_void = std::ptr::from_ref(&*state).cast_mut().cast();
         // SAFETY: the caller's promise; the box does not move.

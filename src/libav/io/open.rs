@@ -173,9 +173,8 @@ impl Open<'_> {
     /// Which token goes to `url`. Waits for one if need be.
     fn target(&self, url: Url) -> Result<Target, AvError> {
         let origin = Origin::of(&url);
-        let in_scope = origin.as_ref().and_then(|origin| {
-            self.state.access.bearers.iter().position(|bearer| bearer.scope.holds(origin))
-        });
+        let in_scope =
+            origin.as_ref().and_then(|origin| self.state.access.bearers.iter().position(|bearer| bearer.scope.holds(origin)));
         // User-info in the URL of a segment is the server's own affair; http.c would send both.
         let index = in_scope.filter(|_| url.username().is_empty() && url.password().is_none());
         let token = match index.map(|index| self.state.credential(index).map(|published| (index, published))) {
@@ -224,7 +223,8 @@ impl Open<'_> {
         let beginning = if looked_at { self.beginning(context) } else { Beginning::Media };
         if beginning == Beginning::DashManifest && self.top && !cfg!(dash_io_open) {
             self.close_native(context);
-            let message = "this is a DASH manifest, and the DASH demuxer of the linked FFmpeg opens segments behind ffauth's back";
+            let message =
+                "this is a DASH manifest, and the DASH demuxer of the linked FFmpeg opens segments behind ffauth's back";
             let error = Error::new(Kind::Media, format!("{}: {message}", redact::url(target.url.as_str())));
             let error = error.with_hint("use the HLS playlist of the stream, or a build against FFmpeg 7.1 or later");
             return Err(self.give_up(error, AvError::from_errno(libc::ENOSYS)));

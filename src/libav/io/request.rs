@@ -58,14 +58,21 @@ impl RequestOptions {
     ///
     /// # Errors
     /// What cannot stand beside `-auth`.
-    pub fn take(url: &str, bearers: &[&Bearer], wait_seconds: u64, options: &mut Dictionary, writes: bool) -> Result<Self, Error> {
+    pub fn take(
+        url: &str,
+        bearers: &[&Bearer],
+        wait_seconds: u64,
+        options: &mut Dictionary,
+        writes: bool,
+    ) -> Result<Self, Error> {
         if options.get("auth_type").is_some() {
             return Err(Error::new(Kind::Usage, "-auth_type cannot stand beside -auth: the token takes its place"));
         }
         let (mut everywhere, mut own_origin) = (HeaderLines::default(), HeaderLines::default());
         for line in options.remove("headers").unwrap_or_default().split(['\r', '\n']).filter(|line| !line.trim().is_empty()) {
             let name = line.split(':').next().unwrap_or_default().trim();
-            let taken = bearers.iter().any(|bearer| bearer.placement.header_name().is_some_and(|own| own.eq_ignore_ascii_case(name)));
+            let taken =
+                bearers.iter().any(|bearer| bearer.placement.header_name().is_some_and(|own| own.eq_ignore_ascii_case(name)));
             if taken || name.eq_ignore_ascii_case("authorization") {
                 let message = format!("-headers holds `{name}` and -auth sends it too");
                 return Err(Error::new(Kind::Usage, message).with_hint(format!("drop the `{name}` line from -headers")));
@@ -79,9 +86,10 @@ impl RequestOptions {
             log::write(log::level::WARNING, &text);
         }
         let max_redirects = match options.remove("max_redirects") {
-            Some(value) => value.trim().parse().map_err(|_| {
-                Error::new(Kind::Usage, format!("-max_redirects takes a number of redirects, not `{value}`"))
-            })?,
+            Some(value) => value
+                .trim()
+                .parse()
+                .map_err(|_| Error::new(Kind::Usage, format!("-max_redirects takes a number of redirects, not `{value}`")))?,
             None => MAX_REDIRECTS,
         };
         let chosen = HANDED_DOWN.iter().filter_map(|name| Some((*name, options.get(name)?))).collect();
@@ -132,11 +140,21 @@ impl RequestOptions {
     ///
     /// # Errors
     /// A value with a NUL in it.
-    pub fn apply(&self, url: &Url, ca_bundle: Option<&str>, headers: &HeaderLines, options: &mut Dictionary) -> Result<(), AvError> {
+    pub fn apply(
+        &self,
+        url: &Url,
+        ca_bundle: Option<&str>,
+        headers: &HeaderLines,
+        options: &mut Dictionary,
+    ) -> Result<(), AvError> {
         for (name, value) in &self.chosen {
             options.set_default(name, value)?;
         }
-        if headers.is_empty() { options.remove("headers").map_or(Ok(()), |_| Ok(())) } else { options.set("headers", headers.expose()) }?;
+        if headers.is_empty() {
+            options.remove("headers").map_or(Ok(()), |_| Ok(()))
+        } else {
+            options.set("headers", headers.expose())
+        }?;
         // A 401 is an error at the status line then; without it http.c takes it for success and, at an offset, for EPERM.
         options.set("auth_type", "basic")?;
         // Hops are ours: http.c would send the header to whatever a redirect names.

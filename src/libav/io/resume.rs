@@ -131,9 +131,8 @@ impl State {
 unsafe extern "C" fn read_packet(opaque: *mut c_void, data: *mut u8, size: c_int) -> c_int {
     panic::contain(AvError::from_errno(libc::EIO).0, || {
         // SAFETY: the Reader of `open`; libav calls on one thread (invariant 1) and lends `size` bytes for the call.
-        let (reader, data) = unsafe {
-            (&mut *opaque.cast::<Reader>(), std::slice::from_raw_parts_mut(data, usize::try_from(size).unwrap_or(0)))
-        };
+        let (reader, data) =
+            unsafe { (&mut *opaque.cast::<Reader>(), std::slice::from_raw_parts_mut(data, usize::try_from(size).unwrap_or(0))) };
         match reader.read(data) {
             Ok(0) => AvError::EOF.0,
             Ok(read) => c_int::try_from(read).unwrap_or(c_int::MAX),
@@ -229,7 +228,8 @@ impl Drop for Cipher {
 }
 
 fn block_of_hex(text: &str) -> Result<[u8; BLOCK], AvError> {
-    let digits: Option<Vec<u8>> = text.chars().map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect();
+    let digits: Option<Vec<u8>> =
+        text.chars().map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect();
     let bytes: Vec<u8> = digits.unwrap_or_default().chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect();
     bytes.try_into().map_err(|_| AvError::from_errno(libc::EINVAL))
 }

@@ -63,7 +63,9 @@ pub fn open(state: &State, url: &str, top: bool, options: &mut Dictionary) -> Re
     // A file of its own has no length that anybody knows; what a muxer opens beside it is an object that is soon complete.
     let mode = if top { UploadMode::stream() } else { UploadMode::object() };
     let mut headers = state.request.fields();
-    for (option, name) in [("content_type", "Content-Type"), ("user_agent", "User-Agent"), ("referer", "Referer"), ("cookies", "Cookie")] {
+    for (option, name) in
+        [("content_type", "Content-Type"), ("user_agent", "User-Agent"), ("referer", "Referer"), ("cookies", "Cookie")]
+    {
         if let Some(value) = options.remove(option)
             && !value.is_empty()
         {
@@ -184,9 +186,8 @@ impl State {
 unsafe extern "C" fn write_packet(opaque: *mut c_void, data: *mut u8, size: c_int) -> c_int {
     panic::contain(AvError::from_errno(libc::EIO).0, || {
         // SAFETY: the Writer of `open`; libav calls on one thread (invariant 1) and lends `size` bytes for the call.
-        let (writer, data) = unsafe {
-            (&mut *opaque.cast::<Writer>(), std::slice::from_raw_parts(data, usize::try_from(size).unwrap_or(0)))
-        };
+        let (writer, data) =
+            unsafe { (&mut *opaque.cast::<Writer>(), std::slice::from_raw_parts(data, usize::try_from(size).unwrap_or(0))) };
         if let Some(error) = writer.failed {
             return error.0;
         }

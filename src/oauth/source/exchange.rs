@@ -165,7 +165,9 @@ impl Source {
             let asked = self.0.clock.now();
             match self.ask_once(token_url, &ask).await {
                 Ok(granted) => return Ok((granted, asked)),
-                Err(error @ OauthError::Refused { .. }) if error.oauth_code() == Some("invalid_grant") || is_bare_400(&error, &ask) => {
+                Err(error @ OauthError::Refused { .. })
+                    if error.oauth_code() == Some("invalid_grant") || is_bare_400(&error, &ask) =>
+                {
                     tracing::warn!(target: "ffauth::token", profile = self.0.client.name, "{error}");
                     last = Some(error);
                 }
@@ -194,7 +196,8 @@ impl Source {
     /// sent again only when there is nothing left to lose.
     fn refresh_is_unsafe(&self) -> Option<OauthError> {
         let now = self.0.clock.now();
-        let alive = self.0.state.borrow().token.as_ref().is_some_and(|token| token.remaining(&now).is_none_or(|left| !left.is_zero()));
+        let alive =
+            self.0.state.borrow().token.as_ref().is_some_and(|token| token.remaining(&now).is_none_or(|left| !left.is_zero()));
         (self.progress().uncertain && alive).then(|| {
             OauthError::Stale(format!(
                 "profile {}: the answer to a refresh was lost, so the refresh token is not sent again before the token has expired",

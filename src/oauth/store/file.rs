@@ -154,7 +154,9 @@ impl FileLock {
 fn parse(text: &str) -> Result<Entry, String> {
     let version = serde_json::from_str::<serde_json::Value>(text).ok().and_then(|value| value.get("version")?.as_u64());
     match version {
-        Some(version) if version > u64::from(VERSION) => return Err(format!("is of version {version}, which is newer than this ffauth")),
+        Some(version) if version > u64::from(VERSION) => {
+            return Err(format!("is of version {version}, which is newer than this ffauth"));
+        }
         Some(_) => {}
         None => return Err("is damaged".to_owned()),
     }
