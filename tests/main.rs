@@ -1,4 +1,15 @@
 //! ffauth seen from outside: what the servers received, and the packets that came out.
 
+mod bad_input;
 mod command_line;
+mod dialects;
+mod handover;
+mod layering;
 mod parity;
+mod probe;
+mod redaction;
+mod signals;
+mod support;
+mod tls;
+mod trivial;
+mod upload;

@@ -94,12 +94,13 @@ fn check_auth(url: &str, auth: &Auth, options: &AvOptions, lists_urls: bool) -> 
     }
     let names = auth.profiles.join(",");
     let shown = redact::url(url);
-    if !lists_urls && !schemes(url).any(|scheme| CARRIERS.iter().any(|carrier| scheme.eq_ignore_ascii_case(carrier))) {
+    let carries = |scheme: &str| CARRIERS.iter().any(|carrier| scheme.eq_ignore_ascii_case(carrier));
+    if !lists_urls && !urls(url).any(|(scheme, _)| carries(scheme)) {
         return Err(usage(format!("-auth {names} stands before {shown}, whose protocol carries no token")).with_hint(
             "a token can go into http, https, rtmp, rtsp and srt URLs; take -auth away or move it before such a file",
         ));
     }
-    if authorities(url).any(|authority| authority.contains('@')) {
+    if urls(url).any(|(scheme, authority)| carries(scheme) && authority.contains('@')) {
         return Err(usage(format!("{shown} names a user, and -auth {names} is given too"))
             .with_hint("drop the user-info from the URL, or drop -auth"));
     }
@@ -115,17 +116,13 @@ fn check_auth(url: &str, auth: &Auth, options: &AvOptions, lists_urls: bool) -> 
     Ok(())
 }
 
-/// The scheme in front of each `://`, without protocols that wrap it (`crypto+https`, `concat:http`).
-fn schemes(url: &str) -> impl Iterator<Item = &str> {
-    url.match_indices("://").map(|(end, _)| {
-        let before = &url[..end];
-        before.rsplit(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or(before)
+/// Scheme and authority of each URL in `text`, without protocols that wrap it (`crypto+https`, `concat:http`).
+fn urls(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    text.match_indices("://").map(|(at, separator)| {
+        let (before, after) = (&text[..at], &text[at + separator.len()..]);
+        let scheme = before.rsplit(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or(before);
+        (scheme, after.split(['/', '?', '#', '|']).next().unwrap_or(after))
     })
-}
-
-/// What stands between `://` and the path of each URL.
-fn authorities(url: &str) -> impl Iterator<Item = &str> {
-    url.split("://").skip(1).map(|rest| rest.split(['/', '?', '#', '|']).next().unwrap_or(rest))
 }
 
 fn extension_is(url: &str, extension: &str) -> bool {
@@ -171,6 +168,7 @@ mod tests {
         }
         assert!(output("[f=hls]https://a/b.m3u8|local.mp4").is_ok());
         assert!(output("a.mp4|b.mp4").is_err());
+        assert!(output("https://a/b.m3u8|ftp://joe:pw@c/d").is_ok());
     }
 
     #[test]

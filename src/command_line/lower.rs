@@ -185,6 +185,7 @@ fn apply<T: Target>(target: &mut T, given: &Given, context: &mut Context) -> Res
             }
             target.transcoding().push((option.clone(), value.clone()));
         }
+        Set::Unsupported(Argument::Flag, _) if value == "0" => {}
         Set::Unsupported(_, instead) => {
             return Err(usage(format!("ffauth does not have ffmpeg's -{option} ({})", given.row.help)).with_hint(*instead));
         }
@@ -392,6 +393,7 @@ mod tests {
         let error = lowered("-dump -i x o").expect_err("no packet dump");
         assert_eq!(error.to_string(), "ffauth does not have ffmpeg's -dump (print each input packet)");
         assert!(error.hint().is_some());
+        assert!(lowered("-nodump -i x o").is_ok());
     }
 
     #[test]

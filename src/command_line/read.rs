@@ -136,7 +136,7 @@ pub fn timestamp(output: &mut Output, given: &Given, context: &mut Context) -> R
 /// `-timecode`: metadata for the muxer, an option for the encoder.
 ///
 /// # Errors
-/// None.
+/// Never; the signature is the table's.
 pub fn timecode(output: &mut Output, given: &Given, _: &mut Context) -> Result<(), Error> {
     output.metadata.push(Metadata { to: MetadataSpec::Global, key: "timecode".to_owned(), value: given.value.clone() });
     set_option(output.av_options(), "gop_timecode", given.value.clone());
@@ -163,7 +163,7 @@ pub fn qscale(output: &mut Output, given: &Given, context: &mut Context) -> Resu
 /// `-profile[:SPECIFIER]`.
 ///
 /// # Errors
-/// None.
+/// Never; the signature is the table's.
 pub fn profile(output: &mut Output, given: &Given, context: &mut Context) -> Result<(), Error> {
     let name = match given.specifier() {
         "" => {
@@ -179,7 +179,7 @@ pub fn profile(output: &mut Output, given: &Given, context: &mut Context) -> Res
 /// `-b[:SPECIFIER]`, `-ab`.
 ///
 /// # Errors
-/// None.
+/// Never; the signature is the table's.
 pub fn bitrate(output: &mut Output, given: &Given, context: &mut Context) -> Result<(), Error> {
     let name = match given.option.as_str() {
         "ab" => "b:a",

@@ -1,1 +1,3 @@
 //! Where OAuth meets media: profiles and a plan become a running job.
+
+pub mod probe;

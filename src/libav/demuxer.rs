@@ -125,6 +125,11 @@ impl Demuxer {
         AvError::check(code).map(drop)
     }
 
+    /// The context, to be read only.
+    pub(in crate::libav) fn as_ptr(&self) -> *mut ffi::AVFormatContext {
+        self.context.0.as_ptr()
+    }
+
     fn as_mut_ptr(&mut self) -> *mut ffi::AVFormatContext {
         self.context.0.as_ptr()
     }

@@ -22,6 +22,7 @@ pub mod call;
 pub mod codec;
 pub mod copy;
 pub mod demuxer;
+pub mod describe;
 pub mod device;
 pub mod error;
 pub mod format;

@@ -28,7 +28,7 @@ impl Dictionary {
     ///
     /// # Safety
     /// `raw` is null or a valid dictionary.
-    pub unsafe fn copy_of(raw: *const ffi::AVDictionary) -> Self {
+    pub(in crate::libav) unsafe fn copy_of(raw: *const ffi::AVDictionary) -> Self {
         let mut copy = Self::new();
         // SAFETY: the caller's promise; av_dict_copy takes null on either side.
         unsafe { ffi::av_dict_copy(&mut copy.0, raw, 0) };
@@ -39,22 +39,22 @@ impl Dictionary {
     ///
     /// # Safety
     /// `raw` is null or a valid dictionary that nobody else will free.
-    pub unsafe fn from_raw(raw: *mut ffi::AVDictionary) -> Self {
+    pub(in crate::libav) unsafe fn from_raw(raw: *mut ffi::AVDictionary) -> Self {
         Self(raw)
     }
 
     /// Gives the dictionary away; whoever takes it frees it.
-    pub fn into_raw(mut self) -> *mut ffi::AVDictionary {
+    pub(in crate::libav) fn into_raw(mut self) -> *mut ffi::AVDictionary {
         std::mem::replace(&mut self.0, ptr::null_mut())
     }
 
     /// For C functions that take, replace or consume entries.
-    pub fn as_mut_ptr(&mut self) -> *mut *mut ffi::AVDictionary {
+    pub(in crate::libav) fn as_mut_ptr(&mut self) -> *mut *mut ffi::AVDictionary {
         &mut self.0
     }
 
     /// For C functions that read.
-    pub fn as_ptr(&self) -> *const ffi::AVDictionary {
+    pub(in crate::libav) fn as_ptr(&self) -> *const ffi::AVDictionary {
         self.0
     }
 

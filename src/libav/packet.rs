@@ -63,6 +63,10 @@ impl Packet {
         Self(packet.unwrap_or_else(|| handle_alloc_error(Layout::new::<ffi::AVPacket>())))
     }
 
+    pub(in crate::libav) fn as_ptr(&self) -> *const ffi::AVPacket {
+        self.0.as_ptr()
+    }
+
     pub(in crate::libav) fn as_mut_ptr(&mut self) -> *mut ffi::AVPacket {
         self.0.as_ptr()
     }

@@ -81,7 +81,7 @@ pub(super) async fn resolve(shared: &Shared, request: &Request, stop: &Shutdown)
 pub(super) async fn walk(shared: &Shared, request: &Request, range: &str, stop: &Shutdown) -> Result<End, NetError> {
     let get = Request { method: "GET".to_owned(), ..request.clone() };
     let mut trail = Trail::new(client::parse(&request.url)?);
-    let mut renewed = false;
+    let (mut renewed, mut restarted) = (false, false);
     loop {
         if trail.follow_remembered(shared, &get)? {
             continue;
@@ -100,6 +100,14 @@ pub(super) async fn walk(shared: &Shared, request: &Request, range: &str, stop: 
             renewed = true;
             drain(response).await;
             carried.renew(&trail.url, request.wait, stop).await?;
+            request.counters.retry();
+            continue;
+        }
+        if !restarted && trail.is_stale(status) {
+            restarted = true;
+            drain(response).await;
+            shared.hops.forget(&client::parse(&request.url)?);
+            trail = Trail::new(client::parse(&request.url)?);
             request.counters.retry();
             continue;
         }
@@ -156,6 +164,11 @@ impl Trail {
         if let Some(lifetime) = freshness::lifetime(status, headers, now.wall) {
             shared.hops.put(self.key(request), status, target.clone(), lifetime, now);
         }
+    }
+
+    /// Does `status` say that a remembered target no longer serves, a signed URL past its end, say?
+    pub(super) fn is_stale(&self, status: u16) -> bool {
+        matches!(status, 401 | 403 | 404 | 410) && self.hops.iter().any(|hop| hop.remembered)
     }
 
     fn key(&self, request: &Request) -> Key {

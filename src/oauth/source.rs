@@ -224,7 +224,9 @@ impl Source {
         let due = if token.generation <= progress.rejected {
             Duration::ZERO
         } else {
-            schedule::soft_point(token.lifetime?, self.0.jitter).saturating_sub(token.age(&now))
+            // A token that was over when it came is renewed when somebody asks for one, not in a loop.
+            let lifetime = token.lifetime.filter(|life| !life.is_zero())?;
+            schedule::soft_point(lifetime, self.0.jitter).saturating_sub(token.age(&now))
         };
         let allowed = progress.not_before.map_or(Duration::ZERO, |not_before| not_before.saturating_sub(now.boot));
         Some(due.max(allowed))

@@ -1,5 +1,6 @@
 //! Against servers on loopback; what counts is what the server received.
 
+mod downloads;
 mod redirects;
 mod refusals;
 mod rig;

@@ -154,6 +154,25 @@ fn a_redirect_is_asked_for_again_when_its_own_lifetime_is_over() {
 }
 
 #[test]
+fn a_remembered_target_that_no_longer_serves_is_left_for_the_url_it_came_from() {
+    for status in [401, 403, 404, 410] {
+        let server = Server::start(move |seen, number| match seen.target.as_str() {
+            "/a" => Reply::redirect(302, format!("/signed-{number}")).header("Cache-Control", "max-age=600"),
+            "/signed-0" if number > 1 => Reply::new(status),
+            _ => media(),
+        });
+        let rig = Rig::new(&[]);
+        let mut request = rig.request("GET", server.url("/a"));
+        request.bearers = crate::bearer::Bearers::default();
+        let path = |url: &str| url.rsplit('/').next().map(str::to_owned);
+        let resolved = rig.media.resolve(&request, &rig.stop).expect("a way");
+        assert_eq!(path(&resolved.url).as_deref(), Some("signed-0"));
+        let resolved = rig.media.resolve(&request, &rig.stop).expect("a way");
+        assert_eq!((path(&resolved.url).as_deref(), resolved.status), (Some("signed-3"), 206));
+    }
+}
+
+#[test]
 fn hops_share_a_kept_connection() {
     let server = Server::start(|seen, _| if seen.target == "/a" { Reply::redirect(302, "/b") } else { media() });
     let rig = Rig::new(&[&server]);

@@ -46,6 +46,8 @@ pub struct Reply {
     silent: bool,
     /// Close after the answer.
     close: bool,
+    /// Send no more of the answer's body than this, and close.
+    truncate: Option<usize>,
 }
 
 impl Reply {
@@ -59,6 +61,7 @@ impl Reply {
             pace: Duration::ZERO,
             silent: false,
             close: false,
+            truncate: None,
         }
     }
 
@@ -94,6 +97,11 @@ impl Reply {
     pub fn silent(mut self) -> Self {
         self.silent = true;
         self
+    }
+
+    pub fn truncate(mut self, bytes: usize) -> Self {
+        self.truncate = Some(bytes);
+        self.close()
     }
 
     pub fn close(mut self) -> Self {
@@ -275,7 +283,8 @@ fn answer(stream: &mut impl Write, reply: &Reply) -> std::io::Result<()> {
     for (name, value) in &reply.headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
-    head.push_str(&format!("Content-Length: {}\r\n\r\n{}", reply.body.len(), reply.body));
+    let sent = reply.truncate.unwrap_or(usize::MAX).min(reply.body.len());
+    head.push_str(&format!("Content-Length: {}\r\n\r\n{}", reply.body.len(), &reply.body[..sent]));
     stream.write_all(head.as_bytes())?;
     stream.flush()
 }

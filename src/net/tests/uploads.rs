@@ -273,6 +273,20 @@ fn a_307_takes_body_and_token_to_an_origin_in_scope_and_a_308_is_remembered() {
 }
 
 #[test]
+fn a_remembered_target_that_is_gone_is_asked_for_again() {
+    let server = Server::start(|seen, number| match (seen.target.as_str(), number) {
+        ("/a.ts", _) => Reply::redirect(308, format!("/store-{number}")),
+        ("/store-0", 2) => Reply::new(410),
+        _ => Reply::new(201),
+    });
+    let rig = Rig::new(&[&server]);
+    for target in ["/store-0", "/store-3"] {
+        let confirmed = upload(&rig, &rig.request("PUT", server.url("/a.ts")), b"data").expect("confirmed");
+        assert_eq!(confirmed.url, server.url(target));
+    }
+}
+
+#[test]
 fn a_redirect_of_an_upload_out_of_scope_or_by_get_is_an_error() {
     let foreign = Server::start(|_, _| Reply::new(201));
     let there = foreign.url("/a.ts");
@@ -357,7 +371,7 @@ fn a_line_break_in_a_header_of_the_user_is_refused_before_any_request() {
 #[test]
 fn a_proxy_of_the_environment_is_obeyed() {
     let proxy = Server::start(|_, _| Reply::new(200));
-    let child = std::process::Command::new(std::env::current_exe().expect("this program"))
+    let child = std::process::Command::new("/proc/self/exe")
         .args(["--exact", "net::tests::uploads::uploads_to_a_host_behind_a_proxy", "--ignored"])
         .env_clear()
         .envs([("http_proxy", proxy.origin())])

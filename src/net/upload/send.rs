@@ -176,6 +176,12 @@ impl Attempts {
         if !replayable && (renewable || hop::is_redirect(status)) {
             return Err(NetError::NotReplayable { failure: Box::new(failure), held: self.feed.limit() });
         }
+        if !renewable && replayable && trail.is_stale(status) {
+            *trail = Trail::new(client::parse(&self.request.url)?);
+            self.shared.hops.forget(&trail.url);
+            self.request.counters.retry();
+            return Ok(Verdict::Again);
+        }
         if !renewable {
             return Ok(Verdict::Failed(failure));
         }

@@ -1,0 +1,149 @@
+//! From a token source to a slot: publishes each new token, and brings a media server's 401 back to the source.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::time::Instant;
+
+use crate::bearer::{Credential, Renew, RenewError, Slot};
+use crate::error::{Error, Kind};
+use crate::oauth::source::{Counts, Source};
+use crate::oauth::token::Token;
+use crate::secret::Secret;
+use crate::shutdown::Shutdown;
+
+/// The tokens of one profile for as long as a session lives.
+pub struct Feed {
+    source: Source,
+    /// `media_headers`, read once.
+    fields: Vec<(String, Secret)>,
+    slot: Arc<Slot>,
+    runtime: Handle,
+    /// Why the newest token cannot be sent.
+    unusable: Mutex<Option<String>>,
+}
+
+/// With no news from the source, it is asked again after this long.
+const POLL: Duration = Duration::from_secs(1);
+
+impl Feed {
+    /// Begins to publish the tokens of `source`, refreshed ahead of expiry until `stop`.
+    pub fn start(source: Source, fields: Vec<(String, Secret)>, runtime: Handle, stop: &Shutdown) -> Arc<Self> {
+        let feed = Arc::new(Self { source, fields, slot: Arc::default(), runtime, unusable: Mutex::default() });
+        let (kept, stopped) = (feed.source.clone(), stop.clone());
+        feed.runtime.spawn(async move { kept.keep_fresh(stopped).await });
+        let (published, stopped) = (Arc::clone(&feed), stop.clone());
+        feed.runtime.spawn(async move {
+            let mut state = published.source.watch();
+            loop {
+                let token = state.borrow_and_update().token.clone();
+                if let Some(token) = token {
+                    published.publish(&token);
+                }
+                tokio::select! {
+                    () = stopped.requested() => return,
+                    changed = state.changed() => if changed.is_err() { return },
+                }
+            }
+        });
+        feed
+    }
+
+    /// Where the latest credential is.
+    pub fn slot(&self) -> Arc<Slot> {
+        Arc::clone(&self.slot)
+    }
+
+    /// Token requests so far.
+    pub fn counts(&self) -> Counts {
+        self.source.counts()
+    }
+
+    /// Waits for the first token, at most `limit`; with a `limit` of zero one attempt is made.
+    ///
+    /// # Errors
+    /// The last failure of the source, with its hint.
+    pub fn first(&self, limit: Duration, stop: &Shutdown) -> Result<(), Error> {
+        self.wait(0, limit, stop).map_err(|failure| match failure {
+            WaitFailure::Stopped => Error::new(Kind::Stopped, "stopped while waiting for a token"),
+            WaitFailure::Source(error) => error,
+        })
+    }
+
+    /// Renders and publishes `token`; one that cannot stand in a request is remembered as unusable.
+    fn publish(&self, token: &Token) {
+        let mut unusable = self.unusable.lock().unwrap_or_else(PoisonError::into_inner);
+        match Credential::new(token.access_token.clone(), self.fields.clone()) {
+            Ok(credential) => {
+                *unusable = None;
+                self.slot.publish(token.generation, credential);
+            }
+            Err(error) => *unusable = Some(error.to_string()),
+        }
+    }
+
+    fn wait(&self, generation: u64, limit: Duration, stop: &Shutdown) -> Result<(), WaitFailure> {
+        self.runtime.block_on(async {
+            let deadline = Instant::now() + limit;
+            let mut state = self.source.watch();
+            loop {
+                state.borrow_and_update();
+                let asked = tokio::select! {
+                    () = stop.requested() => return Err(WaitFailure::Stopped),
+                    asked = self.source.token(Duration::ZERO) => asked,
+                };
+                let failure = match asked {
+                    Ok(token) => {
+                        self.publish(&token);
+                        if self.slot.generation() > generation {
+                            return Ok(());
+                        }
+                        self.unsendable()
+                    }
+                    Err(error) if !error.is_retryable() => return Err(WaitFailure::Source(error.into())),
+                    Err(error) => Some(Error::from(error)),
+                };
+                let left = deadline.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    let error = failure.unwrap_or_else(|| no_newer(limit));
+                    return Err(WaitFailure::Source(error));
+                }
+                tokio::select! {
+                    () = stop.requested() => return Err(WaitFailure::Stopped),
+                    _ = state.changed() => {}
+                    () = tokio::time::sleep(left.min(POLL)) => {}
+                }
+            }
+        })
+    }
+
+    fn unsendable(&self) -> Option<Error> {
+        let unusable = self.unusable.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        let message = format!("profile {}: {unusable}", self.source.client().name);
+        Some(Error::new(Kind::AuthorizationServer, message))
+    }
+}
+
+fn no_newer(limit: Duration) -> Error {
+    let message = format!("the media server refused the token and there is no newer one after {} s", limit.as_secs_f64());
+    Error::new(Kind::AuthorizationServer, message).retryable(true)
+}
+
+enum WaitFailure {
+    Stopped,
+    Source(Error),
+}
+
+impl Renew for Feed {
+    fn rejected(&self, generation: u64) {
+        self.source.invalidate(generation);
+    }
+
+    fn wait_newer(&self, generation: u64, limit: Duration, stop: &Shutdown) -> Result<(), RenewError> {
+        self.wait(generation, limit, stop).map_err(|failure| match failure {
+            WaitFailure::Stopped => RenewError::Stopped,
+            WaitFailure::Source(error) => RenewError::Refused(error.to_string()),
+        })
+    }
+}

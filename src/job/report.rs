@@ -1,0 +1,119 @@
+//! What a job did: the data behind `-summary`.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::error::Error;
+use crate::libav::io::IoCounts;
+use crate::pipeline::Gap;
+use crate::redact;
+
+/// Everything that a job did.
+#[derive(Debug)]
+pub struct Report {
+    /// One for each input, in order.
+    pub inputs: Vec<FileReport>,
+    /// One for each output, in order.
+    pub outputs: Vec<FileReport>,
+    /// Token requests by profile.
+    pub tokens: BTreeMap<String, TokenReport>,
+    /// How it ended.
+    pub exit: Exit,
+    /// What went wrong.
+    pub error: Option<Error>,
+    /// More errors than `-max_error_rate` allows.
+    pub error_rate_exceeded: bool,
+}
+
+/// How a job ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// All that was asked for is done: end of file, `-t`, `-fs`, `-frames`, `q`.
+    Eof,
+    /// Somebody asked to stop; the outputs were finished.
+    Signal,
+    /// See [`Report::error`].
+    Error,
+}
+
+/// What one file saw.
+#[derive(Clone, Debug, Default)]
+pub struct FileReport {
+    /// As given; printed masked.
+    pub url: String,
+    /// The profile that went with it.
+    pub auth: Option<String>,
+    /// Inputs: demuxed packets of selected streams. Outputs: packets handed to the muxer.
+    pub packets: u64,
+    /// Their payload, in bytes.
+    pub bytes: u64,
+    /// What happened on the network.
+    pub io: IoCounts,
+    /// Inputs: media that is missing.
+    pub gaps: Vec<Gap>,
+    /// Outputs: objects that the server confirmed.
+    pub uploads: u64,
+    /// Outputs: objects that it did not, masked.
+    pub unconfirmed: Vec<String>,
+}
+
+/// The token requests of one profile.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TokenReport {
+    /// Successful ones, the first included, answers from the store not.
+    pub refreshes: u64,
+    /// Failed ones.
+    pub failures: u64,
+}
+
+impl Report {
+    /// A report of a job that failed before it began.
+    pub fn failed(error: Error) -> Self {
+        Self {
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            tokens: BTreeMap::new(),
+            exit: Exit::Error,
+            error: Some(error),
+            error_rate_exceeded: false,
+        }
+    }
+
+    /// The JSON of `-summary`. Secrets in URLs are masked.
+    pub fn to_json(&self) -> Value {
+        let inputs: Vec<Value> = self.inputs.iter().map(FileReport::input_json).collect();
+        let outputs: Vec<Value> = self.outputs.iter().map(FileReport::output_json).collect();
+        let tokens: BTreeMap<&str, Value> = self
+            .tokens
+            .iter()
+            .map(|(name, counts)| (name.as_str(), json!({"refreshes": counts.refreshes, "failures": counts.failures})))
+            .collect();
+        let exit = match self.exit {
+            Exit::Eof => "eof",
+            Exit::Signal => "signal",
+            Exit::Error => "error",
+        };
+        let error = self.error.as_ref().map(|error| redact::line(&error.to_string()).into_owned());
+        json!({"version": 1, "inputs": inputs, "outputs": outputs, "tokens": tokens, "exit": exit, "error": error})
+    }
+}
+
+impl FileReport {
+    fn input_json(&self) -> Value {
+        let gaps: Vec<Value> = self.gaps.iter().map(Gap::to_json).collect();
+        json!({
+            "url": redact::url(&self.url), "auth": self.auth, "packets": self.packets, "bytes": self.bytes,
+            "requests": self.io.requests, "http_401": self.io.http_401, "reconnects": self.io.reconnects,
+            "token_swaps": self.io.token_swaps, "gaps": gaps,
+        })
+    }
+
+    fn output_json(&self) -> Value {
+        json!({
+            "url": redact::url(&self.url), "auth": self.auth, "packets": self.packets, "bytes": self.bytes,
+            "requests": self.io.requests, "http_401": self.io.http_401,
+            "uploads": self.uploads, "uploads_unconfirmed": self.unconfirmed,
+        })
+    }
+}

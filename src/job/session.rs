@@ -1,0 +1,223 @@
+//! Profiles in use, and the run of a plan with them.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+
+use crate::bearer::{Bearer, Bearers};
+use crate::clock::SystemClock;
+use crate::config::{Config, Profile, StoreKind};
+use crate::env::Env;
+use crate::error::{Error, Kind};
+use crate::libav::io::Access;
+use crate::net::Media;
+use crate::oauth::source::Source;
+use crate::oauth::store::{FileStore, MemoryStore, Store};
+use crate::oauth::transport::HttpTransport;
+use crate::pipeline::plan::{Auth, Plan};
+use crate::pipeline::{self, Control, Ended, Files, Observer};
+use crate::shutdown::Shutdown;
+use crate::tls::Roots;
+
+use super::access;
+use super::feed::Feed;
+use super::report::{Exit, FileReport, Report, TokenReport};
+
+/// The profiles of one configuration, with a token feed for each that has been used: jobs of one session share tokens, jobs of
+/// two sessions never do.
+pub struct Session {
+    config: Config,
+    env: Env,
+    runtime: Handle,
+    media: Media,
+    feeds: Mutex<BTreeMap<String, (Arc<Feed>, Roots)>>,
+    /// Ends the background refresh.
+    over: Shutdown,
+}
+
+/// `-auth_wait` where none is given.
+const DEFAULT_WAIT: Duration = Duration::from_secs(60);
+
+impl Session {
+    /// A session in which nothing has been asked for yet. `runtime` does the input and output of tokens and uploads; the
+    /// calls below block and must not be made from one of its workers.
+    pub fn new(config: Config, env: Env, runtime: Handle) -> Self {
+        let media = Media::new(runtime.clone());
+        Self { config, env, runtime, media, feeds: Mutex::default(), over: Shutdown::new() }
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The token source of a profile that is to be asked for tokens themselves.
+    ///
+    /// # Errors
+    /// The profile is unknown or incomplete.
+    pub fn source(&self, name: &str) -> Result<Source, Error> {
+        let profile = self.config.profile(name)?;
+        self.new_source(profile, &self.roots(profile))
+    }
+
+    /// Does what `plan` says; ends early, with the outputs finished, when `control` says so.
+    pub fn run(&self, plan: &Plan, control: &Control, observer: &dyn Observer) -> Report {
+        let files = PlanFiles { session: self, plan, stop: &control.stop };
+        // Whatever can be said about the profiles is said before anything is opened.
+        let auths = plan.inputs.iter().map(|input| (&input.url, &input.auth));
+        for (url, auth) in auths.chain(plan.outputs.iter().map(|output| (&output.url, &output.auth))) {
+            if let Err(error) = self.check(url, auth) {
+                return Report::failed(error);
+            }
+        }
+        let outcome = pipeline::run(plan, &files, control, observer);
+        let name = |auth: &Auth| (!auth.profiles.is_empty()).then(|| auth.profiles.join(","));
+        let inputs = plan.inputs.iter().enumerate().map(|(index, input)| {
+            let seen = outcome.inputs.get(index).cloned().unwrap_or_default();
+            FileReport {
+                url: input.url.clone(),
+                auth: name(&input.auth),
+                packets: seen.packets,
+                bytes: seen.bytes,
+                io: seen.io,
+                gaps: seen.gaps,
+                ..FileReport::default()
+            }
+        });
+        let outputs = plan.outputs.iter().enumerate().map(|(index, output)| {
+            let seen = outcome.outputs.get(index).cloned().unwrap_or_default();
+            FileReport {
+                url: output.url.clone(),
+                auth: name(&output.auth),
+                packets: seen.packets,
+                bytes: seen.bytes,
+                io: seen.io,
+                uploads: seen.uploads,
+                unconfirmed: seen.unconfirmed,
+                ..FileReport::default()
+            }
+        });
+        Report {
+            inputs: inputs.collect(),
+            outputs: outputs.collect(),
+            tokens: self.token_reports(),
+            exit: match (&outcome.error, outcome.ended) {
+                (Some(_), _) => Exit::Error,
+                (None, Ended::Stopped) => Exit::Signal,
+                (None, Ended::Eof) => Exit::Eof,
+            },
+            error: outcome.error,
+            error_rate_exceeded: outcome.error_rate_exceeded,
+        }
+    }
+
+    /// What the demuxer or muxer of `url` needs to send the tokens of `auth`; the first token is there when this returns.
+    ///
+    /// # Errors
+    /// The profile is unknown, may not send its token there, or gets none.
+    pub fn access(&self, url: &str, auth: &Auth, stop: &Shutdown) -> Result<Access, Error> {
+        let wait = auth.wait.unwrap_or(DEFAULT_WAIT);
+        let plain = Access { url: url.to_owned(), wait, ..Access::default() };
+        if auth.profiles.is_empty() {
+            return Ok(plain);
+        }
+        let profiles = self.profiles(auth)?;
+        let mut bearers = Vec::new();
+        for (profile, scope) in profiles.iter().zip(access::scopes(url, &profiles)?) {
+            let (feed, roots) = self.feed(profile)?;
+            feed.first(wait, stop).map_err(|error| error.context(format!("profile {}", profile.name)))?;
+            bearers.push(Bearer {
+                name: profile.name.as_str().into(),
+                scope,
+                placement: profile.placement.clone(),
+                slot: feed.slot(),
+                renew: feed,
+                roots,
+            });
+        }
+        Ok(Access { bearers: Bearers::new(bearers), media: Some(self.media.clone()), ..plain })
+    }
+
+    /// Token requests so far, by profile.
+    pub fn token_reports(&self) -> BTreeMap<String, TokenReport> {
+        let feeds = self.feeds.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = feeds.iter().map(|(name, (feed, _))| (name.clone(), feed.counts()));
+        counts.map(|(name, counts)| (name, TokenReport { refreshes: counts.refreshes, failures: counts.failures })).collect()
+    }
+
+    fn check(&self, url: &str, auth: &Auth) -> Result<(), Error> {
+        if auth.profiles.is_empty() {
+            return Ok(());
+        }
+        access::scopes(url, &self.profiles(auth)?).map(drop)
+    }
+
+    fn profiles(&self, auth: &Auth) -> Result<Vec<&Profile>, Error> {
+        auth.profiles.iter().map(|name| self.config.profile(name)).collect()
+    }
+
+    fn feed(&self, profile: &Profile) -> Result<(Arc<Feed>, Roots), Error> {
+        let mut feeds = self.feeds.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((feed, roots)) = feeds.get(&profile.name) {
+            return Ok((Arc::clone(feed), roots.clone()));
+        }
+        let fields = profile.media_headers.iter().map(|(name, source)| {
+            let value = source.read(&self.env).map_err(|error| {
+                Error::new(Kind::Config, format!("profile {}: media_headers.{name}: {error}", profile.name))
+            });
+            Ok((name.clone(), value?))
+        });
+        let fields = fields.collect::<Result<Vec<_>, Error>>()?;
+        let roots = self.roots(profile);
+        let feed = Feed::start(self.new_source(profile, &roots)?, fields, self.runtime.clone(), &self.over);
+        feeds.insert(profile.name.clone(), (Arc::clone(&feed), roots.clone()));
+        Ok((feed, roots))
+    }
+
+    fn roots(&self, profile: &Profile) -> Roots {
+        Roots::new(&self.env, profile.ca_file.as_deref())
+    }
+
+    fn new_source(&self, profile: &Profile, roots: &Roots) -> Result<Source, Error> {
+        let store: Arc<dyn Store> = match profile.store {
+            StoreKind::Memory => Arc::new(MemoryStore::default()),
+            StoreKind::File => {
+                let folder = self.env.state_dir().ok_or_else(|| {
+                    Error::new(Kind::Config, "there is no place for tokens: neither HOME, XDG_STATE_HOME nor FFAUTH_STATE is set")
+                        .with_hint("set FFAUTH_STATE, or `store = \"memory\"` in the profile")
+                })?;
+                Arc::new(FileStore::new(folder.join("tokens")))
+            }
+        };
+        let transport = Arc::new(HttpTransport::new(roots.clone(), profile.client.timeout));
+        let client = profile.client.clone();
+        Ok(Source::new(client, store, transport, Arc::new(SystemClock), self.env.clone(), self.runtime.clone()))
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.over.request();
+    }
+}
+
+/// How the pipeline asks for access, file by file, as it opens them.
+struct PlanFiles<'a> {
+    session: &'a Session,
+    plan: &'a Plan,
+    stop: &'a Shutdown,
+}
+
+impl Files for PlanFiles<'_> {
+    fn input(&self, index: usize) -> Result<Access, Error> {
+        let input = self.plan.inputs.get(index).ok_or_else(|| Error::new(Kind::Internal, format!("no input {index}")))?;
+        self.session.access(&input.url, &input.auth, self.stop)
+    }
+
+    fn output(&self, index: usize) -> Result<Access, Error> {
+        let output = self.plan.outputs.get(index).ok_or_else(|| Error::new(Kind::Internal, format!("no output {index}")))?;
+        self.session.access(&output.url, &output.auth, self.stop)
+    }
+}

@@ -1,0 +1,43 @@
+//! The far end of every test: an authorization server, media servers, and the program between them.
+
+pub mod media;
+pub mod origin;
+pub mod run;
+pub mod server;
+pub mod tls;
+pub mod token_server;
+
+use std::sync::Arc;
+
+use origin::{Origin, Site};
+use run::Home;
+use token_server::{TokenServer, Tokens};
+
+/// An authorization server, a media server that takes its tokens, and a home with the profile `p` for them.
+pub struct Protected {
+    pub tokens: Arc<Tokens>,
+    pub token_server: TokenServer,
+    pub origin: Origin,
+    pub home: Home,
+}
+
+impl Protected {
+    /// `profile`: further lines of the profile.
+    pub fn new(tokens: Arc<Tokens>, site: Site, profile: &str) -> Self {
+        let token_server = TokenServer::start(&tokens);
+        let origin = Origin::start(Site { tokens: Some(Arc::clone(&tokens)), ..site });
+        let home = Home::new(&run::profile("p", &token_server, profile));
+        Self { tokens, token_server, origin, home }
+    }
+
+    /// Gives the profile other further lines.
+    pub fn set_profile(&self, profile: &str) {
+        self.home.write(run::CONFIG, &run::profile("p", &self.token_server, profile));
+    }
+}
+
+/// Names (in lower case) and values, in the order in which they came.
+fn header_fields(headers: &hyper::HeaderMap) -> Vec<(String, String)> {
+    let text = |value: &hyper::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect()
+}
