@@ -13,6 +13,8 @@ pub struct Shutdown(Arc<State>);
 struct State {
     requested: AtomicBool,
     raised: Notify,
+    /// One that raises this one too.
+    parent: Option<Shutdown>,
 }
 
 impl Shutdown {
@@ -21,15 +23,21 @@ impl Shutdown {
         Self::default()
     }
 
+    /// A flag that is raised with this one, and can be raised by itself.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        Self(Arc::new(State { parent: Some(self.clone()), ..State::default() }))
+    }
+
     /// Asks everything that watches this flag to stop. Idempotent.
     pub fn request(&self) {
         self.0.requested.store(true, Ordering::SeqCst);
         self.0.raised.notify_waiters();
     }
 
-    /// Has somebody asked to stop? One atomic read: cheap enough for libav's interrupt callback.
+    /// Has somebody asked to stop? An atomic read or two: cheap enough for libav's interrupt callback.
     pub fn is_requested(&self) -> bool {
-        self.0.requested.load(Ordering::SeqCst)
+        self.0.requested.load(Ordering::SeqCst) || self.0.parent.as_ref().is_some_and(Self::is_requested)
     }
 
     /// Completes when the flag is raised.
@@ -37,8 +45,15 @@ impl Shutdown {
         let raised = self.0.raised.notified();
         tokio::pin!(raised);
         raised.as_mut().enable();
-        if !self.is_requested() {
-            raised.await;
+        if self.is_requested() {
+            return;
+        }
+        match &self.0.parent {
+            None => raised.await,
+            Some(parent) => tokio::select! {
+                () = raised => {}
+                () = Box::pin(parent.requested()) => {}
+            },
         }
     }
 }
@@ -60,5 +75,22 @@ mod tests {
         early.await.expect("the task ends");
         stop.requested().await;
         assert!(stop.is_requested());
+    }
+
+    #[tokio::test]
+    async fn a_child_is_raised_with_its_parent_but_not_the_other_way() {
+        let stop = Shutdown::new();
+        let (one, other) = (stop.child(), stop.child());
+        one.request();
+        one.requested().await;
+        assert!(one.is_requested() && !stop.is_requested() && !other.is_requested());
+        let waiting = tokio::spawn({
+            let other = other.clone();
+            async move { other.requested().await }
+        });
+        tokio::task::yield_now().await;
+        stop.request();
+        waiting.await.expect("the task ends");
+        assert!(other.is_requested());
     }
 }

@@ -163,11 +163,7 @@ impl Context {
                 let program = &**self.raw().programs.add(index);
                 let streams = usize::try_from(program.nb_stream_indexes).unwrap_or_default();
                 let streams = (0..streams).map(|at| usize::try_from(*program.stream_index.add(at)).unwrap_or_default());
-                Program {
-                    id: program.id,
-                    streams: streams.collect(),
-                    metadata: option::Dictionary::copy_of(program.metadata),
-                }
+                Program { id: program.id, streams: streams.collect(), metadata: option::Dictionary::copy_of(program.metadata) }
             }
         };
         (0..count).map(program).collect()

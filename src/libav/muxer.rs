@@ -365,7 +365,6 @@ impl Drop for Muxer {
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;

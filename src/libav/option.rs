@@ -9,8 +9,8 @@ use super::call::{c_string, string};
 use super::error::AvError;
 use super::ffi;
 
-pub use lookup::{CodecSide, Found, Lookup};
 pub(in crate::libav) use lookup::class_has;
+pub use lookup::{CodecSide, Found, Lookup};
 
 /// An owned `AVDictionary`: option or metadata pairs in order. Keys are matched without regard to case, as libav does.
 pub struct Dictionary(*mut ffi::AVDictionary);
@@ -168,22 +168,6 @@ pub(in crate::libav) unsafe fn set(object: *mut c_void, name: &str, value: Optio
     let value = value.as_ref().map_or(ptr::null(), |value| value.as_ptr());
     // SAFETY: the caller's promise; the strings live through the call and libav copies them.
     AvError::check(unsafe { ffi::av_opt_set(object, name.as_ptr(), value, ffi::AV_OPT_SEARCH_CHILDREN) }).map(drop)
-}
-
-/// The AVOption `name` of `object` or one of its children, as text.
-///
-/// # Safety
-/// As [`set`].
-pub(in crate::libav) unsafe fn get(object: *mut c_void, name: &str) -> Option<String> {
-    let name = c_string(name).ok()?;
-    let mut value: *mut u8 = ptr::null_mut();
-    // SAFETY: the caller's promise; on success `value` is a string that we own and free.
-    unsafe {
-        AvError::check(ffi::av_opt_get(object, name.as_ptr(), ffi::AV_OPT_SEARCH_CHILDREN, &mut value)).ok()?;
-        let text = string(value.cast()).map(|text| text.into_owned());
-        ffi::av_free(value.cast());
-        text
-    }
 }
 
 #[cfg(test)]

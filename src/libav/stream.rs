@@ -224,7 +224,9 @@ impl<'a> Stream<'a> {
         let parameters = self.codecpar();
         match usize::try_from(parameters.extradata_size) {
             // SAFETY: libav's extradata is extradata_size bytes long.
-            Ok(size @ 1..) if !parameters.extradata.is_null() => unsafe { std::slice::from_raw_parts(parameters.extradata, size) },
+            Ok(size @ 1..) if !parameters.extradata.is_null() => unsafe {
+                std::slice::from_raw_parts(parameters.extradata, size)
+            },
             _ => &[],
         }
     }

@@ -1,3 +1,213 @@
-//! ffmpeg's processing graph in safe Rust.
+//! ffmpeg's processing graph in safe Rust: this version's part of it, stream copy.
+//!
+//! ```text
+//! Plan ─ refuse ─▶ demux (open, probe, seek) ─ select ─▶ mux (streams, metadata, header)      nothing is written before all fits
+//!                  read ─▶ timestamp ─▶ scheduler ─▶ write (bitstream filters, order) ─▶ libavformat
+//! ```
+//!
+//! One thread does it all, as in ffmpeg 5.1; with several inputs each has one more that reads ahead. The output that is
+//! furthest behind decides which input is read next. The rules are those of the `ffmpeg` program of FFmpeg 5.1, function by
+//! function as the modules name them.
 
 pub mod plan;
+
+mod demux;
+mod metadata;
+mod mux;
+mod option;
+mod overwrite;
+mod progress;
+mod read;
+mod refuse;
+mod scheduler;
+mod select;
+mod source;
+mod specifier;
+mod summary;
+mod timestamp;
+mod write;
+
+use std::sync::Arc;
+
+use crate::clock::{Clock, SystemClock};
+use crate::error::{Error, Kind};
+use crate::libav::io::{Access, IoCounts};
+use crate::shutdown::Shutdown;
+
+pub use progress::{Progress, VideoProgress};
+
+use demux::Input;
+use mux::Output;
+use plan::{Micros, Plan};
+
+/// Where a job gets what it needs to open its files with tokens.
+pub trait Files: Sync {
+    /// For the input at `index`.
+    ///
+    /// # Errors
+    /// No token can be had.
+    fn input(&self, index: usize) -> Result<Access, Error>;
+
+    /// For the output at `index`.
+    ///
+    /// # Errors
+    /// As for an input.
+    fn output(&self, index: usize) -> Result<Access, Error>;
+}
+
+/// How a running job is told to end, and its clock.
+#[derive(Clone)]
+pub struct Control {
+    /// Finish the outputs and end.
+    pub stop: Shutdown,
+    /// Break off even what the outputs are waiting for.
+    pub abort: Shutdown,
+    /// For `-re`, the statistics' period and the speed.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Default for Control {
+    fn default() -> Self {
+        Self { stop: Shutdown::new(), abort: Shutdown::new(), clock: Arc::new(SystemClock) }
+    }
+}
+
+/// Who watches a job.
+pub trait Observer: Send + Sync {
+    /// May the existing file `path` be overwritten?
+    fn confirm_overwrite(&self, path: &str) -> bool;
+
+    /// Called when the headers are written, every `-stats_period` after that, and once at the end (`last`).
+    fn progress(&self, progress: &Progress, last: bool);
+}
+
+/// Media that is missing from an input.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gap {
+    /// The stream where it showed.
+    pub stream: usize,
+    /// Where the next packet was expected, in microseconds of the job's time line.
+    pub from: Micros,
+    /// Where it was.
+    pub to: Micros,
+    /// What is known of the reason.
+    pub cause: &'static str,
+}
+
+impl Gap {
+    /// For the summary: times in seconds.
+    pub fn to_json(&self) -> serde_json::Value {
+        let seconds = |time: Micros| time as f64 / 1e6;
+        serde_json::json!({"stream": self.stream, "from": seconds(self.from), "to": seconds(self.to), "cause": self.cause})
+    }
+}
+
+/// What one input gave.
+#[derive(Clone, Debug, Default)]
+pub struct InputOutcome {
+    /// Demuxed packets of selected streams.
+    pub packets: u64,
+    /// Their payload, in bytes.
+    pub bytes: u64,
+    /// What happened on the network.
+    pub io: IoCounts,
+    /// Jumps forward that were closed up.
+    pub gaps: Vec<Gap>,
+}
+
+/// What one output took.
+#[derive(Clone, Debug, Default)]
+pub struct OutputOutcome {
+    /// Packets handed to the muxer.
+    pub packets: u64,
+    /// Their payload, in bytes.
+    pub bytes: u64,
+    /// What happened on the network.
+    pub io: IoCounts,
+    /// Objects that the server confirmed.
+    pub uploads: u64,
+    /// Objects that it did not, masked.
+    pub unconfirmed: Vec<String>,
+}
+
+/// How a job ended, failures apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ended {
+    /// All is done.
+    #[default]
+    Eof,
+    /// [`Control::stop`] was raised.
+    Stopped,
+}
+
+/// What happened.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// One for each input that was opened, in order.
+    pub inputs: Vec<InputOutcome>,
+    /// One for each output that was prepared, in order.
+    pub outputs: Vec<OutputOutcome>,
+    /// How it ended.
+    pub ended: Ended,
+    /// The first thing that went wrong for good.
+    pub error: Option<Error>,
+    /// More packets could not be decoded than `-max_error_rate` allows; copied streams are not decoded.
+    pub error_rate_exceeded: bool,
+}
+
+/// Does what `plan` says, and comes back when it is done, has failed, or was told to stop.
+///
+/// Blocks: to be called on a thread of its own, never on a worker of an async runtime.
+pub fn run(plan: &Plan, files: &dyn Files, control: &Control, observer: &dyn Observer) -> Outcome {
+    // Raised too when nobody wants packets any more, while a thread may still wait for one.
+    let inputs_stop = control.stop.child();
+    let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
+    match prepare(plan, files, control, observer, &inputs_stop, &mut inputs, &mut outputs) {
+        Ok(()) => scheduler::run(plan, control, observer, &inputs_stop, inputs, outputs),
+        Err(error) => Outcome {
+            inputs: inputs.iter().map(|input| InputOutcome { io: input.demuxer.counts(), ..InputOutcome::default() }).collect(),
+            outputs: outputs.iter().map(Output::outcome).collect(),
+            ended: if control.stop.is_requested() { Ended::Stopped } else { Ended::Eof },
+            error: Some(error),
+            error_rate_exceeded: false,
+        },
+    }
+}
+
+/// Opens everything, up to the headers. What was opened is there also after a failure.
+fn prepare(
+    plan: &Plan,
+    files: &dyn Files,
+    control: &Control,
+    observer: &dyn Observer,
+    inputs_stop: &Shutdown,
+    inputs: &mut Vec<Input>,
+    outputs: &mut Vec<Output>,
+) -> Result<(), Error> {
+    refuse::graphs(plan)?;
+    for (index, input) in plan.inputs.iter().enumerate() {
+        inputs.push(Input::open(index, input, &plan.global, files, inputs_stop)?);
+    }
+    demux::synchronize(inputs, &plan.inputs, &plan.global)?;
+    for index in 0..plan.outputs.len() {
+        outputs.push(Output::new(index, plan, files, inputs, control)?);
+    }
+    // From here on there is writing.
+    let may_write = overwrite::Guard::new(&plan.global, observer, inputs);
+    for (index, (input, plan)) in inputs.iter().zip(&plan.inputs).enumerate() {
+        input.dump_attachments(index, plan, &may_write)?;
+    }
+    if outputs.is_empty() {
+        return Err(Error::new(Kind::Usage, "At least one output file must be specified"));
+    }
+    for (output, own) in outputs.iter_mut().zip(&plan.outputs) {
+        output.check_name(&may_write)?;
+        output.open(own, &plan.global, inputs)?;
+    }
+    for input in inputs.iter_mut() {
+        input.discard_unused();
+    }
+    let started = outputs.iter_mut().try_for_each(|output| output.start(inputs));
+    summary::mapping(outputs);
+    started
+}

@@ -1,0 +1,259 @@
+//! Reads packets of one input: in the job's own thread, or from a thread of its own through a bounded queue, as ffmpeg 5.1
+//! does when there are several inputs.
+
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, TrySendError, channel, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::error::{Error, Kind};
+use crate::libav::demuxer::Demuxer;
+use crate::libav::error::AvError;
+use crate::libav::io::IoCounts;
+use crate::libav::log::{self, level};
+use crate::libav::packet::Packet;
+use crate::shutdown::Shutdown;
+
+/// How long a thread waits for an input that has nothing yet.
+pub const PAUSE: Duration = Duration::from_millis(10);
+
+/// A packet on its way, with the length in frames of one that names no duration.
+struct Arrival {
+    packet: Packet,
+    ticks: i64,
+}
+
+/// What [`Reader::next`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// A packet; its length in frames if it names no duration.
+    Packet {
+        /// See [`Demuxer::packet_ticks`].
+        ticks: i64,
+    },
+    /// Nothing yet.
+    Later,
+    /// The end, or what stands for it.
+    End(Result<(), AvError>),
+}
+
+/// The packets of one input.
+pub struct Reader {
+    state: State,
+    /// Packets of streams that turned up later are announced once and dropped.
+    known: Known,
+    /// Packets in the queue; 0 = no thread.
+    queue: usize,
+    /// Ends a read that nobody waits for any more.
+    stop: Shutdown,
+}
+
+enum State {
+    Here(Demuxer),
+    Thread(Threaded),
+    /// The thread could not be had, or has gone down.
+    Gone,
+}
+
+struct Threaded {
+    packets: Receiver<Arrival>,
+    /// Used packets go back, so that none is allocated while the job runs.
+    used: Sender<Packet>,
+    thread: JoinHandle<(Demuxer, Known, Result<(), AvError>)>,
+    /// The input is live: nobody waits for it while another has packets.
+    live: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Known {
+    input: usize,
+    streams: usize,
+    announced: usize,
+}
+
+impl Reader {
+    /// A reader of `demuxer`, the input at `input`. `stop` is the flag the demuxer was opened with.
+    ///
+    /// # Errors
+    /// A thread was wanted and cannot be had.
+    pub fn new(demuxer: Demuxer, input: usize, queue: usize, stop: Shutdown) -> Result<Self, Error> {
+        let streams = demuxer.stream_count();
+        let known = Known { input, streams, announced: streams };
+        let mut reader = Self { state: State::Here(demuxer), known, queue, stop };
+        reader.start()?;
+        Ok(reader)
+    }
+
+    fn start(&mut self) -> Result<(), Error> {
+        if self.queue == 0 {
+            return Ok(());
+        }
+        let State::Here(demuxer) = std::mem::replace(&mut self.state, State::Gone) else { return Ok(()) };
+        let live = match demuxer.is_seekable() {
+            Some(seekable) => !seekable,
+            None => demuxer.format_name() != "lavfi",
+        };
+        let (to_job, packets) = sync_channel(self.queue);
+        let (used, from_job) = channel();
+        let (known, stop) = (self.known, self.stop.clone());
+        let thread = std::thread::Builder::new()
+            .name(format!("input-{}", known.input))
+            .spawn(move || read_all(demuxer, known, &to_job, &from_job, live, &stop))
+            .map_err(|error| Error::new(Kind::Internal, format!("no thread for input #{}: {error}", known.input)))?;
+        self.state = State::Thread(Threaded { packets, used, thread, live });
+        Ok(())
+    }
+
+    /// Reads the next packet of a known stream into `packet`.
+    pub fn next(&mut self, packet: &mut Packet) -> Next {
+        match &mut self.state {
+            State::Gone => Next::End(Ok(())),
+            State::Here(demuxer) => match read(demuxer, packet, &mut self.known) {
+                Ok(Some(ticks)) => Next::Packet { ticks },
+                Ok(None) => Next::End(Ok(())),
+                Err(error) if error.is_again() => Next::Later,
+                Err(error) => Next::End(Err(error)),
+            },
+            State::Thread(threaded) => {
+                let arrival = if threaded.live {
+                    threaded.packets.try_recv()
+                } else {
+                    threaded.packets.recv().map_err(|_| TryRecvError::Disconnected)
+                };
+                match arrival {
+                    Ok(mut arrival) => {
+                        std::mem::swap(packet, &mut arrival.packet);
+                        // A thread that has ended needs no packets.
+                        let _ = threaded.used.send(arrival.packet);
+                        Next::Packet { ticks: arrival.ticks }
+                    }
+                    Err(TryRecvError::Empty) => Next::Later,
+                    Err(TryRecvError::Disconnected) => Next::End(self.join()),
+                }
+            }
+        }
+    }
+
+    /// Takes the demuxer back from a thread that has ended or is about to.
+    fn join(&mut self) -> Result<(), AvError> {
+        match std::mem::replace(&mut self.state, State::Gone) {
+            State::Thread(Threaded { packets, thread, .. }) => {
+                drop(packets);
+                let (demuxer, known, end) = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+                self.state = State::Here(demuxer);
+                self.known = known;
+                end
+            }
+            other => {
+                self.state = other;
+                Ok(())
+            }
+        }
+    }
+
+    /// Goes back to `start`, the first timestamp, for another round.
+    ///
+    /// # Errors
+    /// The input cannot be sought; it can still be read.
+    pub fn rewind(&mut self, start: Option<i64>) -> Result<(), AvError> {
+        let sought = match &mut self.state {
+            State::Here(demuxer) => demuxer.seek(start.unwrap_or(i64::MIN)),
+            _ => Err(AvError::EOF),
+        };
+        match self.start() {
+            Ok(()) => sought,
+            Err(_) => Err(AvError::from_errno(libc::EAGAIN)),
+        }
+    }
+
+    /// Stops reading.
+    pub fn stop(&mut self) {
+        self.stop.request();
+        // How a read ended that was cut off says nothing.
+        let _ = self.join();
+    }
+
+    /// See [`Demuxer::take_failure`]; `None` while a thread reads.
+    pub fn take_failure(&self) -> Option<Error> {
+        if let State::Here(demuxer) = &self.state { demuxer.take_failure() } else { None }
+    }
+
+    /// See [`Demuxer::counts`]; nothing while a thread reads.
+    pub fn counts(&self) -> IoCounts {
+        if let State::Here(demuxer) = &self.state { demuxer.counts() } else { IoCounts::default() }
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        if let State::Thread(_) = self.state {
+            self.stop();
+        }
+    }
+}
+
+/// The next packet of a known stream, and its length in frames; `None` at the end.
+fn read(demuxer: &mut Demuxer, packet: &mut Packet, known: &mut Known) -> Result<Option<i64>, AvError> {
+    while demuxer.read(packet)? {
+        let index = packet.stream();
+        if index < known.streams {
+            let ticks = if packet.duration() == 0 { demuxer.packet_ticks(index) } else { 1 };
+            return Ok(Some(ticks));
+        }
+        if index >= known.announced {
+            known.announced = index + 1;
+            announce(demuxer, packet, known.input);
+        }
+    }
+    Ok(None)
+}
+
+/// ffmpeg's line about a stream that was not there when the input was opened.
+fn announce(demuxer: &Demuxer, packet: &Packet, input: usize) {
+    let Some(stream) = demuxer.stream(packet.stream()) else { return };
+    let dts = packet.dts().map_or("NOPTS".to_owned(), |dts| format!("{}", dts as f64 * stream.time_base().as_f64()));
+    let text = format!(
+        "{}New {} stream {input}:{} at pos:{} and DTS:{dts}s\n",
+        demuxer.log_prefix(),
+        stream.media_type().name(),
+        stream.index(),
+        packet.position().unwrap_or(-1)
+    );
+    log::write(level::WARNING, &text);
+}
+
+/// The thread: reads until the end, a failure, or nobody listens.
+fn read_all(
+    mut demuxer: Demuxer,
+    mut known: Known,
+    to_job: &SyncSender<Arrival>,
+    used: &Receiver<Packet>,
+    live: bool,
+    stop: &Shutdown,
+) -> (Demuxer, Known, Result<(), AvError>) {
+    let mut patient = !live;
+    let end = loop {
+        let mut packet = used.try_recv().unwrap_or_default();
+        match read(&mut demuxer, &mut packet, &mut known) {
+            Ok(Some(ticks)) => {
+                let mut arrival = Arrival { packet, ticks };
+                if !patient {
+                    match to_job.try_send(arrival) {
+                        Ok(()) => continue,
+                        Err(TrySendError::Disconnected(_)) => break Ok(()),
+                        Err(TrySendError::Full(back)) => arrival = back,
+                    }
+                    patient = true;
+                    let text = "Thread message queue blocking; consider raising the thread_queue_size option\n";
+                    log::write(level::WARNING, &format!("{}{text}", demuxer.log_prefix()));
+                }
+                if to_job.send(arrival).is_err() {
+                    break Ok(());
+                }
+            }
+            Ok(None) => break Ok(()),
+            Err(error) if error.is_again() && !stop.is_requested() => std::thread::sleep(PAUSE),
+            Err(error) => break Err(error),
+        }
+    };
+    (demuxer, known, end)
+}

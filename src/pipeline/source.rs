@@ -1,0 +1,272 @@
+//! An input that is being read: its packets, each put on the job's time line.
+
+use std::time::Duration;
+
+use crate::clock::{Clock, Now};
+use crate::error::{Error, Kind};
+use crate::libav::codec::MediaType;
+use crate::libav::log::{self, level};
+use crate::libav::packet::Packet;
+use crate::libav::rational::{DeltaState, MICROSECONDS, Rational, compare, rescale};
+use crate::redact;
+use crate::shutdown::Shutdown;
+
+use super::demux::{Input, InputStream};
+use super::plan::{self, Global, Micros};
+use super::read::{Next, Reader};
+use super::timestamp::{Correction, FileClock, FileFacts, StreamClock, Times};
+use super::{Gap, InputOutcome};
+
+/// An input that is being read.
+pub struct Source {
+    /// Its position among the inputs.
+    pub index: usize,
+    /// Its packets.
+    pub reader: Reader,
+    /// Its streams.
+    pub streams: Vec<SourceStream>,
+    /// `-ss`.
+    pub start: Option<Micros>,
+    /// `-t`.
+    pub duration: Option<Micros>,
+    /// Facts of the whole file.
+    pub facts: FileFacts,
+    /// It had nothing to read just now.
+    pub waiting: bool,
+    /// There is no more.
+    pub ended: bool,
+    url: String,
+    clock: FileClock,
+    /// `-readrate`; 0 = as fast as possible.
+    rate: f64,
+    began: Now,
+    /// Rounds that are left; -1 = for ever.
+    rounds: i64,
+    gaps: Vec<Gap>,
+}
+
+/// A stream of an input that is being read.
+pub struct SourceStream {
+    /// What it is.
+    pub input: InputStream,
+    /// Where it is.
+    pub clock: StreamClock,
+    /// For audio that is rescaled for an output.
+    pub delta: DeltaState,
+    /// The output streams that copy it: (output, stream), in order.
+    pub targets: Vec<(usize, usize)>,
+    packets: u64,
+    bytes: u64,
+}
+
+/// What [`Source::next`] found.
+pub enum Read {
+    /// A packet of a used stream, with its times on the job's time line.
+    Packet(Times),
+    /// A packet that nobody wants.
+    Unwanted,
+    /// Nothing yet.
+    Later,
+    /// The end.
+    End,
+}
+
+/// More than this many are of no use to whoever reads the summary.
+const MAX_GAPS: usize = 1000;
+
+impl Source {
+    /// Begins to read `input`.
+    ///
+    /// # Errors
+    /// There is no thread for it.
+    pub fn new(
+        index: usize,
+        input: Input,
+        plan: &plan::Input,
+        inputs: usize,
+        stop: &Shutdown,
+        clock: &dyn Clock,
+    ) -> Result<Self, Error> {
+        let queue = plan.thread_queue_size.unwrap_or(if inputs > 1 { 8 } else { 0 });
+        let facts = input.facts();
+        let stream = |input: InputStream| SourceStream {
+            input,
+            clock: StreamClock::default(),
+            delta: DeltaState::NONE,
+            targets: Vec::new(),
+            packets: 0,
+            bytes: 0,
+        };
+        Ok(Self {
+            index,
+            url: input.demuxer.url(),
+            reader: Reader::new(input.demuxer, index, queue, stop.clone())?,
+            streams: input.streams.into_iter().map(stream).collect(),
+            start: input.start,
+            duration: input.duration,
+            facts,
+            waiting: false,
+            ended: false,
+            clock: FileClock::new(input.ts_offset),
+            rate: plan.readrate,
+            began: clock.now(),
+            rounds: plan.stream_loop,
+            gaps: Vec::new(),
+        })
+    }
+
+    /// What is added to its timestamps, in microseconds.
+    pub fn offset(&self) -> Micros {
+        self.clock.offset
+    }
+
+    /// Reads the next packet. At the end of a round of `-stream_loop` the next one begins.
+    ///
+    /// # Errors
+    /// With `-xerror`: a broken packet, or an input that broke off.
+    pub fn next(&mut self, packet: &mut Packet, global: &Global, clock: &dyn Clock) -> Result<Read, Error> {
+        if self.rate != 0.0 && self.is_ahead(global, clock.now().boot.saturating_sub(self.began.boot)) {
+            return Ok(Read::Later);
+        }
+        let mut next = self.reader.next(packet);
+        if matches!(next, Next::End(_)) && self.rounds != 0 {
+            match self.rewind() {
+                true => next = self.reader.next(packet),
+                false => log::write(level::WARNING, "Seek to start failed.\n"),
+            }
+        }
+        match next {
+            Next::Packet { ticks } => self.take(packet, ticks, global),
+            Next::Later => Ok(Read::Later),
+            Next::End(Ok(())) => Ok(Read::End),
+            Next::End(Err(error)) => {
+                let url = redact::url(&self.url);
+                log::write(level::ERROR, &format!("{url}: {error}\n"));
+                if global.exit_on_error { Err(error.about(&self.url)) } else { Ok(Read::End) }
+            }
+        }
+    }
+
+    /// Is some stream further than `-readrate` allows after `elapsed`?
+    fn is_ahead(&self, global: &Global, elapsed: Duration) -> bool {
+        let mut file_start = 0;
+        if global.copy_ts {
+            let own = if global.start_at_zero { 0 } else { self.facts.start_time.unwrap_or(0) };
+            file_start = own + self.start.unwrap_or(0);
+        }
+        let allowed = (elapsed.as_micros() as f64 * self.rate) as i64;
+        let read = self.streams.iter().filter(|stream| stream.packets > 0);
+        read.map(|stream| &stream.clock).any(|clock| clock.dts > allowed + clock.first_dts.unwrap_or(0).max(file_start))
+    }
+
+    fn take(&mut self, packet: &mut Packet, ticks: i64, global: &Global) -> Result<Read, Error> {
+        let index = packet.stream();
+        let Some(stream) = self.streams.get_mut(index).filter(|stream| stream.input.used) else { return Ok(Read::Unwanted) };
+        stream.packets += 1;
+        stream.bytes += packet.size() as u64;
+        if packet.is_corrupt() {
+            let text = format!("{}: corrupt input packet in stream {index}", redact::url(&self.url));
+            if global.exit_on_error {
+                return Err(Error::new(Kind::Media, text));
+            }
+            log::write(level::WARNING, &format!("{text}\n"));
+        }
+        for side_data in stream.input.side_data.drain(..).filter(|side_data| !side_data.is_display_matrix()) {
+            packet.add_side_data(&side_data).map_err(|error| error.about(&self.url))?;
+        }
+        let mut times = Times { pts: packet.pts(), dts: packet.dts(), duration: packet.duration() };
+        let facts = &stream.input.facts;
+        let (file, gaps) = (self.index, &mut self.gaps);
+        stream.clock.correct(&mut times, facts, &mut self.clock, &self.facts, global, |correction| {
+            if let Correction::Jump(delta @ 1.., from, _) = correction
+                && gaps.len() < MAX_GAPS
+            {
+                gaps.push(Gap { stream: index, from, to: from + delta, cause: "timestamps jumped" });
+            }
+            report(correction, (file, index), facts.media_type);
+        });
+        stream.clock.advance(&times, facts, ticks);
+        Ok(Read::Packet(times))
+    }
+
+    /// Back to the start for another round; the rounds so far are as long as the longest stream (`seek_to_start`).
+    fn rewind(&mut self) -> bool {
+        if self.reader.rewind(self.facts.start_time).is_err() {
+            return false;
+        }
+        for stream in &self.streams {
+            let facts = &stream.input.facts;
+            let rate = facts.forced_rate.unwrap_or(facts.average_rate);
+            let last_frame = if rate.num != 0 { rescale(1, rate.inverse(), facts.time_base) } else { 1 };
+            let extent = stream.clock.extent.map_or(0, |(from, to)| to - from);
+            let length = last_frame + extent;
+            let clock = &mut self.clock;
+            if clock.rounds == 0 || compare(clock.rounds, clock.round_base, length, facts.time_base).is_lt() {
+                (clock.rounds, clock.round_base) = (length, facts.time_base);
+            }
+        }
+        if self.rounds > 0 {
+            self.rounds -= 1;
+        }
+        true
+    }
+
+    /// What it gave.
+    pub fn outcome(&self) -> InputOutcome {
+        InputOutcome {
+            packets: self.streams.iter().map(|stream| stream.packets).sum(),
+            bytes: self.streams.iter().map(|stream| stream.bytes).sum(),
+            io: self.reader.counts(),
+            gaps: self.gaps.clone(),
+        }
+    }
+
+    /// The lines about this input in ffmpeg's final statistics.
+    pub fn statistics(&self) -> String {
+        let mut text = format!("Input file #{} ({}):\n", self.index, redact::url(&self.url));
+        for (index, stream) in self.streams.iter().enumerate() {
+            let SourceStream { packets, bytes, .. } = stream;
+            let kind = stream.input.facts.media_type.name();
+            text += &format!("  Input stream #{}:{index} ({kind}): {packets} packets read ({bytes} bytes); \n", self.index);
+        }
+        let InputOutcome { packets, bytes, .. } = self.outcome();
+        text + &format!("  Total: {packets} packets ({bytes} bytes) demuxed\n")
+    }
+}
+
+/// ffmpeg's lines about timestamps that do not fit.
+fn report(correction: Correction, (file, stream): (usize, usize), kind: MediaType) {
+    let (at, text) = match correction {
+        Correction::LaterStart(by) => (level::VERBOSE, format!("Correcting start time by {by}\n")),
+        Correction::BetweenStreams(delta, offset) => {
+            (level::DEBUG, format!("Inter stream timestamp discontinuity {delta}, new offset= {offset}\n"))
+        }
+        Correction::Jump(delta, _, offset) => {
+            let kind = kind.name();
+            (
+                level::DEBUG,
+                format!("timestamp discontinuity for stream #{file}:{stream} (type={kind}): {delta}, new offset= {offset}\n"),
+            )
+        }
+        Correction::DroppedDts(dts, next) => (level::WARNING, format!("DTS {dts}, next:{next} st:{stream} invalid dropping\n")),
+        Correction::DroppedPts(pts, next) => (level::WARNING, format!("PTS {pts}, next:{next} invalid dropping st:{stream}\n")),
+    };
+    log::write(at, &text);
+}
+
+/// Where a source's own `-t` ends it, on the job's time line.
+pub fn end_of(source: &Source, global: &Global) -> Option<Micros> {
+    let mut start = 0;
+    if global.copy_ts {
+        let own = if global.start_at_zero { 0 } else { source.facts.start_time.unwrap_or(0) };
+        start = source.start.unwrap_or(0) + own;
+    }
+    source.duration.map(|duration| duration.saturating_add(start))
+}
+
+/// Where `-copypriorss 0` lets a source's packets begin, in its stream's time base.
+pub fn not_before(source: &Source, output_start: Micros, global: &Global, base: Rational) -> (Micros, i64) {
+    let own = source.start.filter(|_| global.copy_ts).map_or(output_start, |start| start + source.offset());
+    let start = output_start.max(own);
+    (start, rescale(start, MICROSECONDS, base))
+}
