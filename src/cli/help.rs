@@ -28,7 +28,9 @@ pub fn usage(topic: Option<&str>) {
         text.push('\n');
     }
     if topic.is_some() {
-        text.push_str("AVOptions of muxers, demuxers and protocols go through as they are: `man ffmpeg-formats`, `man ffmpeg-protocols`.\n");
+        text.push_str(
+            "AVOptions of muxers, demuxers and protocols go through as they are: `man ffmpeg-formats`, `man ffmpeg-protocols`.\n",
+        );
     }
     print!("{text}");
 }

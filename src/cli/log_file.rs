@@ -46,7 +46,8 @@ impl LogFile {
             match option.split_once('=') {
                 Some(("file", name)) => report.path = expand(name),
                 Some(("level", number)) => {
-                    report.level = number.parse().map_err(|_| Error::new(Kind::Usage, format!("FFREPORT: `{number}` is no level")))?;
+                    report.level =
+                        number.parse().map_err(|_| Error::new(Kind::Usage, format!("FFREPORT: `{number}` is no level")))?;
                 }
                 _ => return Err(Error::new(Kind::Usage, format!("FFREPORT: `{option}` is neither file= nor level="))),
             }

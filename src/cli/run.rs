@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use tokio::runtime::Runtime;
 
@@ -10,10 +10,9 @@ use crate::command_line::{self, Parsed, Show};
 use crate::config::Config;
 use crate::env::Env;
 use crate::error::{Error, Kind};
-use crate::job::{Exit, Report, Session};
+use crate::job::{Exit, LinkedOptions, Report, Session};
 use crate::libav::avio;
 use crate::libav::log::{self, level};
-use crate::libav::option::Lookup;
 use crate::pipeline::plan::{Global, Overwrite, Plan};
 use crate::pipeline::{Control, Observer, Progress};
 
@@ -37,7 +36,7 @@ pub fn main_job(args: &[String], env: &Env) -> i32 {
         let _ = std::io::stderr().write_all(text.as_bytes());
     }));
     log::set_flags(log::SKIP_REPEATED);
-    let parsed = match command_line::parse(args, &Lookup) {
+    let parsed = match command_line::parse(args, &LinkedOptions) {
         Ok(parsed) => parsed,
         Err(error) => {
             tell(&error);

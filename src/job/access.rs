@@ -37,7 +37,11 @@ pub fn scopes(url: &str, profiles: &[&Profile]) -> Result<Vec<Scope>, Error> {
         }
     }
     if let Some(profile) = profiles.iter().find(|profile| matches!(profile.placement, Placement::UserInfo(_))) {
-        let message = format!("profile {}: placement in the user-info is for rtmp, rtsp and srt, not for {}", profile.name, redact::url(url));
+        let message = format!(
+            "profile {}: placement in the user-info is for rtmp, rtsp and srt, not for {}",
+            profile.name,
+            redact::url(url)
+        );
         return Err(Error::new(Kind::Config, message));
     }
     Ok(scopes)
@@ -61,7 +65,9 @@ fn origins_of(url: &str) -> Result<Vec<Origin>, Error> {
         _ => Vec::new(),
     };
     if slaves.is_empty() {
-        return Err(cannot("its protocol cannot carry a token; -auth goes before a file whose URL begins with http:// or https://"));
+        return Err(cannot(
+            "its protocol cannot carry a token; -auth goes before a file whose URL begins with http:// or https://",
+        ));
     }
     slaves
         .into_iter()
@@ -80,7 +86,8 @@ fn out_of_scope(url: &str, origin: &Origin, profiles: &[&Profile], listed: bool)
     let names = names.join(", ");
     if listed {
         let message = format!("{}: the token of profile {names} is not sent over plain http", redact::url(url));
-        return Error::new(Kind::Config, message).with_hint("use https, or set `allow_http = true` in the profile if the network is trusted");
+        return Error::new(Kind::Config, message)
+            .with_hint("use https, or set `allow_http = true` in the profile if the network is trusted");
     }
     let message = format!("{}: {origin} is not among the origins of profile {names}", redact::url(url));
     Error::new(Kind::Config, message).with_hint(format!("add \"{origin}\" to `origins` of the profile, if it may see the token"))

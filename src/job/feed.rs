@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::time::Instant;
 
 use crate::bearer::{Credential, Renew, RenewError, Slot};
+use crate::clock::Clock;
 use crate::error::{Error, Kind};
 use crate::oauth::source::{Counts, Source};
 use crate::oauth::token::Token;
@@ -20,6 +20,7 @@ pub struct Feed {
     fields: Vec<(String, Secret)>,
     slot: Arc<Slot>,
     runtime: Handle,
+    clock: Arc<dyn Clock>,
     /// Why the newest token cannot be sent.
     unusable: Mutex<Option<String>>,
 }
@@ -29,8 +30,14 @@ const POLL: Duration = Duration::from_secs(1);
 
 impl Feed {
     /// Begins to publish the tokens of `source`, refreshed ahead of expiry until `stop`.
-    pub fn start(source: Source, fields: Vec<(String, Secret)>, runtime: Handle, stop: &Shutdown) -> Arc<Self> {
-        let feed = Arc::new(Self { source, fields, slot: Arc::default(), runtime, unusable: Mutex::default() });
+    pub fn start(
+        source: Source,
+        fields: Vec<(String, Secret)>,
+        runtime: Handle,
+        clock: Arc<dyn Clock>,
+        stop: &Shutdown,
+    ) -> Arc<Self> {
+        let feed = Arc::new(Self { source, fields, slot: Arc::default(), runtime, clock, unusable: Mutex::default() });
         let (kept, stopped) = (feed.source.clone(), stop.clone());
         feed.runtime.spawn(async move { kept.keep_fresh(stopped).await });
         let (published, stopped) = (Arc::clone(&feed), stop.clone());
@@ -85,7 +92,7 @@ impl Feed {
 
     fn wait(&self, generation: u64, limit: Duration, stop: &Shutdown) -> Result<(), WaitFailure> {
         self.runtime.block_on(async {
-            let deadline = Instant::now() + limit;
+            let began = self.clock.now();
             let mut state = self.source.watch();
             loop {
                 state.borrow_and_update();
@@ -104,7 +111,7 @@ impl Feed {
                     Err(error) if !error.is_retryable() => return Err(WaitFailure::Source(error.into())),
                     Err(error) => Some(Error::from(error)),
                 };
-                let left = deadline.saturating_duration_since(Instant::now());
+                let left = limit.saturating_sub(self.clock.now().since(&began));
                 if left.is_zero() {
                     let error = failure.unwrap_or_else(|| no_newer(limit));
                     return Err(WaitFailure::Source(error));
@@ -112,7 +119,7 @@ impl Feed {
                 tokio::select! {
                     () = stop.requested() => return Err(WaitFailure::Stopped),
                     _ = state.changed() => {}
-                    () = tokio::time::sleep(left.min(POLL)) => {}
+                    () = self.clock.sleep(left.min(POLL)) => {}
                 }
             }
         })

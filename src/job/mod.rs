@@ -1,3 +1,15 @@
 //! Where OAuth meets media: profiles and a plan become a running job.
+//!
+//! [`Session`] holds the profiles and one token feed for each that is in use; [`Session::run`] does what a
+//! [`Plan`](crate::pipeline::plan::Plan) says. Everything below it knows either tokens or media, never both.
 
+mod access;
+mod feed;
+mod options;
 pub mod probe;
+mod report;
+mod session;
+
+pub use options::LinkedOptions;
+pub use report::{Exit, FileReport, Report, TokenReport};
+pub use session::Session;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::error::Error;
 use crate::libav::io::IoCounts;
 use crate::pipeline::Gap;
+use crate::pipeline::plan::{Auth, Plan};
 use crate::redact;
 
 /// Everything that a job did.
@@ -68,16 +69,26 @@ pub struct TokenReport {
 }
 
 impl Report {
-    /// A report of a job that failed before it began.
-    pub fn failed(error: Error) -> Self {
+    /// A report of `plan` in which nothing has happened yet.
+    pub fn of(plan: &Plan) -> Self {
+        let file = |url: &str, auth: &Auth| FileReport {
+            url: url.to_owned(),
+            auth: (!auth.profiles.is_empty()).then(|| auth.profiles.join(",")),
+            ..FileReport::default()
+        };
         Self {
-            inputs: Vec::new(),
-            outputs: Vec::new(),
+            inputs: plan.inputs.iter().map(|input| file(&input.url, &input.auth)).collect(),
+            outputs: plan.outputs.iter().map(|output| file(&output.url, &output.auth)).collect(),
             tokens: BTreeMap::new(),
-            exit: Exit::Error,
-            error: Some(error),
+            exit: Exit::Eof,
+            error: None,
             error_rate_exceeded: false,
         }
+    }
+
+    /// A report of a job that failed before it began.
+    pub fn failed(plan: &Plan, error: Error) -> Self {
+        Self { exit: Exit::Error, error: Some(error), ..Self::of(plan) }
     }
 
     /// The JSON of `-summary`. Secrets in URLs are masked.

@@ -23,18 +23,23 @@ use crate::tls::Roots;
 
 use super::access;
 use super::feed::Feed;
-use super::report::{Exit, FileReport, Report, TokenReport};
+use super::report::{Exit, Report, TokenReport};
 
 /// The profiles of one configuration, with a token feed for each that has been used: jobs of one session share tokens, jobs of
 /// two sessions never do.
 pub struct Session {
     config: Config,
     env: Env,
-    runtime: Handle,
-    media: Media,
+    /// `None` in a session that has no profile to ask for.
+    network: Option<Network>,
     feeds: Mutex<BTreeMap<String, (Arc<Feed>, Roots)>>,
     /// Ends the background refresh.
     over: Shutdown,
+}
+
+struct Network {
+    runtime: Handle,
+    media: Media,
 }
 
 /// `-auth_wait` where none is given.
@@ -45,7 +50,13 @@ impl Session {
     /// calls below block and must not be made from one of its workers.
     pub fn new(config: Config, env: Env, runtime: Handle) -> Self {
         let media = Media::new(runtime.clone());
-        Self { config, env, runtime, media, feeds: Mutex::default(), over: Shutdown::new() }
+        Self { config, env, network: Some(Network { runtime, media }), feeds: Mutex::default(), over: Shutdown::new() }
+    }
+
+    /// A session for plans without `-auth`.
+    pub fn without_profiles() -> Self {
+        let (config, env) = (Config::default(), Env::default());
+        Self { config, env, network: None, feeds: Mutex::default(), over: Shutdown::new() }
     }
 
     /// The configuration.
@@ -69,48 +80,27 @@ impl Session {
         let auths = plan.inputs.iter().map(|input| (&input.url, &input.auth));
         for (url, auth) in auths.chain(plan.outputs.iter().map(|output| (&output.url, &output.auth))) {
             if let Err(error) = self.check(url, auth) {
-                return Report::failed(error);
+                return Report::failed(plan, error);
             }
         }
         let outcome = pipeline::run(plan, &files, control, observer);
-        let name = |auth: &Auth| (!auth.profiles.is_empty()).then(|| auth.profiles.join(","));
-        let inputs = plan.inputs.iter().enumerate().map(|(index, input)| {
-            let seen = outcome.inputs.get(index).cloned().unwrap_or_default();
-            FileReport {
-                url: input.url.clone(),
-                auth: name(&input.auth),
-                packets: seen.packets,
-                bytes: seen.bytes,
-                io: seen.io,
-                gaps: seen.gaps,
-                ..FileReport::default()
-            }
-        });
-        let outputs = plan.outputs.iter().enumerate().map(|(index, output)| {
-            let seen = outcome.outputs.get(index).cloned().unwrap_or_default();
-            FileReport {
-                url: output.url.clone(),
-                auth: name(&output.auth),
-                packets: seen.packets,
-                bytes: seen.bytes,
-                io: seen.io,
-                uploads: seen.uploads,
-                unconfirmed: seen.unconfirmed,
-                ..FileReport::default()
-            }
-        });
-        Report {
-            inputs: inputs.collect(),
-            outputs: outputs.collect(),
-            tokens: self.token_reports(),
-            exit: match (&outcome.error, outcome.ended) {
-                (Some(_), _) => Exit::Error,
-                (None, Ended::Stopped) => Exit::Signal,
-                (None, Ended::Eof) => Exit::Eof,
-            },
-            error: outcome.error,
-            error_rate_exceeded: outcome.error_rate_exceeded,
+        let mut report = Report::of(plan);
+        for (file, seen) in report.inputs.iter_mut().zip(outcome.inputs) {
+            (file.packets, file.bytes, file.io, file.gaps) = (seen.packets, seen.bytes, seen.io, seen.gaps);
         }
+        for (file, seen) in report.outputs.iter_mut().zip(outcome.outputs) {
+            (file.packets, file.bytes, file.io) = (seen.packets, seen.bytes, seen.io);
+            (file.uploads, file.unconfirmed) = (seen.uploads, seen.unconfirmed);
+        }
+        report.tokens = self.token_reports();
+        report.exit = match (&outcome.error, outcome.ended) {
+            (Some(_), _) => Exit::Error,
+            (None, Ended::Stopped) => Exit::Signal,
+            (None, Ended::Eof) => Exit::Eof,
+        };
+        report.error = outcome.error;
+        report.error_rate_exceeded = outcome.error_rate_exceeded;
+        report
     }
 
     /// What the demuxer or muxer of `url` needs to send the tokens of `auth`; the first token is there when this returns.
@@ -137,7 +127,7 @@ impl Session {
                 roots,
             });
         }
-        Ok(Access { bearers: Bearers::new(bearers), media: Some(self.media.clone()), ..plain })
+        Ok(Access { bearers: Bearers::new(bearers), media: Some(self.network()?.media.clone()), ..plain })
     }
 
     /// Token requests so far, by profile.
@@ -145,6 +135,10 @@ impl Session {
         let feeds = self.feeds.lock().unwrap_or_else(PoisonError::into_inner);
         let counts = feeds.iter().map(|(name, (feed, _))| (name.clone(), feed.counts()));
         counts.map(|(name, counts)| (name, TokenReport { refreshes: counts.refreshes, failures: counts.failures })).collect()
+    }
+
+    fn network(&self) -> Result<&Network, Error> {
+        self.network.as_ref().ok_or_else(|| Error::new(Kind::Internal, "this session has no profiles"))
     }
 
     fn check(&self, url: &str, auth: &Auth) -> Result<(), Error> {
@@ -164,14 +158,20 @@ impl Session {
             return Ok((Arc::clone(feed), roots.clone()));
         }
         let fields = profile.media_headers.iter().map(|(name, source)| {
-            let value = source.read(&self.env).map_err(|error| {
-                Error::new(Kind::Config, format!("profile {}: media_headers.{name}: {error}", profile.name))
-            });
+            let value = source
+                .read(&self.env)
+                .map_err(|error| Error::new(Kind::Config, format!("profile {}: media_headers.{name}: {error}", profile.name)));
             Ok((name.clone(), value?))
         });
         let fields = fields.collect::<Result<Vec<_>, Error>>()?;
         let roots = self.roots(profile);
-        let feed = Feed::start(self.new_source(profile, &roots)?, fields, self.runtime.clone(), &self.over);
+        let feed = Feed::start(
+            self.new_source(profile, &roots)?,
+            fields,
+            self.network()?.runtime.clone(),
+            Arc::new(SystemClock),
+            &self.over,
+        );
         feeds.insert(profile.name.clone(), (Arc::clone(&feed), roots.clone()));
         Ok((feed, roots))
     }
@@ -193,7 +193,7 @@ impl Session {
         };
         let transport = Arc::new(HttpTransport::new(roots.clone(), profile.client.timeout));
         let client = profile.client.clone();
-        Ok(Source::new(client, store, transport, Arc::new(SystemClock), self.env.clone(), self.runtime.clone()))
+        Ok(Source::new(client, store, transport, Arc::new(SystemClock), self.env.clone(), self.network()?.runtime.clone()))
     }
 }
 

@@ -34,6 +34,7 @@ pub mod packet;
 pub mod panic;
 pub mod rational;
 pub mod stream;
+pub mod version;
 
 /// The raw bindings, for this folder only.
 pub(in crate::libav) use ffmpeg_next::ffi;

@@ -243,8 +243,7 @@ fn rotating_client() -> Client {
 async fn sources_that_share_a_store_share_a_rotating_refresh_token() {
     let folder = tempfile::tempdir().expect("a folder");
     let family = Mutex::new(Some("r0".to_owned()));
-    let server =
-        Arc::new(Server { expires_in: 60, rotating: true, family, ..Server::default() });
+    let server = Arc::new(Server { expires_in: 60, rotating: true, family, ..Server::default() });
     let sources: Vec<Source> = (0..10)
         .map(|_| source_with(rotating_client(), &server, Arc::new(FileStore::new(folder.path().join("tokens")))))
         .collect();
