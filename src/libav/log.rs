@@ -135,9 +135,7 @@ impl Lines {
         }
         self.flush();
         self.emit(level, &text);
-        if text.ends_with('\n') {
-            text.as_ref().clone_into(&mut self.last);
-        }
+        text.as_ref().clone_into(&mut self.last);
     }
 
     fn flush(&mut self) {
