@@ -146,7 +146,7 @@ fn ffmpeg_with_a_static_header_loses_media_and_exits_with_0() {
 /// refused, however many requests found out.
 #[track_caller]
 fn survives_early_death(kind: &Kind) {
-    let lead = Protected::new(Tokens::dying_early(LIFE), kind.paced(SHORT), "");
+    let lead = Protected::new(Tokens::dying_early(LIFE), kind.paced(LONG), "");
     let reading = lead.home.read(kind, "p", &lead.origin.url(kind.entry), &[]);
     assert_complete(kind, &reading, &lead.origin);
     let rejected = lead.origin.rejected();

@@ -354,13 +354,14 @@ impl State {
         let every = self.site.cut_every?;
         let mut progress = lock(&self.progress);
         let (next, _) = progress.files.entry(path.to_owned()).or_insert((every, 0));
-        (part.start < *next && *next < part.end).then_some(*next)
+        let at = (*next).max((part.start / every + 1) * every);
+        (at < part.end).then_some(at)
     }
 
     fn was_cut(&self, path: &str, at: u64) {
         let mut progress = lock(&self.progress);
         if let (Some(every), Some((next, _))) = (self.site.cut_every, progress.files.get_mut(path)) {
-            *next = at + every;
+            *next = (*next).max(at + every);
         }
         if let (true, Some(tokens)) = (self.site.kill_on_cut, &self.site.tokens) {
             tokens.kill_all();

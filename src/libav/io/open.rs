@@ -37,7 +37,7 @@ pub unsafe extern "C" fn io_open(
         let Ok(url) = url.to_str() else { return AvError::from_errno(libc::EINVAL).0 };
         // SAFETY: as above; `pb` is the member that libav wants filled.
         let top = unsafe { std::ptr::eq(pb, &raw mut (*context).pb) };
-        let mut open = Open { state, context, pb, flags, top, options: given };
+        let mut open = Open { state, context, pb, flags, top, options: given, used: Vec::new() };
         let result = if flags & ffi::AVIO_FLAG_WRITE != 0 { open.write(url) } else { open.read(url) };
         if !options.is_null() {
             // SAFETY: the dictionary is libav's to replace; ours is given away.
@@ -69,9 +69,6 @@ pub unsafe extern "C" fn io_close2(context: *mut ffi::AVFormatContext, pb: *mut 
     })
 }
 
-/// How often one open may come back with a 401 to a token that was fresh.
-const REFRESHES: u32 = 2;
-
 /// One call of `io_open`.
 struct Open<'a> {
     state: &'a State,
@@ -82,6 +79,8 @@ struct Open<'a> {
     top: bool,
     /// What libav gave; what is left over goes back.
     options: Dictionary,
+    /// Those of them that http.c has used.
+    used: Vec<String>,
 }
 
 /// What an open has found.
@@ -130,7 +129,7 @@ impl Open<'_> {
         if cipher.is_some() {
             return self.resume(&target);
         }
-        let (mut refreshes, mut redirected) = (0, false);
+        let mut redirected = false;
         loop {
             let code = match self.attempt(&target) {
                 Ok(()) => return self.opened(&target),
@@ -140,8 +139,7 @@ impl Open<'_> {
                 return Err(AvError::EXIT);
             }
             match (code, &target.token) {
-                (AvError::HTTP_UNAUTHORIZED, Some((index, published))) if refreshes < REFRESHES => {
-                    refreshes += 1;
+                (AvError::HTTP_UNAUTHORIZED, Some((index, published))) if self.state.may_renew(*index, published.generation) => {
                     self.state.reject(*index, published.generation);
                     target = self.target(target.url)?;
                 }
@@ -202,12 +200,7 @@ impl Open<'_> {
         let url = c_string(&self.placed(target))?;
         // SAFETY: everything is what libav gave to us; no borrow is held (invariant 5).
         AvError::check(unsafe { open(self.context, self.pb, url.as_ptr(), self.flags, options.as_mut_ptr()) })?;
-        // What http.c used is gone from its copy; what we added is nobody's business.
-        for (name, _) in self.options.pairs() {
-            if options.get(&name).is_none() {
-                self.options.remove(&name);
-            }
-        }
+        self.used = self.options.pairs().into_iter().map(|(name, _)| name).filter(|name| options.get(name).is_none()).collect();
         Ok(())
     }
 
@@ -229,17 +222,26 @@ impl Open<'_> {
             let error = error.with_hint("use the HLS playlist of the stream, or a build against FFmpeg 7.1 or later");
             return Err(self.give_up(error, AvError::from_errno(libc::ENOSYS)));
         }
+        if in_query && !self.top {
+            self.forbid_keepalive();
+        }
         // Without ranges http.c cannot take up a connection again. A file of its own without a length may be endless.
         let without_ranges = !seekable && (!self.top || size > 0);
         if beginning == Beginning::Media && (in_query || without_ranges) {
             self.close_native(context);
             return self.resume(target);
         }
+        for name in std::mem::take(&mut self.used) {
+            self.options.remove(&name);
+        }
         let stripped = self.top && beginning == Beginning::Playlist;
         // SAFETY: the context is live and of this thread; its protocol has both options (http.c).
         unsafe {
-            // Only now: as an option of the open, http.c would ask again with the same token.
-            let _ = option::set(context.cast(), "reconnect_on_http_error", Some("401"));
+            // For seeks. Only now: as an option of the open, http.c would ask again with the same token. Not for what hls.c
+            // keeps alive: a 401 comes back to io_open there, which need not wait as http.c does.
+            if self.top && beginning == Beginning::Media {
+                let _ = option::set(context.cast(), "reconnect_on_http_error", Some("401"));
+            }
             if stripped {
                 live::set_headers(context, None);
             }
@@ -269,9 +271,7 @@ impl Open<'_> {
 
     /// Reads `target` through an `AVIOContext` of our own.
     fn resume(&mut self, target: &Target) -> Result<(), AvError> {
-        // SAFETY: hls.c asserts that the contexts that it keeps are native; it reads this option at each use. Other demuxers
-        // have no such option.
-        let _ = unsafe { option::set(self.context.cast(), "http_persistent", Some("0")) };
+        self.forbid_keepalive();
         let context = resume::open(self.state, target.url.as_str(), &mut self.options)?;
         // SAFETY: libav wants its context here. avio_close would take ours for a native one, so a top-level one is marked, as
         // `avformat_open_input` itself would have, had it been there from the start.
@@ -283,6 +283,13 @@ impl Open<'_> {
             }
         }
         Ok(())
+    }
+
+    /// hls.c would send its next request on the connection of the one before: without the token, where that stands in the
+    /// URL, and it asserts that the context is a native one. It reads this option at each use; other demuxers have none.
+    fn forbid_keepalive(&self) {
+        // SAFETY: the context is valid during its own callback (invariant 1).
+        let _ = unsafe { option::set(self.context.cast(), "http_persistent", Some("0")) };
     }
 
     fn token<'a>(&'a self, target: &'a Target) -> Option<(&'a Bearer, &'a Published)> {

@@ -23,6 +23,9 @@ use super::request::RequestOptions;
 use super::upload::Uploads;
 use super::{Access, IoCounts, resume};
 
+/// A token that came after so many refusals and is refused as well will not be helped by the next one.
+const FRESH_REFUSALS: u32 = 1;
+
 type OpenCallback = unsafe extern "C" fn(
     *mut ffi::AVFormatContext,
     *mut *mut ffi::AVIOContext,
@@ -53,6 +56,8 @@ pub struct State {
     failure: RefCell<Option<Error>>,
     /// Going on would lose media: the interrupt callback ends whatever libav is doing.
     given_up: Cell<bool>,
+    /// A request was sent, and nothing has been heard against it.
+    unanswered: Cell<bool>,
 }
 
 #[derive(Default)]
@@ -61,6 +66,8 @@ struct TokenState {
     seen: Cell<u64>,
     /// The newest generation that a media server refused.
     rejected: Cell<u64>,
+    /// Generations refused since a request last succeeded.
+    refusals: Cell<u32>,
 }
 
 thread_local! {
@@ -98,6 +105,7 @@ impl State {
             own_counters: net::Counters::default(),
             failure: RefCell::default(),
             given_up: Cell::new(false),
+            unanswered: Cell::new(false),
         })
     }
 
@@ -151,9 +159,17 @@ impl State {
     /// A media server answered 401 to this generation.
     pub fn reject(&self, index: usize, generation: u64) {
         if let (Some(bearer), Some(token)) = (self.bearer(index), self.tokens.get(index)) {
-            token.rejected.set(token.rejected.get().max(generation));
+            if generation > token.rejected.get() {
+                token.rejected.set(generation);
+                token.refusals.set(token.refusals.get() + 1);
+            }
             bearer.renew.rejected(generation);
         }
+    }
+
+    /// After a 401 to this generation: may another token help? Not if one that was fresh after a refusal is refused too.
+    pub fn may_renew(&self, index: usize, generation: u64) -> bool {
+        self.tokens.get(index).is_some_and(|token| generation <= token.rejected.get() || token.refusals.get() < FRESH_REFUSALS)
     }
 
     /// Puts a newer token on the live contexts, if there is one.
@@ -232,9 +248,16 @@ impl State {
 
     fn on_event(&self, protocol: *mut c_void, event: Event) {
         match event {
-            Event::Request => self.count(|counts| counts.requests += 1),
+            Event::Request => {
+                self.count(|counts| counts.requests += 1);
+                // The one before was answered well: http.c logs no success.
+                if self.unanswered.replace(true) {
+                    self.tokens.iter().for_each(|token| token.refusals.set(0));
+                }
+            }
             Event::Reconnect => self.count(|counts| counts.reconnects += 1),
             Event::HttpError(401) => {
+                self.unanswered.set(false);
                 self.count(|counts| counts.http_401 += 1);
                 // A context that is still being opened is not in the registry: io_open sees its 401 itself.
                 if let Some(live) = self.live.of_protocol(protocol)
@@ -243,7 +266,7 @@ impl State {
                     self.reject(index, live.generation);
                 }
             }
-            Event::HttpError(_) => {}
+            Event::HttpError(_) => self.unanswered.set(false),
         }
     }
 }
