@@ -315,8 +315,6 @@ pub struct Output {
     pub program: Vec<String>,
     /// `-streamid` pairs (output stream index, id).
     pub stream_id: Vec<(usize, i32)>,
-    /// `-timestamp` as typed (already turned into `creation_time`'s text).
-    pub timestamp: Option<String>,
     /// `-muxdelay`, seconds.
     pub mux_max_delay: f64,
     /// `-muxpreload`, seconds.
@@ -327,8 +325,6 @@ pub struct Output {
     pub muxing_queue_data_threshold: PerStream<usize>,
     /// `-bitexact`.
     pub bitexact: bool,
-    /// `-max_interleave_delta`-like muxer knobs travel in `options`; `-shortest_buf_duration`, seconds.
-    pub shortest_buffer: Option<f64>,
     /// Options that need a decoder, filter or encoder: (option as typed, value). Kept so that the refusal can name them.
     pub transcoding: Vec<(String, String)>,
 }
