@@ -62,8 +62,6 @@ pub struct Global {
     pub abort_on_empty_output: bool,
     /// See `abort_on_empty_output`.
     pub abort_on_empty_output_stream: bool,
-    /// `-benchmark`.
-    pub benchmark: bool,
     /// `-loglevel`, as libav's number; `None` = info.
     pub log_level: Option<i32>,
     /// Prefix flags of `-loglevel repeat+level+…`.
@@ -103,7 +101,6 @@ impl Default for Global {
             max_error_rate: 2.0 / 3.0,
             abort_on_empty_output: false,
             abort_on_empty_output_stream: false,
-            benchmark: false,
             log_level: None,
             log_flags: None,
             hide_banner: false,
