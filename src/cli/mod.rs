@@ -3,6 +3,7 @@
 
 mod args;
 mod check;
+mod demo;
 mod exit;
 mod help;
 mod log_file;
@@ -85,7 +86,7 @@ fn dispatch(command: Command, env: &Env) -> anyhow::Result<i32> {
         Command::Providers(args) => providers::run(&args, &mut stdout()),
         Command::Probe(args) => probe::command(&args, env),
         Command::Check(args) => check::run(&args, env, &mut stdout()),
-        Command::Demo(_) => Ok(exit::DONE),
+        Command::Demo(args) => demo::run(&args, &mut stdout()),
         Command::Later(later) => {
             let (word, instead) = later.instead();
             let error = Error::new(Kind::Usage, format!("`ffauth {word}` is not in this version")).with_hint(instead);
