@@ -145,13 +145,13 @@ mod tests {
         let mut issuer = Issuer::new(Duration::from_secs(3));
         let frozen = issuer.issue(Client::Frozen, &at(0)).expect("random numbers");
         let first = issuer.issue(Client::Refreshed, &at(0)).expect("random numbers");
-        issuer.judge(Some(&frozen), &at(1));
-        issuer.judge(Some(&first), &at(1));
-        issuer.judge(Some(&first), &at(2));
+        let _ = issuer.judge(Some(&frozen), &at(1));
+        let _ = issuer.judge(Some(&first), &at(1));
+        let _ = issuer.judge(Some(&first), &at(2));
         let second = issuer.issue(Client::Refreshed, &at(2)).expect("random numbers");
         issuer.issue(Client::Refreshed, &at(4)).expect("random numbers");
-        issuer.judge(Some(&second), &at(4));
-        issuer.judge(Some(&frozen), &at(4));
+        let _ = issuer.judge(Some(&second), &at(4));
+        let _ = issuer.judge(Some(&frozen), &at(4));
         assert_eq!(issuer.seen(Client::Frozen, &at(4)), Seen { requests: 2, http_401: 1, tokens: 1, expired: 1 });
         assert_eq!(issuer.seen(Client::Refreshed, &at(4)), Seen { requests: 3, http_401: 0, tokens: 2, expired: 1 });
     }

@@ -12,7 +12,6 @@ use crate::libav::error::AvError;
 use crate::libav::frame::{Frame, PixelFormat, SampleFormat};
 use crate::libav::io::Access;
 use crate::libav::muxer::Muxer;
-use crate::libav::option::Dictionary;
 use crate::libav::packet::Packet;
 use crate::libav::rational::Rational;
 use crate::shutdown::Shutdown;
@@ -102,7 +101,7 @@ fn encode(seconds: u32, playlist: &Path) -> Result<Packets, Error> {
     }
     muxer.write_trailer().map_err(failed)?;
     muxer.close()?;
-    Ok(packets.from_first())
+    Ok(packets.counted_from_first())
 }
 
 /// Muxes and notes what the encoder at `index` has ready.
@@ -140,7 +139,7 @@ fn draw(picture: &mut Frame, number: i64) -> Result<(), AvError> {
     let (width, height) = (WIDTH as usize, HEIGHT as usize);
     let number = usize::try_from(number).unwrap_or_default();
     let bar = |x: usize, width: usize| BARS[x * BARS.len() / width];
-    let bounce = |step: usize, room: usize| if step / room % 2 == 0 { step % room } else { room - step % room };
+    let bounce = |step: usize, room: usize| if (step / room).is_multiple_of(2) { step % room } else { room - step % room };
     let (left, top) = (bounce(number * 3, width - BOX), bounce(number * 2, height - BOX));
     for (y, row) in picture.rows_mut(0)?.enumerate() {
         for (x, pixel) in row.iter_mut().enumerate() {
