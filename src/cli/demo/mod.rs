@@ -84,7 +84,10 @@ pub fn run(args: &DemoArgs, out: &mut dyn Write) -> anyhow::Result<i32> {
 
     let url = server.url("/live.m3u8");
     let commands = [("demo", &outputs.refreshed), ("frozen", &outputs.frozen)].map(|(profile, output)| Command {
-        words: ["-auth", profile, "-i", &url, "-c", "copy", &output.to_string_lossy()].map(str::to_owned).into(),
+        // Nobody will renew the frozen token: that may be said soon.
+        words: ["-auth", profile, "-auth_wait", "2", "-i", &url, "-c", "copy", &output.to_string_lossy()]
+            .map(str::to_owned)
+            .into(),
     });
     if !args.json {
         let life = TOKEN_LIFE.as_secs();

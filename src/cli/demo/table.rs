@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn the_table_stands_in_columns() {
         assert_eq!(
-            findings().table(),
+            findings().table().trim_start(),
             "\
                                refreshed  frozen token
 tokens used                            8             1
