@@ -83,11 +83,12 @@ pub fn run(args: &DemoArgs, out: &mut dyn Write) -> anyhow::Result<i32> {
     let server = Server::start(broadcast, TOKEN_LIFE, Arc::new(SystemClock), runtime.handle())?;
 
     let url = server.url("/live.m3u8");
-    let commands = [("demo", &outputs.refreshed), ("frozen", &outputs.frozen)].map(|(profile, output)| Command {
-        // Nobody will renew the frozen token: that may be said soon.
-        words: ["-auth", profile, "-auth_wait", "2", "-i", &url, "-c", "copy", &output.to_string_lossy()]
-            .map(str::to_owned)
-            .into(),
+    // Nobody will renew the frozen token: that may be said soon.
+    let (demo, frozen): (&[&str], &[&str]) = (&["-auth", "demo"], &["-auth", "frozen", "-auth_wait", "2"]);
+    let commands = [(demo, &outputs.refreshed), (frozen, &outputs.frozen)].map(|(auth, output)| {
+        let output = output.to_string_lossy();
+        let words = auth.iter().copied().chain(["-i", &url, "-c", "copy", &output]);
+        Command { words: words.map(str::to_owned).collect() }
     });
     if !args.json {
         let life = TOKEN_LIFE.as_secs();
