@@ -1,0 +1,225 @@
+//! The demo's programme: a moving test picture and a tone, coded by the linked libavcodec and cut into HLS segments.
+
+use std::f32::consts::TAU;
+use std::path::Path;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::error::{Error, Kind};
+use crate::libav::encoder::{Encoder, Input, Received};
+use crate::libav::error::AvError;
+use crate::libav::frame::{Frame, PixelFormat, SampleFormat};
+use crate::libav::io::Access;
+use crate::libav::muxer::Muxer;
+use crate::libav::option::Dictionary;
+use crate::libav::packet::Packet;
+use crate::libav::rational::Rational;
+use crate::shutdown::Shutdown;
+
+use super::packets::{Packets, Track};
+
+const WIDTH: i32 = 320;
+const HEIGHT: i32 = 180;
+/// Pictures per second. Both a picture and 1024 samples last a whole number of MPEG-TS ticks, so that nothing is rounded.
+const FRAME_RATE: i32 = 25;
+const SAMPLE_RATE: i32 = 48_000;
+
+/// One segment of the stream.
+#[derive(Clone, Debug)]
+pub struct Segment {
+    /// MPEG-TS.
+    pub bytes: Bytes,
+    /// What its `#EXTINF` says.
+    pub duration: Duration,
+}
+
+/// What is on air, and what each packet of it must be at the other end.
+pub struct Programme {
+    /// In order, about a second each.
+    pub segments: Vec<Segment>,
+    /// As they left the encoders.
+    pub packets: Packets,
+}
+
+impl Programme {
+    /// Makes `seconds` seconds of it. `folder` is where the segments stand until they are read into memory.
+    ///
+    /// # Errors
+    /// The linked libav has no mpeg4 or aac encoder or no HLS muxer; the folder cannot be written.
+    pub fn make(seconds: u32, folder: &Path) -> Result<Self, Error> {
+        let playlist = folder.join("programme.m3u8");
+        let packets = encode(seconds, &playlist)?;
+        let segments = read_segments(&playlist)?;
+        Ok(Self { segments, packets })
+    }
+}
+
+fn encode(seconds: u32, playlist: &Path) -> Result<Packets, Error> {
+    let failed = |error: AvError| Error::new(Kind::Media, format!("the test picture cannot be made: {error}"));
+    let yuv420p = PixelFormat::by_name("yuv420p").ok_or_else(|| failed(AvError::from_errno(libc::EINVAL)))?;
+    let pictures = Input::Video { width: WIDTH, height: HEIGHT, format: yuv420p, rate: Rational::new(FRAME_RATE, 1) };
+    let sound = Input::Audio { format: SampleFormat::FLOAT_PLANAR, rate: SAMPLE_RATE, channels: 1 };
+    // A key frame each second and nowhere else, so that each segment is one second; B-frames, so that pts and dts differ.
+    let mut options = [("b", "400k"), ("g", "25"), ("bf", "2"), ("sc_threshold", "1000000000")].into_iter().collect();
+    let video = Encoder::open("mpeg4", &pictures, false, &mut options)?;
+    let audio = Encoder::open("aac", &sound, false, &mut [("b", "64k")].into_iter().collect())?;
+
+    let url = playlist.to_string_lossy();
+    let mut options = [("hls_time", "1"), ("hls_list_size", "0")].into_iter().collect();
+    let mut muxer = Muxer::new(&url, Some("hls"), &mut options, Access::default(), Shutdown::new())?;
+    let mut tracks = [(Track::Video, video), (Track::Audio, audio)];
+    for (_, encoder) in &tracks {
+        let parameters = encoder.parameters().map_err(failed)?;
+        let mut stream = muxer.add_stream().map_err(failed)?;
+        stream.set_time_base(encoder.time_base());
+        stream.set_parameters(&parameters).map_err(failed)?;
+    }
+    muxer.open(&mut options)?;
+    muxer.write_header(&mut options)?;
+
+    let mut picture = Frame::video(yuv420p, WIDTH, HEIGHT).map_err(failed)?;
+    let mut tone = Frame::audio(SampleFormat::FLOAT_PLANAR, SAMPLE_RATE, 1, tracks[1].1.frame_size()).map_err(failed)?;
+    // The packet that primes the decoder then has the time 0, as the first picture has.
+    let mut sample = i64::from(tracks[1].1.initial_padding());
+    let mut packets = Packets::default();
+    for number in 0..i64::from(seconds) * i64::from(FRAME_RATE) {
+        draw(&mut picture, number).map_err(failed)?;
+        picture.set_pts(Some(number));
+        tracks[0].1.send(&picture).map_err(failed)?;
+        drain(&mut tracks, 0, &mut muxer, &mut packets).map_err(failed)?;
+        while sample * i64::from(FRAME_RATE) < (number + 1) * i64::from(SAMPLE_RATE) {
+            sing(&mut tone, sample).map_err(failed)?;
+            tone.set_pts(Some(sample));
+            sample += i64::from(tracks[1].1.frame_size());
+            tracks[1].1.send(&tone).map_err(failed)?;
+            drain(&mut tracks, 1, &mut muxer, &mut packets).map_err(failed)?;
+        }
+    }
+    for index in 0..tracks.len() {
+        tracks[index].1.finish().map_err(failed)?;
+        drain(&mut tracks, index, &mut muxer, &mut packets).map_err(failed)?;
+    }
+    muxer.write_trailer().map_err(failed)?;
+    muxer.close()?;
+    Ok(packets.from_first())
+}
+
+/// Muxes and notes what the encoder at `index` has ready.
+fn drain(tracks: &mut [(Track, Encoder); 2], index: usize, muxer: &mut Muxer, packets: &mut Packets) -> Result<(), AvError> {
+    let (track, encoder) = &mut tracks[index];
+    let from = encoder.time_base();
+    let to = muxer.stream(index).map_or(from, |stream| stream.time_base());
+    let mut packet = Packet::new();
+    while encoder.receive(&mut packet)? == Received::Packet {
+        if packet.duration() == 0 {
+            packet.set_duration(1);
+        }
+        packets.add(*track, &packet, from);
+        packet.set_stream(index);
+        packet.rescale(from, to);
+        muxer.write(&mut packet)?;
+    }
+    Ok(())
+}
+
+/// Colour bars with a shade that wanders through them and a box that goes round.
+fn draw(picture: &mut Frame, number: i64) -> Result<(), AvError> {
+    // White, yellow, cyan, green, magenta, red, blue, black at 75 %: (Y, Cb, Cr) of ITU-R BT.601.
+    const BARS: [(u8, u8, u8); 8] = [
+        (180, 128, 128),
+        (162, 44, 142),
+        (131, 156, 44),
+        (112, 72, 58),
+        (84, 184, 198),
+        (65, 100, 212),
+        (35, 212, 114),
+        (16, 128, 128),
+    ];
+    const BOX: usize = 24;
+    let (width, height) = (WIDTH as usize, HEIGHT as usize);
+    let number = usize::try_from(number).unwrap_or_default();
+    let bar = |x: usize, width: usize| BARS[x * BARS.len() / width];
+    let bounce = |step: usize, room: usize| if step / room % 2 == 0 { step % room } else { room - step % room };
+    let (left, top) = (bounce(number * 3, width - BOX), bounce(number * 2, height - BOX));
+    for (y, row) in picture.rows_mut(0)?.enumerate() {
+        for (x, pixel) in row.iter_mut().enumerate() {
+            let in_box = (left..left + BOX).contains(&x) && (top..top + BOX).contains(&y);
+            let shade = ((x + y + number * 4) % 64) as u8 / 2;
+            *pixel = if in_box { 235 } else { bar(x, width).0.saturating_sub(shade).max(16) };
+        }
+    }
+    for row in picture.rows_mut(1)? {
+        row.iter_mut().enumerate().for_each(|(x, pixel)| *pixel = bar(x, width / 2).1);
+    }
+    for row in picture.rows_mut(2)? {
+        row.iter_mut().enumerate().for_each(|(x, pixel)| *pixel = bar(x, width / 2).2);
+    }
+    Ok(())
+}
+
+/// A tone of 440 Hz, an octave higher for a tenth of each second.
+fn sing(tone: &mut Frame, first: i64) -> Result<(), AvError> {
+    let rate = i64::from(SAMPLE_RATE);
+    for (index, sample) in (first..).zip(tone.channel_mut(0)?) {
+        let within = index % rate;
+        let pitch = if within < rate / 10 { 880.0 } else { 440.0 };
+        *sample = 0.25 * (TAU * pitch * within as f32 / rate as f32).sin();
+    }
+    Ok(())
+}
+
+/// Reads the segments that a playlist of libavformat names.
+fn read_segments(playlist: &Path) -> Result<Vec<Segment>, Error> {
+    let failed = |path: &Path, reason: String| Error::new(Kind::File, format!("{}: {reason}", path.display()));
+    let text = std::fs::read_to_string(playlist).map_err(|error| failed(playlist, error.to_string()))?;
+    let mut segments = Vec::new();
+    let mut duration = None;
+    for line in text.lines() {
+        if let Some(seconds) = line.strip_prefix("#EXTINF:") {
+            duration = seconds.trim_end_matches(',').parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        } else if !line.starts_with('#') {
+            let path = playlist.with_file_name(line);
+            let bytes = std::fs::read(&path).map_err(|error| failed(&path, error.to_string()))?;
+            let duration = duration.take().ok_or_else(|| failed(playlist, format!("{line} has no #EXTINF")))?;
+            segments.push(Segment { bytes: bytes.into(), duration });
+        }
+    }
+    Ok(segments)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_second_is_a_segment_and_no_packet_is_forgotten() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let programme = Programme::make(3, folder.path()).expect("a programme");
+        assert_eq!(programme.segments.len(), 3);
+        for segment in &programme.segments {
+            assert!(segment.bytes.len() > 10_000 && segment.bytes.len() % 188 == 0, "{} bytes", segment.bytes.len());
+            assert!(segment.duration.abs_diff(Duration::from_secs(1)) < Duration::from_millis(100), "{:?}", segment.duration);
+        }
+        assert_eq!(programme.packets.of(Track::Video).len(), 75);
+        assert!((140..145).contains(&programme.packets.of(Track::Audio).len()));
+    }
+
+    #[test]
+    fn a_remux_of_the_segments_has_the_same_packets() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let programme = Programme::make(2, folder.path()).expect("a programme");
+        let joined = folder.path().join("joined.ts");
+        std::fs::write(&joined, programme.segments.iter().flat_map(|segment| segment.bytes.to_vec()).collect::<Vec<_>>())
+            .expect("a file");
+        let remuxed = folder.path().join("remuxed.mp4");
+        let words = ["-i", &joined.to_string_lossy(), "-c", "copy", &remuxed.to_string_lossy()];
+        let words: Vec<String> = words.map(str::to_owned).into();
+        let parsed = crate::command_line::parse(&words, &crate::job::LinkedOptions).expect("a command line");
+        let crate::command_line::Parsed::Run { plan, .. } = parsed else { panic!("{parsed:?}") };
+        let report = crate::job::Session::without_profiles().run(&plan, &Default::default(), &super::super::Silent);
+        assert!(report.error.is_none(), "{:?}", report.error);
+        let written = Packets::read(&remuxed).expect("an mp4");
+        assert_eq!(written.difference(&programme.packets), None);
+    }
+}

@@ -1,0 +1,239 @@
+//! `ffauth demo`: the main job against servers of its own, and the same without new tokens beside it.
+//!
+//! ```text
+//! media ─ encoders ─▶ programme ─ live ─▶ server 127.0.0.1 ◀── job "demo"    new tokens ──▶ demo.mp4   ─┐
+//!           └ packets, as they were made      │ issuer ◀────── job "frozen"  first token ─▶ frozen.mp4 ─┤
+//!                       └──────────────────── │ ──────────────────────────────── compared ──────────────┴─▶ table
+//!                                             └ tokens and answers, as the server saw them ───────────────▶
+//! ```
+//!
+//! The jobs go through the public interface from a command line on, and the oracle is the far end: what the server saw and
+//! what stands in the files. The user's configuration and token store are not touched.
+
+mod issuer;
+mod live;
+mod media;
+mod packets;
+mod server;
+mod table;
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::{Clock, SystemClock};
+use crate::command_line::{self, Parsed};
+use crate::config::Config;
+use crate::env::Env;
+use crate::error::{Error, Kind};
+use crate::job::{LinkedOptions, Report, Session};
+use crate::libav::log::{self, level};
+use crate::pipeline::plan::Plan;
+use crate::pipeline::{Control, Observer, Progress};
+use crate::secret::Secret;
+
+use super::terminal::Signals;
+use issuer::{Client, Seen};
+use live::Broadcast;
+use media::Programme;
+use packets::Packets;
+use server::Server;
+use table::{Findings, Ingest};
+
+/// `ffauth demo`.
+#[derive(Debug, clap::Args)]
+pub struct DemoArgs {
+    /// Prints JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Keeps both recordings, demo.mp4 and frozen.mp4, in DIR
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
+    /// Taken as by every subcommand; the demo has a configuration of its own.
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub config: Option<PathBuf>,
+}
+
+/// Of the programme.
+const SECONDS: u32 = 20;
+const TOKEN_LIFE: Duration = Duration::from_secs(3);
+
+/// Of a process that a signal ended.
+const INTERRUPTED: i32 = 130;
+
+/// Runs both ingests and writes what they show to `out`; the process's exit code.
+///
+/// # Errors
+/// The demo cannot be set up: no place for its files, no port, no encoder.
+pub fn run(args: &DemoArgs, out: &mut dyn Write) -> anyhow::Result<i32> {
+    // What the frozen run makes libav say belongs into the table, in one sentence.
+    log::set_sink(Box::new(|_, _| {}));
+    log::set_level(level::QUIET);
+    let control = Control::default();
+    let signals = Signals::watch(&control)?;
+    let began = SystemClock.now();
+
+    let folder = tempfile::Builder::new().prefix("ffauth-demo-").tempdir()?;
+    let outputs = Outputs::new(args.keep.as_deref(), folder.path())?;
+    let programme = Programme::make(SECONDS, folder.path())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let broadcast = Broadcast::new(programme.segments);
+    let lasts = broadcast.duration();
+    let server = Server::start(broadcast, TOKEN_LIFE, Arc::new(SystemClock), runtime.handle())?;
+
+    let url = server.url("/live.m3u8");
+    let commands = [("demo", &outputs.refreshed), ("frozen", &outputs.frozen)].map(|(profile, output)| Command {
+        words: ["-auth", profile, "-auth_wait", "0", "-i", &url, "-c", "copy", &output.to_string_lossy()].map(str::to_owned).into(),
+    });
+    if !args.json {
+        let life = TOKEN_LIFE.as_secs();
+        writeln!(out, "A live HLS stream of {SECONDS} s behind OAuth, all of it on 127.0.0.1; a token lives {life} s.\n")?;
+        writeln!(out, "    {}\n", commands[0].shown(folder.path()))?;
+        out.flush()?;
+    }
+    let plans = [commands[0].plan()?, commands[1].plan()?];
+    let session = {
+        let env = environment(&server, &server.hand_out(Client::Frozen)?);
+        Session::new(Config::load(None, &env)?, env, runtime.handle().clone())
+    };
+    let watcher = Watcher { server: &server, lasts, shows: std::io::stderr().is_terminal() };
+    let [refreshed, frozen] = run_both(&session, &plans, &control, &watcher);
+    let seen = [server.seen(Client::Refreshed), server.seen(Client::Frozen)];
+    drop(session);
+    drop(server);
+    runtime.shutdown_background();
+    if signals.any() {
+        return Ok(INTERRUPTED);
+    }
+
+    let ingest = |number: usize, report: &Report, output: &Path| -> Ingest {
+        let error = report.error.as_ref().map(Error::to_string);
+        // A job that failed before it wrote a header leaves nothing that can be read.
+        let packets = Packets::read(output).unwrap_or_default();
+        Ingest {
+            command: commands[number].shown(folder.path()),
+            seen: seen[number],
+            written: packets.count(),
+            identical: packets.found(&programme.packets),
+            difference: packets.difference(&programme.packets),
+            error,
+        }
+    };
+    let findings = Findings {
+        refreshed: ingest(0, &refreshed, &outputs.refreshed),
+        frozen: ingest(1, &frozen, &outputs.frozen),
+        expected: programme.packets.count(),
+        token_life: TOKEN_LIFE,
+        took: SystemClock.now().since(&began),
+    };
+    match args.json {
+        true => writeln!(out, "{}", findings.json())?,
+        false => write!(out, "{}", findings.table())?,
+    }
+    Ok(i32::from(findings.objection().is_some()))
+}
+
+/// Where the two jobs write.
+struct Outputs {
+    refreshed: PathBuf,
+    frozen: PathBuf,
+}
+
+impl Outputs {
+    /// In `keep`, which is made if need be, else in `folder`.
+    fn new(keep: Option<&Path>, folder: &Path) -> Result<Self, Error> {
+        if let Some(keep) = keep {
+            let failed = |error| Error::new(Kind::Usage, format!("--keep {}: {error}", keep.display()));
+            std::fs::create_dir_all(keep).map_err(failed)?;
+        }
+        let place = keep.unwrap_or(folder);
+        let outputs = Self { refreshed: place.join("demo.mp4"), frozen: place.join("frozen.mp4") };
+        if let Some(taken) = [&outputs.refreshed, &outputs.frozen].into_iter().find(|output| output.exists()) {
+            let error = Error::new(Kind::Usage, format!("{} exists already", taken.display()));
+            return Err(error.with_hint("name another folder with --keep, or remove the file"));
+        }
+        Ok(outputs)
+    }
+}
+
+/// The words after `ffauth`, as a user would type them.
+struct Command {
+    words: Vec<String>,
+}
+
+impl Command {
+    fn plan(&self) -> Result<Plan, Error> {
+        match command_line::parse(&self.words, &LinkedOptions)? {
+            Parsed::Run { plan, .. } => Ok(*plan),
+            Parsed::Show(_) => Err(Error::new(Kind::Internal, "the demo's command line is none")),
+        }
+    }
+
+    /// Without the name of the temporary folder, which nobody would type.
+    fn shown(&self, temporary: &Path) -> String {
+        format!("ffauth {}", self.words.join(" ")).replace(&format!("{}/", temporary.display()), "")
+    }
+}
+
+/// A user's whole configuration: two profiles in variables.
+fn environment(server: &Server, frozen: &Secret) -> Env {
+    let token_url = server.url("/token");
+    Env::from_pairs([
+        ("FFAUTH_DEMO_TOKEN_URL", token_url.as_str()),
+        ("FFAUTH_DEMO_CLIENT_ID", server::CLIENT_ID),
+        ("FFAUTH_DEMO_CLIENT_SECRET", server.client_secret().expose()),
+        ("FFAUTH_DEMO_STORE", "memory"),
+        ("FFAUTH_FROZEN_ACCESS_TOKEN", frozen.expose()),
+        ("FFAUTH_FROZEN_STORE", "memory"),
+    ])
+}
+
+/// Runs both jobs at the same time. The frozen one ends with the other at the latest, as it may wait for a token that never comes.
+fn run_both(session: &Session, plans: &[Plan; 2], control: &Control, watcher: &Watcher<'_>) -> [Report; 2] {
+    let frozen_control = Control { stop: control.stop.child(), ..control.clone() };
+    std::thread::scope(|scope| {
+        let frozen = scope.spawn(|| session.run(&plans[1], &frozen_control, &Silent));
+        let refreshed = session.run(&plans[0], control, watcher);
+        frozen_control.stop.request();
+        let frozen = frozen.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        [refreshed, frozen]
+    })
+}
+
+/// Nobody watches, nothing is asked.
+struct Silent;
+
+impl Observer for Silent {
+    fn confirm_overwrite(&self, _: &str) -> bool {
+        false
+    }
+
+    fn progress(&self, _: &Progress, _: bool) {}
+}
+
+/// Shows on a terminal how far the broadcast is.
+struct Watcher<'a> {
+    server: &'a Server,
+    lasts: Duration,
+    shows: bool,
+}
+
+impl Observer for Watcher<'_> {
+    fn confirm_overwrite(&self, _: &str) -> bool {
+        false
+    }
+
+    fn progress(&self, _: &Progress, last: bool) {
+        if !self.shows {
+            return;
+        }
+        if last {
+            eprint!("\r\x1b[K");
+        } else {
+            let elapsed = self.server.elapsed().unwrap_or_default().min(self.lasts).as_secs();
+            let Seen { tokens, http_401, .. } = self.server.seen(Client::Refreshed);
+            eprint!("\r{elapsed} of {} s on air, {tokens} tokens used, {http_401} answers of 401 ", self.lasts.as_secs());
+        }
+    }
+}
