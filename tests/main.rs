@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod command_line;
+mod demo;
 mod dialects;
 mod handover;
 mod layering;

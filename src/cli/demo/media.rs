@@ -219,7 +219,7 @@ mod tests {
         let crate::command_line::Parsed::Run { plan, .. } = parsed else { panic!("{parsed:?}") };
         let report = crate::job::Session::without_profiles().run(&plan, &Default::default(), &super::super::Silent);
         assert!(report.error.is_none(), "{:?}", report.error);
-        let written = Packets::read(&remuxed).expect("an mp4");
+        let written = Packets::read(&remuxed.to_string_lossy()).expect("an mp4");
         assert_eq!(written.difference(&programme.packets), None);
     }
 }

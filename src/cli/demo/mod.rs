@@ -83,22 +83,22 @@ pub fn run(args: &DemoArgs, out: &mut dyn Write) -> anyhow::Result<i32> {
     let server = Server::start(broadcast, TOKEN_LIFE, Arc::new(SystemClock), runtime.handle())?;
 
     let url = server.url("/live.m3u8");
-    let commands = [("demo", &outputs.refreshed), ("frozen", &outputs.frozen)].map(|(profile, output)| Command {
-        words: ["-auth", profile, "-auth_wait", "0", "-i", &url, "-c", "copy", &output.to_string_lossy()].map(str::to_owned).into(),
-    });
+    let refreshed = Command::new(&["-auth", "demo"], &url, &outputs.refreshed);
+    // No new token will ever come, so that there is none to wait for.
+    let frozen = Command::new(&["-auth", "frozen", "-auth_wait", "0"], &url, &outputs.frozen);
     if !args.json {
         let life = TOKEN_LIFE.as_secs();
         writeln!(out, "A live HLS stream of {SECONDS} s behind OAuth, all of it on 127.0.0.1; a token lives {life} s.\n")?;
-        writeln!(out, "    {}\n", commands[0].shown(folder.path()))?;
+        writeln!(out, "    {}\n", refreshed.shown(folder.path()))?;
         out.flush()?;
     }
-    let plans = [commands[0].plan()?, commands[1].plan()?];
+    let plans = [refreshed.plan()?, frozen.plan()?];
     let session = {
         let env = environment(&server, &server.hand_out(Client::Frozen)?);
         Session::new(Config::load(None, &env)?, env, runtime.handle().clone())
     };
     let watcher = Watcher { server: &server, lasts, shows: std::io::stderr().is_terminal() };
-    let [refreshed, frozen] = run_both(&session, &plans, &control, &watcher);
+    let reports = run_both(&session, &plans, &control, &watcher);
     let seen = [server.seen(Client::Refreshed), server.seen(Client::Frozen)];
     drop(session);
     drop(server);
@@ -107,22 +107,21 @@ pub fn run(args: &DemoArgs, out: &mut dyn Write) -> anyhow::Result<i32> {
         return Ok(INTERRUPTED);
     }
 
-    let ingest = |number: usize, report: &Report, output: &Path| -> Ingest {
-        let error = report.error.as_ref().map(Error::to_string);
+    let ingest = |command: &Command, report: &Report, seen: Seen, output: &str| {
         // A job that failed before it wrote a header leaves nothing that can be read.
         let packets = Packets::read(output).unwrap_or_default();
         Ingest {
-            command: commands[number].shown(folder.path()),
-            seen: seen[number],
+            command: command.shown(folder.path()),
+            seen,
             written: packets.count(),
             identical: packets.found(&programme.packets),
             difference: packets.difference(&programme.packets),
-            error,
+            error: report.error.as_ref().map(Error::to_string),
         }
     };
     let findings = Findings {
-        refreshed: ingest(0, &refreshed, &outputs.refreshed),
-        frozen: ingest(1, &frozen, &outputs.frozen),
+        refreshed: ingest(&refreshed, &reports[0], seen[0], &outputs.refreshed),
+        frozen: ingest(&frozen, &reports[1], seen[1], &outputs.frozen),
         expected: programme.packets.count(),
         token_life: TOKEN_LIFE,
         took: SystemClock.now().since(&began),
@@ -134,37 +133,43 @@ pub fn run(args: &DemoArgs, out: &mut dyn Write) -> anyhow::Result<i32> {
     Ok(i32::from(findings.objection().is_some()))
 }
 
-/// Where the two jobs write.
+/// Where the two jobs write: absolute paths, which libavformat takes for nothing else.
 struct Outputs {
-    refreshed: PathBuf,
-    frozen: PathBuf,
+    refreshed: String,
+    frozen: String,
 }
 
 impl Outputs {
     /// In `keep`, which is made if need be, else in `folder`.
     fn new(keep: Option<&Path>, folder: &Path) -> Result<Self, Error> {
-        if let Some(keep) = keep {
-            let failed = |error| Error::new(Kind::Usage, format!("--keep {}: {error}", keep.display()));
-            std::fs::create_dir_all(keep).map_err(failed)?;
-        }
         let place = keep.unwrap_or(folder);
-        let outputs = Self { refreshed: place.join("demo.mp4"), frozen: place.join("frozen.mp4") };
-        if let Some(taken) = [&outputs.refreshed, &outputs.frozen].into_iter().find(|output| output.exists()) {
-            let error = Error::new(Kind::Usage, format!("{} exists already", taken.display()));
-            return Err(error.with_hint("name another folder with --keep, or remove the file"));
-        }
-        Ok(outputs)
+        let failed = |error| Error::new(Kind::File, format!("{}: {error}", place.display()));
+        std::fs::create_dir_all(place).map_err(failed)?;
+        let place = std::path::absolute(place).map_err(failed)?;
+        let output = |name: &str| {
+            let path = place.join(name);
+            if path.exists() {
+                let error = Error::new(Kind::Usage, format!("{} exists already", path.display()));
+                return Err(error.with_hint("name another folder with --keep, or remove the file"));
+            }
+            let text = path.to_str().ok_or_else(|| Error::new(Kind::Usage, format!("{} is not UTF-8", path.display())));
+            text.map(str::to_owned)
+        };
+        Ok(Self { refreshed: output("demo.mp4")?, frozen: output("frozen.mp4")? })
     }
 }
 
 /// The words after `ffauth`, as a user would type them.
-struct Command {
-    words: Vec<String>,
-}
+struct Command(Vec<String>);
 
 impl Command {
+    fn new(auth: &[&str], url: &str, output: &str) -> Self {
+        let words = auth.iter().chain(&["-i", url, "-c", "copy", output]);
+        Self(words.map(|word| (*word).to_owned()).collect())
+    }
+
     fn plan(&self) -> Result<Plan, Error> {
-        match command_line::parse(&self.words, &LinkedOptions)? {
+        match command_line::parse(&self.0, &LinkedOptions)? {
             Parsed::Run { plan, .. } => Ok(*plan),
             Parsed::Show(_) => Err(Error::new(Kind::Internal, "the demo's command line is none")),
         }
@@ -172,7 +177,7 @@ impl Command {
 
     /// Without the name of the temporary folder, which nobody would type.
     fn shown(&self, temporary: &Path) -> String {
-        format!("ffauth {}", self.words.join(" ")).replace(&format!("{}/", temporary.display()), "")
+        format!("ffauth {}", self.0.join(" ")).replace(&format!("{}/", temporary.display()), "")
     }
 }
 
