@@ -1,45 +1,101 @@
 //! The edge: what the `ffauth` program prints, asks and returns.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
-pub mod demo;
+mod args;
+mod check;
+mod demo;
+mod exit;
 mod help;
 mod log_file;
 pub mod probe;
+mod profiles;
+mod providers;
 mod report;
 mod run;
 mod terminal;
+mod token;
 mod trace;
 
 use std::ffi::OsString;
+use std::io::{stderr, stdout};
 
+use anyhow::Context;
+
+use crate::config::Config;
 use crate::env::Env;
+use crate::error::{Error, Kind};
+use crate::libav::log::level;
+
+use args::{Command, ConfigArgs};
 
 /// Runs the program with these arguments (its name not included); the process's exit code.
 pub fn run(args: Vec<OsString>) -> i32 {
-    if args.first().is_some_and(|word| word == "demo") {
-        return demo(args);
+    let env = Env::of_process();
+    match args.first() {
+        Some(word) if word == "run" => main_job(args.into_iter().skip(1), &env),
+        Some(word) if args::is_subcommand(word) => subcommand(args, &env),
+        Some(word) if args.len() == 1 && word == "--help" => main_job(std::iter::once("-h".into()), &env),
+        _ => main_job(args, &env),
     }
-    let args: Vec<String> = args.into_iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
-    let args = args.strip_prefix(&["run".to_owned()]).unwrap_or(&args);
-    run::main_job(args, &Env::of_process())
 }
 
-fn demo(args: Vec<OsString>) -> i32 {
-    #[derive(clap::Parser)]
-    #[command(name = "ffauth demo")]
-    struct Args {
-        #[command(flatten)]
-        demo: demo::DemoArgs,
+fn main_job(args: impl IntoIterator<Item = OsString>, env: &Env) -> i32 {
+    let args: Result<Vec<String>, OsString> = args.into_iter().map(OsString::into_string).collect();
+    match args {
+        Ok(args) => run::main_job(&args, env),
+        Err(argument) => {
+            eprintln!("error: the argument {argument:?} is not UTF-8 text");
+            exit::FAILED
+        }
     }
-    let args = match <Args as clap::Parser>::try_parse_from(args) {
-        Ok(args) => args.demo,
+}
+
+fn subcommand(args: Vec<OsString>, env: &Env) -> i32 {
+    let command = match args::parse(args) {
+        Ok(command) => command,
         Err(error) => {
+            // clap knows where its text goes; nobody is left to tell when that is gone.
             let _ = error.print();
-            return if error.use_stderr() { 2 } else { 0 };
+            return if error.use_stderr() { exit::USAGE } else { exit::DONE };
         }
     };
-    demo::run(&args, &mut std::io::stdout().lock()).unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
-        1
-    })
+    match dispatch(command, env) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            let own = error.downcast_ref::<Error>();
+            if let Some(hint) = own.and_then(Error::hint) {
+                eprintln!("hint: {hint}");
+            }
+            own.map_or(exit::FAILED, exit::code)
+        }
+    }
+}
+
+fn dispatch(command: Command, env: &Env) -> anyhow::Result<i32> {
+    let load = |config: &ConfigArgs| Config::load(config.config.as_deref(), env);
+    match command {
+        Command::Token(args) => {
+            trace::start(level::WARNING);
+            token::run(&args, load(&args.config)?, env, &mut stdout(), &mut stderr())
+        }
+        Command::Profiles(args) => {
+            trace::start(level::WARNING);
+            profiles::run(&args, load(&args.config)?, env, &mut stdout())
+        }
+        Command::Providers(args) => providers::run(&args, &mut stdout()),
+        Command::Probe(args) => probe::command(&args, env),
+        Command::Check(args) => check::run(&args, env, &mut stdout()),
+        Command::Demo(args) => demo::run(&args, &mut stdout()),
+        Command::Later(later) => {
+            let (word, instead) = later.instead();
+            let error = Error::new(Kind::Usage, format!("`ffauth {word}` is not in this version")).with_hint(instead);
+            Err(error.into())
+        }
+    }
+}
+
+/// The runtime of a subcommand that asks servers.
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().context("the runtime cannot be started")
 }

@@ -14,8 +14,6 @@ mod profile;
 mod resolve;
 mod secret;
 mod settings;
-#[cfg(test)]
-mod tests;
 mod word;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -216,3 +214,6 @@ fn check_stream(settings: &[(&'static Key, Setting<'_>)]) -> Result<(), ConfigEr
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

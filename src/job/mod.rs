@@ -4,6 +4,7 @@
 //! [`Plan`](crate::pipeline::plan::Plan) says. Everything below it knows either tokens or media, never both.
 
 mod access;
+pub mod check;
 mod feed;
 mod options;
 pub mod probe;

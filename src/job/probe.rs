@@ -152,7 +152,7 @@ impl Probe {
     }
 
     /// Opens the input and reads on until its streams are known.
-    fn open(&self, access: Access, stop: Shutdown) -> Result<Demuxer, Error> {
+    pub(super) fn open(&self, access: Access, stop: Shutdown) -> Result<Demuxer, Error> {
         let Input { url, format, options, bitexact, no_find_stream_info, .. } = &self.input;
         let is_for_format = |name: &str| Lookup.find(name).is_some_and(|found| found.format);
         let (for_format, for_codecs): (Vec<_>, Vec<_>) = options.iter().partition(|(name, _)| is_for_format(name));

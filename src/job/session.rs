@@ -37,8 +37,8 @@ pub struct Session {
     over: Shutdown,
 }
 
-struct Network {
-    runtime: Handle,
+pub(super) struct Network {
+    pub(super) runtime: Handle,
     media: Media,
 }
 
@@ -79,7 +79,7 @@ impl Session {
         // Whatever can be said about the profiles is said before anything is opened.
         let auths = plan.inputs.iter().map(|input| (&input.url, &input.auth));
         for (url, auth) in auths.chain(plan.outputs.iter().map(|output| (&output.url, &output.auth))) {
-            if let Err(error) = self.check(url, auth) {
+            if let Err(error) = self.check_scope(url, auth) {
                 return Report::failed(plan, error);
             }
         }
@@ -137,11 +137,11 @@ impl Session {
         counts.map(|(name, counts)| (name, TokenReport { refreshes: counts.refreshes, failures: counts.failures })).collect()
     }
 
-    fn network(&self) -> Result<&Network, Error> {
+    pub(super) fn network(&self) -> Result<&Network, Error> {
         self.network.as_ref().ok_or_else(|| Error::new(Kind::Internal, "this session has no profiles"))
     }
 
-    fn check(&self, url: &str, auth: &Auth) -> Result<(), Error> {
+    fn check_scope(&self, url: &str, auth: &Auth) -> Result<(), Error> {
         if auth.profiles.is_empty() {
             return Ok(());
         }

@@ -20,7 +20,7 @@ use super::client::{Client, Grant};
 use super::error::OauthError;
 use super::external;
 use super::schedule;
-use super::store::{Key, Store};
+use super::store::{Entry, Key, Store, StoreError};
 use super::token::Token;
 use super::transport::Transport;
 
@@ -115,6 +115,14 @@ impl Source {
     /// Where its tokens are kept, for people.
     pub fn place(&self) -> String {
         self.0.store.place(&self.0.key)
+    }
+
+    /// What an earlier run or another process left in the store, as it is. Blocks.
+    ///
+    /// # Errors
+    /// The store is busy or cannot be used.
+    pub fn stored(&self) -> Result<Option<Entry>, StoreError> {
+        self.0.store.lock(&self.0.key, self.0.client.timeout)?.read()
     }
 
     /// The newest token if it is not past its hard point; else waits for the exchange that is running or begins one. A token

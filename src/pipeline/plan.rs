@@ -62,8 +62,6 @@ pub struct Global {
     pub abort_on_empty_output: bool,
     /// See `abort_on_empty_output`.
     pub abort_on_empty_output_stream: bool,
-    /// `-benchmark`.
-    pub benchmark: bool,
     /// `-loglevel`, as libav's number; `None` = info.
     pub log_level: Option<i32>,
     /// Prefix flags of `-loglevel repeat+level+…`.
@@ -103,7 +101,6 @@ impl Default for Global {
             max_error_rate: 2.0 / 3.0,
             abort_on_empty_output: false,
             abort_on_empty_output_stream: false,
-            benchmark: false,
             log_level: None,
             log_flags: None,
             hide_banner: false,
@@ -315,8 +312,6 @@ pub struct Output {
     pub program: Vec<String>,
     /// `-streamid` pairs (output stream index, id).
     pub stream_id: Vec<(usize, i32)>,
-    /// `-timestamp` as typed (already turned into `creation_time`'s text).
-    pub timestamp: Option<String>,
     /// `-muxdelay`, seconds.
     pub mux_max_delay: f64,
     /// `-muxpreload`, seconds.
@@ -327,8 +322,6 @@ pub struct Output {
     pub muxing_queue_data_threshold: PerStream<usize>,
     /// `-bitexact`.
     pub bitexact: bool,
-    /// `-max_interleave_delta`-like muxer knobs travel in `options`; `-shortest_buf_duration`, seconds.
-    pub shortest_buffer: Option<f64>,
     /// Options that need a decoder, filter or encoder: (option as typed, value). Kept so that the refusal can name them.
     pub transcoding: Vec<(String, String)>,
 }

@@ -10,7 +10,6 @@ use crate::libav::codec::MediaType;
 use crate::libav::log::{self, level};
 use crate::libav::packet::Packet;
 use crate::libav::rational::{MICROSECONDS, rescale};
-use crate::redact;
 use crate::shutdown::Shutdown;
 
 use super::demux::Input;
@@ -18,7 +17,8 @@ use super::mux::{Output, OutputStream};
 use super::plan::{Global, Micros, Plan};
 use super::read::PAUSE;
 use super::source::{Read, Source, end_of, not_before};
-use super::timestamp::{Times, copied};
+use super::timestamp::Times;
+use super::timestamp::output::copied;
 use super::{Control, Ended, Observer, Outcome, Progress, VideoProgress, summary};
 
 /// Copies packets until the end.
@@ -325,11 +325,10 @@ impl Job<'_> {
         self.report(true);
         for index in 0..self.outputs.len() {
             let muxer = &mut self.outputs[index].muxer;
-            let url = muxer.url();
             // What the network did not take may show only now.
             let closed = muxer.close().and_then(|()| muxer.take_failure().map_or(Ok(()), Err));
             if let Err(error) = closed {
-                log::write(level::ERROR, &format!("Error closing file {}: {error}\n", redact::url(&url)));
+                log::write(level::ERROR, &format!("Error closing file {error}\n"));
                 self.fail(error);
             }
         }

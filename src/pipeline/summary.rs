@@ -34,7 +34,7 @@ pub fn statistics(sources: &[Source], outputs: &[Output], size: Option<u64>) {
     let data = sum(|_| true);
     let extra: u64 = streams().map(|stream| stream.extradata).sum();
     let overhead = match size {
-        Some(size) if data > 0 && size >= data => format!("{:.6}%", 100.0 * (size - data) as f64 / data as f64),
+        Some(size) if data > 0 && size >= data => format!("{:.6}%", (100.0 * (size - data) as f64 / data as f64) as f32),
         _ => "unknown".to_owned(),
     };
     let kb = |bytes: u64| format!("{:.0}kB", bytes as f64 / 1024.0);

@@ -10,7 +10,8 @@ use crate::libav::rational::{MICROSECONDS, rescale};
 use crate::redact;
 
 use super::mux::Output;
-use super::timestamp::{Reordered, Times, in_order};
+use super::timestamp::Times;
+use super::timestamp::output::{Reordered, in_order};
 
 /// A chain of bitstream filters and the packet that carries its output.
 pub struct Filter {

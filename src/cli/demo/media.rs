@@ -12,7 +12,6 @@ use crate::libav::error::AvError;
 use crate::libav::frame::{Frame, PixelFormat, SampleFormat};
 use crate::libav::io::Access;
 use crate::libav::muxer::Muxer;
-use crate::libav::option::Dictionary;
 use crate::libav::packet::Packet;
 use crate::libav::rational::Rational;
 use crate::shutdown::Shutdown;
@@ -140,7 +139,7 @@ fn draw(picture: &mut Frame, number: i64) -> Result<(), AvError> {
     let (width, height) = (WIDTH as usize, HEIGHT as usize);
     let number = usize::try_from(number).unwrap_or_default();
     let bar = |x: usize, width: usize| BARS[x * BARS.len() / width];
-    let bounce = |step: usize, room: usize| if step / room % 2 == 0 { step % room } else { room - step % room };
+    let bounce = |step: usize, room: usize| if (step / room).is_multiple_of(2) { step % room } else { room - step % room };
     let (left, top) = (bounce(number * 3, width - BOX), bounce(number * 2, height - BOX));
     for (y, row) in picture.rows_mut(0)?.enumerate() {
         for (x, pixel) in row.iter_mut().enumerate() {
@@ -198,7 +197,7 @@ mod tests {
         let programme = Programme::make(3, folder.path()).expect("a programme");
         assert_eq!(programme.segments.len(), 3);
         for segment in &programme.segments {
-            assert!(segment.bytes.len() > 10_000 && segment.bytes.len() % 188 == 0, "{} bytes", segment.bytes.len());
+            assert!(segment.bytes.len() > 10_000 && segment.bytes.len().is_multiple_of(188), "{} bytes", segment.bytes.len());
             assert!(segment.duration.abs_diff(Duration::from_secs(1)) < Duration::from_millis(100), "{:?}", segment.duration);
         }
         assert_eq!(programme.packets.of(Track::Video).len(), 75);

@@ -33,6 +33,8 @@ use crate::pipeline::plan::Plan;
 use crate::pipeline::{Control, Observer, Progress};
 use crate::secret::Secret;
 
+use super::args::ConfigArgs;
+use super::exit;
 use super::terminal::Signals;
 use issuer::{Client, Seen};
 use live::Broadcast;
@@ -50,17 +52,14 @@ pub struct DemoArgs {
     /// Keeps both recordings, demo.mp4 and frozen.mp4, in DIR
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,
-    /// Taken as by every subcommand; the demo has a configuration of its own.
-    #[arg(long, value_name = "FILE", hide = true)]
-    pub config: Option<PathBuf>,
+    /// Taken as by every subcommand, and not read: the demo has a configuration of its own.
+    #[command(flatten)]
+    pub config: ConfigArgs,
 }
 
 /// Of the programme.
 const SECONDS: u32 = 20;
 const TOKEN_LIFE: Duration = Duration::from_secs(3);
-
-/// Of a process that a signal ended.
-const INTERRUPTED: i32 = 130;
 
 /// Runs both ingests and writes what they show to `out`; the process's exit code.
 ///
@@ -104,7 +103,7 @@ pub fn run(args: &DemoArgs, out: &mut dyn Write) -> anyhow::Result<i32> {
     drop(server);
     runtime.shutdown_background();
     if signals.any() {
-        return Ok(INTERRUPTED);
+        return Ok(exit::INTERRUPTED);
     }
 
     let ingest = |command: &Command, report: &Report, seen: Seen, output: &str| {
@@ -130,7 +129,7 @@ pub fn run(args: &DemoArgs, out: &mut dyn Write) -> anyhow::Result<i32> {
         true => writeln!(out, "{}", findings.json())?,
         false => write!(out, "{}", findings.table())?,
     }
-    Ok(i32::from(findings.objection().is_some()))
+    Ok(if findings.objection().is_none() { exit::DONE } else { exit::FAILED })
 }
 
 /// Where the two jobs write: absolute paths, which libavformat takes for nothing else.
@@ -164,8 +163,8 @@ struct Command(Vec<String>);
 
 impl Command {
     fn new(auth: &[&str], url: &str, output: &str) -> Self {
-        let words = auth.iter().chain(&["-i", url, "-c", "copy", output]);
-        Self(words.map(|word| (*word).to_owned()).collect())
+        let words = [auth, &["-i", url, "-c", "copy", output]].concat();
+        Self(words.into_iter().map(str::to_owned).collect())
     }
 
     fn plan(&self) -> Result<Plan, Error> {

@@ -149,8 +149,7 @@ mod tests {
     fn the_table_stands_in_columns() {
         assert_eq!(
             findings().table(),
-            "\
-                               refreshed  frozen token
+            "                               refreshed  frozen token
 tokens used                            8             1
 expired meanwhile                      7             1
 answers of 401                         0             2

@@ -139,7 +139,11 @@ impl Source {
         entry.filter(|entry| !entry.rejected).and_then(|entry| entry.refresh_token.clone()).or_else(in_memory)
     }
 
-    async fn token_url(&self) -> Result<Url, OauthError> {
+    /// The token endpoint: as configured, else as the issuer's discovery document has it.
+    ///
+    /// # Errors
+    /// The document cannot be had, or nothing names an endpoint.
+    pub async fn token_url(&self) -> Result<Url, OauthError> {
         match (&self.0.client.token_url, &self.0.client.issuer) {
             (Some(url), _) => Ok(url.clone()),
             (None, Some(issuer)) => discovery::token_url(&self.0.client, issuer, &*self.0.transport).await,

@@ -1,0 +1,333 @@
+//! The subcommands' arguments. The main job's are ffmpeg's and are parsed elsewhere.
+
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args as Group, CommandFactory, Parser, Subcommand, ValueEnum};
+
+/// The command line when its first word is a subcommand.
+#[derive(Debug, Parser)]
+#[command(name = "ffauth", about = "ffmpeg that speaks OAuth", disable_help_subcommand = true, max_term_width = 100)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What `ffauth WORD` does.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Shows what ffprobe shows, of a URL that needs a token
+    #[command(override_usage = "ffauth probe [--json] [-auth NAME] [ffprobe options] URL")]
+    Probe(MediaArgs),
+    /// Tests a set-up step by step: discovery, token, media request with its redirects, first packet
+    #[command(override_usage = "ffauth check [--json] [-auth NAME] [input options] URL")]
+    Check(MediaArgs),
+    /// Prints a valid token
+    Token(TokenArgs),
+    /// Lists the profiles with the state of their tokens
+    Profiles(ProfilesArgs),
+    /// Lists the built-in presets and what each still needs from you
+    Providers(ListArgs),
+    /// Shows it at work: a token endpoint and a protected live stream on loopback; no account, no network
+    Demo(super::demo::DemoArgs),
+    #[command(flatten)]
+    Later(Later),
+}
+
+/// Words of the interface that later versions give a meaning.
+#[derive(Debug, Subcommand)]
+pub enum Later {
+    /// Signs in (not in this version)
+    Login(Rest),
+    /// Signs out (not in this version)
+    Logout(Rest),
+    /// Registers client credentials (not in this version)
+    Credentials(Rest),
+    /// Serves players that know no OAuth (not in this version)
+    Relay(Rest),
+    /// Runs many streams (not in this version)
+    Serve(Rest),
+    /// Prints shell completions (not in this version)
+    Completions(Rest),
+    /// Prints the man page (not in this version)
+    Man(Rest),
+}
+
+impl Later {
+    /// The word, and what to do instead.
+    pub fn instead(&self) -> (&'static str, &'static str) {
+        match self {
+            Later::Login(_) => (
+                "login",
+                "use grant = \"client_credentials\", \"password\" or \"refresh_token\", or let another program sign in and leave the token \
+                 in access_token",
+            ),
+            Later::Logout(_) => {
+                ("logout", "revoke the token at the vendor, and delete its file below $XDG_STATE_HOME/ffauth/tokens")
+            }
+            Later::Credentials(_) => {
+                ("credentials", "register the client at the vendor and put its id and secret into the profile")
+            }
+            Later::Relay(_) => ("relay", "give other tools a token with `ffauth token NAME --format header`"),
+            Later::Serve(_) => ("serve", "run one `ffauth` per stream under systemd or another supervisor"),
+            Later::Completions(_) => ("completions", "`ffauth --help` lists the subcommands"),
+            Later::Man(_) => ("man", "see README.md, and `ffauth WORD --help`"),
+        }
+    }
+}
+
+/// Whatever follows.
+#[derive(Debug, Group)]
+pub struct Rest {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    rest: Vec<OsString>,
+}
+
+/// Where the profiles are.
+#[derive(Debug, Group)]
+pub struct ConfigArgs {
+    /// The configuration file [default: $FFAUTH_CONFIG, else ~/.config/ffauth/config.toml]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+}
+
+/// A command that takes ffmpeg's options.
+#[derive(Debug, Group)]
+pub struct MediaArgs {
+    /// Where the profiles are.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Prints JSON
+    #[arg(long)]
+    pub json: bool,
+    /// ffmpeg's options, `-auth NAME` and the URL, as they were typed.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true, value_name = "URL")]
+    pub arguments: Vec<OsString>,
+}
+
+/// A command that reports.
+#[derive(Debug, Group)]
+pub struct ListArgs {
+    /// Where the profiles are.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Prints JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `ffauth token`.
+#[derive(Debug, Group)]
+pub struct TokenArgs {
+    /// The profile
+    pub name: String,
+    /// How the token is printed
+    #[arg(long, value_enum, default_value_t = Format::Bare)]
+    pub format: Format,
+    /// Short for --format json
+    #[arg(long, conflicts_with = "format")]
+    pub json: bool,
+    /// How long the token must still live, as 90, 90s, 10m or 1h
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub min_valid: Option<Duration>,
+    /// Where the profiles are.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+/// How a token is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// The token alone
+    Bare,
+    /// A header line for curl -H
+    Header,
+    /// Token, type, expiry and scope
+    Json,
+    /// FFAUTH_TOKEN=…
+    Env,
+    /// A line for curl -K -
+    Curl,
+    /// Kubernetes' ExecCredential
+    ExecCredential,
+}
+
+/// `ffauth profiles`.
+#[derive(Debug, Group)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct ProfilesArgs {
+    /// One profile in full, or all of them.
+    #[command(subcommand)]
+    pub show: Option<ProfilesCommand>,
+    /// Where the profiles are.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Prints JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// `ffauth profiles …`.
+#[derive(Debug, Subcommand)]
+pub enum ProfilesCommand {
+    /// Shows everything that is known about one profile, secrets masked
+    Show {
+        /// The profile
+        name: String,
+    },
+}
+
+/// Is `word`, as a first argument, a subcommand (`run` aside)?
+pub fn is_subcommand(word: &OsStr) -> bool {
+    Args::command().get_subcommands().any(|command| word == command.get_name())
+}
+
+/// Parses the arguments after the program's name, the first of which is a subcommand.
+///
+/// # Errors
+/// A usage error, or help that was asked for: clap prints either.
+pub fn parse(arguments: Vec<OsString>) -> Result<Command, clap::Error> {
+    let mut arguments = arguments;
+    if arguments.first().is_some_and(|word| word == "probe" || word == "check") {
+        arguments = own_options_first(arguments);
+    }
+    let arguments = std::iter::once(OsString::from("ffauth")).chain(arguments);
+    Args::try_parse_from(arguments).map(|args| args.command)
+}
+
+/// Puts our own options in front of ffmpeg's, between which they may stand anywhere, and `--` between the two.
+fn own_options_first(arguments: Vec<OsString>) -> Vec<OsString> {
+    let mut arguments = arguments.into_iter();
+    let mut own: Vec<OsString> = arguments.next().into_iter().collect();
+    let mut rest = Vec::new();
+    while let Some(argument) = arguments.next() {
+        match argument.to_str() {
+            Some("--json" | "--help" | "-h") => own.push(argument),
+            Some("--config" | "-auth_config" | "--auth_config") => {
+                own.push("--config".into());
+                own.extend(arguments.next());
+            }
+            Some(text) if text.starts_with("--config=") => own.push(argument),
+            _ => rest.push(argument),
+        }
+    }
+    if !rest.is_empty() {
+        own.push("--".into());
+        own.extend(rest);
+    }
+    own
+}
+
+/// `90`, `90s`, `10m`, `1h`, `1h30m`: seconds where no unit stands.
+fn duration(text: &str) -> Result<Duration, String> {
+    let mut rest = text;
+    let mut seconds: u64 = 0;
+    let wrong = || format!("`{text}` is not a time such as 90, 90s, 10m or 1h30m");
+    if rest.is_empty() {
+        return Err(wrong());
+    }
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        let number: u64 = rest[..digits].parse().map_err(|_| wrong())?;
+        let unit = match rest[digits..].chars().next() {
+            None | Some('s') => 1,
+            Some('m') => 60,
+            Some('h') => 3600,
+            Some('d') => 86400,
+            Some(_) => return Err(wrong()),
+        };
+        seconds = number.checked_mul(unit).and_then(|part| seconds.checked_add(part)).ok_or_else(wrong)?;
+        rest = rest.get(digits + 1..).unwrap_or_default();
+    }
+    Ok(Duration::from_secs(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Command, clap::Error> {
+        parse(line.split_whitespace().map(OsString::from).collect())
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn every_word_of_the_interface_is_a_subcommand() {
+        for word in [
+            "probe",
+            "check",
+            "login",
+            "logout",
+            "token",
+            "profiles",
+            "providers",
+            "credentials",
+            "relay",
+            "serve",
+            "demo",
+            "completions",
+            "man",
+        ] {
+            assert!(is_subcommand(OsStr::new(word)), "{word}");
+        }
+        for word in ["-i", "--help", "run", "help", "out.mp4"] {
+            assert!(!is_subcommand(OsStr::new(word)), "{word}");
+        }
+    }
+
+    #[test]
+    fn ffmpeg_options_pass_through_and_ours_stand_anywhere() {
+        let line = "check -auth a -tls_verify 0 --json https://h/x --config f.toml -headers A:1";
+        let Ok(Command::Check(args)) = parsed(line) else { panic!("not parsed") };
+        assert!(args.json);
+        assert_eq!(args.config.config, Some(PathBuf::from("f.toml")));
+        assert_eq!(args.arguments, ["-auth", "a", "-tls_verify", "0", "https://h/x", "-headers", "A:1"]);
+        let Ok(Command::Probe(args)) = parsed("probe -auth_config f.toml -of json -show_format u") else { panic!("not parsed") };
+        assert_eq!(args.config.config, Some(PathBuf::from("f.toml")));
+        assert_eq!(args.arguments, ["-of", "json", "-show_format", "u"]);
+        assert!(parsed("probe").is_err());
+        assert_eq!(parsed("probe -auth x --help").expect_err("help").kind(), clap::error::ErrorKind::DisplayHelp);
+    }
+
+    #[test]
+    fn token_takes_a_format_and_a_time() {
+        let Ok(Command::Token(args)) = parsed("token studio --format exec-credential --min-valid 10m") else {
+            panic!("not parsed")
+        };
+        assert_eq!((args.format, args.min_valid), (Format::ExecCredential, Some(Duration::from_secs(600))));
+        assert!(parsed("token").is_err());
+        assert!(parsed("token studio --format xml").is_err());
+        assert!(parsed("token studio --min-valid soon").is_err());
+    }
+
+    #[test]
+    fn profiles_lists_or_shows_one() {
+        for (line, shows, json) in [("profiles --json", false, true), ("profiles show x --json --config f", true, true)] {
+            let Ok(Command::Profiles(args)) = parsed(line) else { panic!("not parsed: {line}") };
+            assert_eq!((args.show.is_some(), args.json), (shows, json), "{line}");
+        }
+    }
+
+    #[test]
+    fn commands_of_later_versions_take_anything() {
+        for line in ["login", "login x --device", "serve --listen 127.0.0.1:0", "credentials create x", "man"] {
+            let Ok(Command::Later(later)) = parsed(line) else { panic!("not parsed: {line}") };
+            assert_eq!(Some(later.instead().0), line.split(' ').next());
+        }
+    }
+
+    #[test]
+    fn times() {
+        for (text, seconds) in [("0", 0), ("90", 90), ("90s", 90), ("10m", 600), ("1h30m", 5400), ("2d", 172_800)] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "m", "10x", "-1", "1.5m", "99999999999999999999", "9999999999999999999h", "1 m", "1é"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+}

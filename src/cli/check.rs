@@ -1,0 +1,57 @@
+//! `ffauth check`: a set-up tested step by step.
+
+use std::io::Write;
+
+use serde_json::json;
+
+use crate::config::Config;
+use crate::env::Env;
+use crate::job::LinkedOptions;
+use crate::job::Session;
+use crate::job::check::{Step, Verdict};
+use crate::libav::log::level;
+use crate::shutdown::Shutdown;
+
+use super::args::MediaArgs;
+use super::exit;
+use super::probe::args::{HELP, Request, parse};
+
+/// Walks the steps and prints each with its status, time and verdict.
+///
+/// # Errors
+/// The arguments or the configuration are wrong; standard output cannot be written.
+pub fn run(args: &MediaArgs, env: &Env, out: &mut dyn Write) -> anyhow::Result<i32> {
+    let words = super::probe::words(&args.arguments)?;
+    let Request::Probe(request) = parse(&words, &LinkedOptions)? else {
+        write!(out, "{}", HELP.replace("probe", "check"))?;
+        return Ok(exit::DONE);
+    };
+    super::run::quiet_log(request.global.log_level.unwrap_or(level::QUIET));
+    super::trace::start(request.global.auth_log.unwrap_or(level::QUIET));
+    let file = args.config.config.clone().or_else(|| request.global.auth_config.clone().map(Into::into));
+    let config = Config::load(file.as_deref(), env)?;
+    let runtime = super::runtime()?;
+    let session = Session::new(config, env.clone(), runtime.handle().clone());
+    let steps = session.check(&request.probe, &Shutdown::new());
+    if args.json {
+        let steps: Vec<_> = steps.iter().map(Step::to_json).collect();
+        writeln!(out, "{:#}", json!({ "steps": steps }))?;
+    } else {
+        for step in &steps {
+            let mark = match step.verdict {
+                Verdict::Good => "ok",
+                Verdict::Bad(_) => "FAILED",
+            };
+            let status = step.status.map_or_else(|| "-".to_owned(), |status| status.to_string());
+            writeln!(out, "{mark:<7} {:<14} {status:>4} {:>7.3} s  {}", step.name, step.seconds, step.text)?;
+            if let Some(mend) = &step.mend {
+                writeln!(out, "{:>8}{mend}", "-> ")?;
+            }
+        }
+    }
+    runtime.shutdown_background();
+    Ok(exit::worst(steps.iter().map(|step| match step.verdict {
+        Verdict::Good => exit::DONE,
+        Verdict::Bad(kind) => exit::code_of(kind),
+    })))
+}

@@ -1,0 +1,129 @@
+//! `ffauth token NAME`.
+
+use std::io::Write;
+
+use anyhow::Context;
+use serde_json::json;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use zeroize::Zeroizing;
+
+use crate::bearer::Placement;
+use crate::clock::{Clock, Now, SystemClock};
+use crate::config::Config;
+use crate::env::Env;
+use crate::error::Error;
+use crate::job::Session;
+use crate::oauth::token::Token;
+
+use super::args::{Format, TokenArgs};
+use super::exit;
+
+/// Gets a token, from the store if a good one is there, and prints it.
+///
+/// # Errors
+/// The profile cannot be used, or the authorization server gives no token.
+pub fn run(args: &TokenArgs, config: Config, env: &Env, out: &mut dyn Write, warnings: &mut dyn Write) -> anyhow::Result<i32> {
+    let format = if args.json { Format::Json } else { args.format };
+    let wanted = args.min_valid.unwrap_or_default();
+    let placement = config.profile(&args.name)?.placement.clone();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().context("tokio")?;
+    let session = Session::new(config, env.clone(), runtime.handle().clone());
+    let source = session.source(&args.name)?;
+    let token =
+        runtime.block_on(source.token(wanted)).map_err(|error| Error::from(error).context(format!("profile {}", args.name)))?;
+    let now = SystemClock.now();
+    if let Some(left) = token.remaining(&now).filter(|left| *left < wanted) {
+        let (left, wanted) = (left.as_secs(), wanted.as_secs());
+        writeln!(
+            warnings,
+            "warning: profile {}: the token lives {left} s more, less than the {wanted} s of --min-valid",
+            args.name
+        )?;
+    }
+    let text = render(&token, format, &placement, env, &now)?;
+    writeln!(out, "{}", *text)?;
+    Ok(exit::DONE)
+}
+
+fn render(token: &Token, format: Format, placement: &Placement, env: &Env, now: &Now) -> anyhow::Result<Zeroizing<String>> {
+    let secret = token.access_token.expose();
+    let expires_at = token.expires_at().map(rfc3339).transpose()?;
+    // Tokens that go into a URL are not in a header of their own there; other tools still need one.
+    let (name, prefix) = match placement {
+        Placement::Header { name, prefix } => (name.as_str(), prefix.as_str()),
+        Placement::Query(_) | Placement::UserInfo(_) => ("Authorization", "Bearer "),
+    };
+    let text = match format {
+        Format::Bare => secret.to_owned(),
+        Format::Header => format!("{name}: {prefix}{secret}"),
+        Format::Curl => format!("header = \"{}\"", escape_for_curl(&Zeroizing::new(format!("{name}: {prefix}{secret}")))),
+        Format::Env => format!("FFAUTH_TOKEN={}", *quote_for_shell(secret)),
+        Format::Json => serde_json::to_string(&json!({
+            "access_token": secret,
+            "token_type": token.token_type,
+            "expires_at": expires_at,
+            "expires_in": token.remaining(now).map(|left| left.as_secs()),
+            "scope": token.scope,
+        }))?,
+        Format::ExecCredential => {
+            let mut status = json!({ "token": secret });
+            if let Some(expires_at) = expires_at {
+                status["expirationTimestamp"] = json!(expires_at);
+            }
+            serde_json::to_string(&json!({ "apiVersion": exec_version(env), "kind": "ExecCredential", "status": status }))?
+        }
+    };
+    Ok(Zeroizing::new(text))
+}
+
+/// In UTC, whole seconds.
+pub(super) fn rfc3339(at: std::time::SystemTime) -> anyhow::Result<String> {
+    let at = OffsetDateTime::from(at);
+    Ok(at.replace_nanosecond(0)?.format(&Rfc3339)?)
+}
+
+/// Inside double quotes curl's configuration knows `\\` and `\"`.
+fn escape_for_curl(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"")
+}
+
+/// As it is when it is made of RFC 6750's `b64token` characters, else in single quotes.
+fn quote_for_shell(text: &str) -> Zeroizing<String> {
+    let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "-._+/=".contains(c));
+    Zeroizing::new(if plain { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) })
+}
+
+/// A plugin answers in the version in which kubectl asks, which it says in KUBERNETES_EXEC_INFO.
+fn exec_version(env: &Env) -> String {
+    let asked = env.get("KUBERNETES_EXEC_INFO").and_then(|info| serde_json::from_str::<serde_json::Value>(info).ok());
+    let version = asked.as_ref().and_then(|info| info.get("apiVersion")?.as_str());
+    version.unwrap_or("client.authentication.k8s.io/v1").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn values_are_quoted_only_where_a_shell_or_curl_needs_it() {
+        assert_eq!(*quote_for_shell("a.b-c_d+/="), "a.b-c_d+/=");
+        assert_eq!(*quote_for_shell("a'b c"), "'a'\\''b c'");
+        assert_eq!(escape_for_curl("a\"b\\c"), "a\\\"b\\\\c");
+    }
+
+    #[test]
+    fn kubectl_is_answered_in_its_own_version() {
+        assert_eq!(exec_version(&Env::default()), "client.authentication.k8s.io/v1");
+        let info = r#"{"apiVersion":"client.authentication.k8s.io/v1beta1","kind":"ExecCredential"}"#;
+        assert_eq!(exec_version(&Env::from_pairs([("KUBERNETES_EXEC_INFO", info)])), "client.authentication.k8s.io/v1beta1");
+    }
+
+    #[test]
+    fn times_are_rfc_3339() {
+        let at = std::time::UNIX_EPOCH + Duration::from_millis(1_700_000_000_500);
+        assert_eq!(rfc3339(at).expect("a time"), "2023-11-14T22:13:20Z");
+    }
+}
