@@ -63,7 +63,7 @@ impl Packets {
             };
             packets.add(track, &packet, stream.time_base());
         }
-        Ok(packets.from_first())
+        Ok(packets.counted_from_first())
     }
 
     /// Notes a packet whose times are in `time_base`.
@@ -84,7 +84,7 @@ impl Packets {
     /// The same packets with times that count from the earliest presentation, whichever track has it: a container may move
     /// all times together, but no stream against another and no packet within its stream.
     #[must_use]
-    pub fn from_first(mut self) -> Self {
+    pub fn counted_from_first(mut self) -> Self {
         let first = self.video.iter().chain(&self.audio).map(|mark| mark.pts).min().unwrap_or_default();
         for mark in self.video.iter_mut().chain(&mut self.audio) {
             (mark.pts, mark.dts) = (mark.pts - first, mark.dts - first);
@@ -163,9 +163,9 @@ mod tests {
 
     #[test]
     fn times_count_from_the_first_packet() {
-        assert_eq!(packets(126_000, 3, 3).from_first(), packets(0, 3, 3));
+        assert_eq!(packets(126_000, 3, 3).counted_from_first(), packets(0, 3, 3));
         let late = Packets { audio: packets(5, 0, 3).audio, ..packets(0, 3, 0) };
-        assert_ne!(late.from_first(), packets(0, 3, 3), "one stream was moved against the other");
+        assert_ne!(late.counted_from_first(), packets(0, 3, 3), "one stream was moved against the other");
     }
 
     #[test]
