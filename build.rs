@@ -1,6 +1,8 @@
 //! Checks that FFmpeg's development files are there, says in one sentence what to install if not, tells the source which
 //! libavformat it is built against, and compiles the one callback that has to be C.
 
+#![allow(clippy::print_stderr)]
+
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=src/libav/log.c");

@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::demo::DemoArgs;
 use clap::{Args as Group, CommandFactory, Parser, Subcommand, ValueEnum};
 
 /// The command line when its first word is a subcommand.
@@ -30,7 +31,7 @@ pub enum Command {
     /// Lists the built-in presets and what each still needs from you
     Providers(ListArgs),
     /// Shows it at work: a token endpoint and a protected live stream on loopback; no account, no network
-    Demo(super::demo::DemoArgs),
+    Demo(DemoArgs),
     #[command(flatten)]
     Later(Later),
 }

@@ -47,10 +47,10 @@ pub(super) fn settings<'e>(env: &'e Env, named: &[String]) -> BTreeMap<String, R
         let Some(form) = owner(rest, &mut named.iter()).or_else(|| owner(rest, &mut forms.iter())) else { continue };
         let Some(key) = tail(rest, &form) else { continue };
         let entry = found.entry(form.clone()).or_insert_with(|| Ok(Vec::new()));
-        if let Ok(settings) = entry {
-            if let Err(error) = read(variable, value, &form, key).and_then(|read| add(settings, read, variable)) {
-                *entry = Err(error);
-            }
+        if let Ok(settings) = entry
+            && let Err(error) = read(variable, value, &form, key).and_then(|read| add(settings, read, variable))
+        {
+            *entry = Err(error);
         }
     }
     found

@@ -154,27 +154,32 @@ impl Lines {
 }
 
 fn trace(level: i32, text: &str) {
-    match level {
-        ..=level::ERROR => tracing::error!(target: "libav", "{text}"),
-        ..=level::WARNING => tracing::warn!(target: "libav", "{text}"),
-        ..=level::INFO => tracing::info!(target: "libav", "{text}"),
-        ..=level::DEBUG => tracing::debug!(target: "libav", "{text}"),
-        _ => tracing::trace!(target: "libav", "{text}"),
+    if level <= level::ERROR {
+        tracing::error!(target: "libav", "{text}");
+    } else if level <= level::WARNING {
+        tracing::warn!(target: "libav", "{text}");
+    } else if level <= level::INFO {
+        tracing::info!(target: "libav", "{text}");
+    } else if level <= level::DEBUG {
+        tracing::debug!(target: "libav", "{text}");
+    } else {
+        tracing::trace!(target: "libav", "{text}");
     }
 }
 
 fn level_name(level: i32) -> &'static str {
-    match level {
-        level::QUIET => "quiet",
-        ..=level::PANIC => "panic",
-        ..=level::FATAL => "fatal",
-        ..=level::ERROR => "error",
-        ..=level::WARNING => "warning",
-        ..=level::INFO => "info",
-        ..=level::VERBOSE => "verbose",
-        ..=level::DEBUG => "debug",
-        _ => "trace",
-    }
+    const NAMES: [(i32, &str); 9] = [
+        (level::QUIET, "quiet"),
+        (level::PANIC, "panic"),
+        (level::FATAL, "fatal"),
+        (level::ERROR, "error"),
+        (level::WARNING, "warning"),
+        (level::INFO, "info"),
+        (level::VERBOSE, "verbose"),
+        (level::DEBUG, "debug"),
+        (level::TRACE, "trace"),
+    ];
+    NAMES.iter().find(|(limit, _)| level <= *limit).map_or("trace", |(_, name)| name)
 }
 
 // log.c

@@ -81,7 +81,7 @@ impl OauthError {
     /// The `error` code of the server, if it gave one.
     pub fn oauth_code(&self) -> Option<&str> {
         match self {
-            Self::Refused { code, .. } => Some(code).map(String::as_str).filter(|code| !code.starts_with("status ")),
+            Self::Refused { code, .. } => Some(code.as_str()).filter(|code| !code.starts_with("status ")),
             _ => None,
         }
     }
