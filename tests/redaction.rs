@@ -103,7 +103,9 @@ fn a_token_in_the_query_is_not_shown() {
 fn written_playlists_hold_no_token() {
     let canary = Canary::new(Placement::Query("access_token"), "placement = { query = \"access_token\" }");
     let (from, to) = (canary.origin.url("index.m3u8"), canary.origin.url("copy.m3u8"));
-    let line = format!("-nostdin -loglevel trace -auth p -i {from} -c copy -f hls -hls_time 2 -method PUT -auth p {to}");
+    let line = format!(
+        "-nostdin -loglevel trace -auth p -i {from} -c copy -f hls -hls_time 2 -hls_list_size 0 -method PUT -auth p {to}"
+    );
     canary.run(&line, false);
     let stored = canary.origin.stored();
     let playlist = String::from_utf8_lossy(&stored["/copy.m3u8"]).into_owned();

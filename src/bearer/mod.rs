@@ -5,9 +5,9 @@
 //! 1. `oauth::source` asks the token endpoint: single-flight, ahead of expiry.
 //! 2. `oauth::token_endpoint` parses the answer.
 //! 3. `oauth::store` saves it **before** anyone may use it: a rotated refresh token must not be lost.
-//! 4. [`header`] renders the header lines. CR, LF and NUL are refused there, once.
-//! 5. [`slot`] publishes the credential under a generation number.
-//! 6. `libav::io` sets the `headers` AVOption on the live contexts whose origin is in [`scope`], on the demuxer's own
+//! 4. `header` renders the header lines. CR, LF and NUL are refused there, once.
+//! 5. `slot` publishes the credential under a generation number.
+//! 6. `libav::io` sets the `headers` AVOption on the live contexts whose origin is in `scope`, on the demuxer's own
 //!    thread: in `io_open`, between reads, and in the interrupt callback.
 //! 7. libavformat writes its next request with it. On a 401 the generation that was used goes back through [`Renew`];
 //!    nothing happens if a newer one exists already, so a hundred streams cause one refresh.

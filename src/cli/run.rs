@@ -85,7 +85,7 @@ fn run(plan: &Plan, warnings: &[String], env: &Env) -> i32 {
             return code::FAILED;
         }
     };
-    let report = match prepare(plan, env) {
+    let mut report = match prepare(plan, env) {
         Ok((runtime, session)) => {
             let keys = reads_keys(plan).then(|| Keys::watch(&control));
             let screen = match Screen::new(global) {
@@ -106,6 +106,10 @@ fn run(plan: &Plan, warnings: &[String], env: &Env) -> i32 {
         }
         Err(error) => Report::failed(plan, error),
     };
+    if report.exit == Exit::Signal && !signals.any() {
+        // `q` is a wish to be done, not to be interrupted.
+        report.exit = Exit::Eof;
+    }
     if let Some(error) = &report.error {
         tell(error);
     }

@@ -61,8 +61,10 @@ pub fn misplaced(given: &Given, kind: &str, file: &str) -> Error {
 /// There is an `-auth` among them.
 pub fn trailing(group: &Group) -> Result<(), Error> {
     match group.options.iter().find(|given| given.row.name == "auth") {
-        Some(given) => Err(usage(format!("-auth {} stands after the last file and belongs to none", given.value))
-            .with_hint("move it before the -i or the output that needs the token")),
+        Some(given) => {
+            Err(usage(format!("Trailing option(s) found in the command: -auth {} stands after the last file", given.value))
+                .with_hint("move it before the -i or the output that needs the token"))
+        }
         None => Ok(()),
     }
 }

@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::error::{Error, Kind};
 use crate::oauth::source::{Counts, Source};
 use crate::oauth::token::Token;
+use crate::redact;
 use crate::secret::Secret;
 use crate::shutdown::Shutdown;
 
@@ -96,9 +97,12 @@ impl Feed {
             let mut state = self.source.watch();
             loop {
                 state.borrow_and_update();
+                // One attempt is made whatever the limit; one that stands still is given up with it.
+                let patience = limit.saturating_sub(self.clock.now().since(&began)).max(POLL);
                 let asked = tokio::select! {
                     () = stop.requested() => return Err(WaitFailure::Stopped),
                     asked = self.source.token(Duration::ZERO) => asked,
+                    () = self.clock.sleep(patience), if !limit.is_zero() => return Err(WaitFailure::Source(self.no_answer(limit))),
                 };
                 let failure = match asked {
                     Ok(token) => {
@@ -125,10 +129,22 @@ impl Feed {
         })
     }
 
+    fn no_answer(&self, limit: Duration) -> Error {
+        let client = self.source.client();
+        let endpoint = client
+            .token_url
+            .as_ref()
+            .or(client.issuer.as_ref())
+            .map_or("its source".to_owned(), |url| redact::url(url.as_str()).into_owned());
+        let message = format!("no token from {endpoint} within {} s", limit.as_secs_f64());
+        let failure = self.source.watch().borrow().failure.clone();
+        let message = failure.map_or(message.clone(), |failure| format!("{message}; the last attempt: {failure}"));
+        Error::new(Kind::AuthorizationServer, message).retryable(true)
+    }
+
     fn unsendable(&self) -> Option<Error> {
         let unusable = self.unusable.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
-        let message = format!("profile {}: {unusable}", self.source.client().name);
-        Some(Error::new(Kind::AuthorizationServer, message))
+        Some(Error::new(Kind::AuthorizationServer, unusable))
     }
 }
 

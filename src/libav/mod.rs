@@ -7,7 +7,7 @@
 //! 1. One thread at a time touches an `AVFormatContext` and the `AVIOContext`s under it.
 //! 2. The hook (`io::Hook`) outlives the context whose callbacks point into it.
 //! 3. An entry of the registry of live contexts goes before the `AVIOContext` that it names.
-//! 4. No panic crosses into C: callbacks catch it ([`panic`]), the wrapper resumes it once C has returned.
+//! 4. No panic crosses into C: callbacks catch it ([`mod@panic`]), the wrapper resumes it once C has returned.
 //! 5. No lock or borrow is held while calling libav: libav calls back into us on the same thread.
 //! 6. Strings given to an AVOption are free of NUL; the `headers` option ends in CRLF.
 //! 7. `headers` is never among the options given to `avformat_open_input`: the hook adds it per open and strips it from a

@@ -36,7 +36,10 @@ pub fn codec(name: Option<&str>, file: usize, plan: &plan::Output, source: Sourc
     };
     let url = crate::redact::url(&plan.url);
     let stream = format!("{} stream #{}:{}", kind.name(), source.file, source.stream);
-    Err(copies_only(format!("output #{file} ({url}): {stream} {why}")))
+    // Whoever filters wants to encode: the option is what they will look for.
+    let options: Vec<String> = plan.transcoding.iter().map(|(option, _)| format!("-{option}")).collect();
+    let also = if options.is_empty() { String::new() } else { format!(" (as {} asks, too)", options.join(", ")) };
+    Err(copies_only(format!("output #{file} ({url}): {stream} {why}{also}")))
 }
 
 /// Refuses filters on copied streams, as ffmpeg does; notes the other options that mean nothing to a copied stream.

@@ -40,7 +40,7 @@ pub enum SecretSource {
 pub struct SecretError(String);
 
 impl SecretSource {
-    /// Reads the secret now. Blocks: a command is given up after [`COMMAND_LIMIT`].
+    /// Reads the secret now. Blocks: a command is given up after 10 s.
     ///
     /// # Errors
     /// [`SecretError`] names the source and what is wrong with it.

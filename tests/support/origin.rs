@@ -126,8 +126,8 @@ struct State {
 struct Progress {
     /// When the next slice may go out.
     due: Option<Instant>,
-    /// For each path: the next position at which a connection is cut, and how far it was delivered.
-    files: BTreeMap<String, (u64, u64)>,
+    /// For each path: the positions at which a connection was cut, and how far it was delivered.
+    files: BTreeMap<String, (BTreeSet<u64>, u64)>,
 }
 
 impl Origin {
@@ -337,8 +337,7 @@ impl State {
             return Duration::ZERO;
         }
         let mut progress = lock(&self.progress);
-        let cut = self.site.cut_every.unwrap_or(u64::MAX);
-        let (_, delivered) = progress.files.entry(path.to_owned()).or_insert((cut, 0));
+        let (_, delivered) = progress.files.entry(path.to_owned()).or_default();
         // Without ranges a client must read again what it has: that costs it no time.
         let fresh = if self.site.ranges { part.end - part.start } else { part.end.saturating_sub((*delivered).max(part.start)) };
         *delivered = (*delivered).max(part.end);
@@ -352,17 +351,14 @@ impl State {
     /// Where the connection that delivers `part` is to be cut.
     fn cut_in(&self, path: &str, part: &Range<u64>) -> Option<u64> {
         let every = self.site.cut_every?;
-        let mut progress = lock(&self.progress);
-        let (next, _) = progress.files.entry(path.to_owned()).or_insert((every, 0));
-        let at = (*next).max((part.start / every + 1) * every);
-        (at < part.end).then_some(at)
+        let progress = lock(&self.progress);
+        let was_cut = |at: &u64| progress.files.get(path).is_some_and(|(cuts, _)| cuts.contains(at));
+        (part.start / every + 1..).map(|multiple| multiple * every).take_while(|at| *at < part.end).find(|at| !was_cut(at))
     }
 
     fn was_cut(&self, path: &str, at: u64) {
         let mut progress = lock(&self.progress);
-        if let (Some(every), Some((next, _))) = (self.site.cut_every, progress.files.get_mut(path)) {
-            *next = (*next).max(at + every);
-        }
+        progress.files.entry(path.to_owned()).or_default().0.insert(at);
         if let (true, Some(tokens)) = (self.site.kill_on_cut, &self.site.tokens) {
             tokens.kill_all();
         }

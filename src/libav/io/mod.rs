@@ -3,12 +3,12 @@
 //! `Demuxer` and `Muxer` own one [`Hook`] each; it is installed on every context, with or without tokens. Without tokens it
 //! only answers the interrupt callback and counts requests. With tokens:
 //!
-//! - [`open`] decides per open, by origin, whether a token goes along, asks again after a 401, follows redirects itself and
+//! - `open` decides per open, by origin, whether a token goes along, asks again after a 401, follows redirects itself and
 //!   has certificates verified;
-//! - [`live`] keeps the contexts that are open and puts a newer token on them: between packets, and in the interrupt callback;
-//! - [`resume`] reads through an `AVIOContext` of our own where libavformat's would lose media: tokens in the query, AES-128,
+//! - `live` keeps the contexts that are open and puts a newer token on them: between packets, and in the interrupt callback;
+//! - `resume` reads through an `AVIOContext` of our own where libavformat's would lose media: tokens in the query, AES-128,
 //!   servers without ranges;
-//! - [`upload`] writes through one of our own, because http.c never looks at the answer to a PUT or POST.
+//! - `upload` writes through one of our own, because http.c never looks at the answer to a PUT or POST.
 
 mod live;
 mod open;

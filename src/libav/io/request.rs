@@ -23,7 +23,7 @@ pub struct RequestOptions {
     pub unverified: bool,
     /// `-max_redirects`: hops that we follow.
     pub max_redirects: u32,
-    /// What the user set of the options in [`DEFAULTS`], and the certificates.
+    /// What the user set of the options in `HANDED_DOWN`, and the certificates.
     chosen: Vec<(&'static str, String)>,
     /// Seconds that http.c may spend on taking up a connection again.
     reconnect_limit: u64,
