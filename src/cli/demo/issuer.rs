@@ -145,13 +145,14 @@ mod tests {
         let mut issuer = Issuer::new(Duration::from_secs(3));
         let frozen = issuer.issue(Client::Frozen, &at(0)).expect("random numbers");
         let first = issuer.issue(Client::Refreshed, &at(0)).expect("random numbers");
-        let _ = issuer.judge(Some(&frozen), &at(1));
-        let _ = issuer.judge(Some(&first), &at(1));
-        let _ = issuer.judge(Some(&first), &at(2));
+        for (token, time, accepted) in [(&frozen, 1, true), (&first, 1, true), (&first, 2, true)] {
+            assert_eq!(issuer.judge(Some(token), &at(time)).1.is_ok(), accepted);
+        }
         let second = issuer.issue(Client::Refreshed, &at(2)).expect("random numbers");
         issuer.issue(Client::Refreshed, &at(4)).expect("random numbers");
-        let _ = issuer.judge(Some(&second), &at(4));
-        let _ = issuer.judge(Some(&frozen), &at(4));
+        for (token, time, accepted) in [(&second, 4, true), (&frozen, 4, false)] {
+            assert_eq!(issuer.judge(Some(token), &at(time)).1.is_ok(), accepted);
+        }
         assert_eq!(issuer.seen(Client::Frozen, &at(4)), Seen { requests: 2, http_401: 1, tokens: 1, expired: 1 });
         assert_eq!(issuer.seen(Client::Refreshed, &at(4)), Seen { requests: 3, http_401: 0, tokens: 2, expired: 1 });
     }

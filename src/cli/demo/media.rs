@@ -61,14 +61,14 @@ fn encode(seconds: u32, playlist: &Path) -> Result<Packets, Error> {
     let sound = Input::Audio { format: SampleFormat::FLOAT_PLANAR, rate: SAMPLE_RATE, channels: 1 };
     // A key frame each second and nowhere else, so that each segment is one second; B-frames, so that pts and dts differ.
     let mut options = [("b", "400k"), ("g", "25"), ("bf", "2"), ("sc_threshold", "1000000000")].into_iter().collect();
-    let video = Encoder::open("mpeg4", &pictures, false, &mut options)?;
-    let audio = Encoder::open("aac", &sound, false, &mut [("b", "64k")].into_iter().collect())?;
+    let mut video = Encoder::open("mpeg4", &pictures, false, &mut options)?;
+    let mut audio = Encoder::open("aac", &sound, false, &mut [("b", "64k")].into_iter().collect())?;
 
     let url = playlist.to_string_lossy();
     let mut options = [("hls_time", "1"), ("hls_list_size", "0")].into_iter().collect();
     let mut muxer = Muxer::new(&url, Some("hls"), &mut options, Access::default(), Shutdown::new())?;
-    let mut tracks = [(Track::Video, video), (Track::Audio, audio)];
-    for (_, encoder) in &tracks {
+    // In the order of `Track`, whose number is the stream's.
+    for encoder in [&video, &audio] {
         let parameters = encoder.parameters().map_err(failed)?;
         let mut stream = muxer.add_stream().map_err(failed)?;
         stream.set_time_base(encoder.time_base());
@@ -76,83 +76,93 @@ fn encode(seconds: u32, playlist: &Path) -> Result<Packets, Error> {
     }
     muxer.open(&mut options)?;
     muxer.write_header(&mut options)?;
+    let mut recorder = Recorder { muxer, packets: Packets::default() };
 
     let mut picture = Frame::video(yuv420p, WIDTH, HEIGHT).map_err(failed)?;
-    let mut tone = Frame::audio(SampleFormat::FLOAT_PLANAR, SAMPLE_RATE, 1, tracks[1].1.frame_size()).map_err(failed)?;
+    let mut tone = Frame::audio(SampleFormat::FLOAT_PLANAR, SAMPLE_RATE, 1, audio.frame_size()).map_err(failed)?;
     // The packet that primes the decoder then has the time 0, as the first picture has.
-    let mut sample = i64::from(tracks[1].1.initial_padding());
-    let mut packets = Packets::default();
+    let mut sample = i64::from(audio.initial_padding());
     for number in 0..i64::from(seconds) * i64::from(FRAME_RATE) {
         draw(&mut picture, number).map_err(failed)?;
         picture.set_pts(Some(number));
-        tracks[0].1.send(&picture).map_err(failed)?;
-        drain(&mut tracks, 0, &mut muxer, &mut packets).map_err(failed)?;
+        video.send(&picture).map_err(failed)?;
+        recorder.take(Track::Video, &mut video).map_err(failed)?;
         while sample * i64::from(FRAME_RATE) < (number + 1) * i64::from(SAMPLE_RATE) {
             sing(&mut tone, sample).map_err(failed)?;
             tone.set_pts(Some(sample));
-            sample += i64::from(tracks[1].1.frame_size());
-            tracks[1].1.send(&tone).map_err(failed)?;
-            drain(&mut tracks, 1, &mut muxer, &mut packets).map_err(failed)?;
+            sample += i64::from(audio.frame_size());
+            audio.send(&tone).map_err(failed)?;
+            recorder.take(Track::Audio, &mut audio).map_err(failed)?;
         }
     }
-    for index in 0..tracks.len() {
-        tracks[index].1.finish().map_err(failed)?;
-        drain(&mut tracks, index, &mut muxer, &mut packets).map_err(failed)?;
+    for (track, mut encoder) in [(Track::Video, video), (Track::Audio, audio)] {
+        encoder.finish().map_err(failed)?;
+        recorder.take(track, &mut encoder).map_err(failed)?;
     }
-    muxer.write_trailer().map_err(failed)?;
-    muxer.close()?;
-    Ok(packets.counted_from_first())
+    recorder.muxer.write_trailer().map_err(failed)?;
+    recorder.muxer.close()?;
+    Ok(recorder.packets.counted_from_first())
 }
 
-/// Muxes and notes what the encoder at `index` has ready.
-fn drain(tracks: &mut [(Track, Encoder); 2], index: usize, muxer: &mut Muxer, packets: &mut Packets) -> Result<(), AvError> {
-    let (track, encoder) = &mut tracks[index];
-    let from = encoder.time_base();
-    let to = muxer.stream(index).map_or(from, |stream| stream.time_base());
-    let mut packet = Packet::new();
-    while encoder.receive(&mut packet)? == Received::Packet {
-        if packet.duration() == 0 {
-            packet.set_duration(1);
+/// Takes packets from encoders, notes them, and muxes them.
+struct Recorder {
+    muxer: Muxer,
+    packets: Packets,
+}
+
+impl Recorder {
+    /// Takes what `encoder` has ready.
+    fn take(&mut self, track: Track, encoder: &mut Encoder) -> Result<(), AvError> {
+        let index = track as usize;
+        let from = encoder.time_base();
+        let to = self.muxer.stream(index).map_or(from, |stream| stream.time_base());
+        let mut packet = Packet::new();
+        while encoder.receive(&mut packet)? == Received::Packet {
+            self.packets.add(track, &packet, from);
+            if track == Track::Video {
+                // The pictures name no duration, so the encoder knows none.
+                packet.set_duration(1);
+            }
+            packet.set_stream(index);
+            packet.rescale(from, to);
+            self.muxer.write(&mut packet)?;
         }
-        packets.add(*track, &packet, from);
-        packet.set_stream(index);
-        packet.rescale(from, to);
-        muxer.write(&mut packet)?;
+        Ok(())
     }
-    Ok(())
 }
 
-/// Colour bars with a shade that wanders through them and a box that goes round.
+/// Colour bars; a band wanders across them, and a box goes round.
 fn draw(picture: &mut Frame, number: i64) -> Result<(), AvError> {
     // White, yellow, cyan, green, magenta, red, blue, black at 75 %: (Y, Cb, Cr) of ITU-R BT.601.
-    const BARS: [(u8, u8, u8); 8] = [
-        (180, 128, 128),
-        (162, 44, 142),
-        (131, 156, 44),
-        (112, 72, 58),
-        (84, 184, 198),
-        (65, 100, 212),
-        (35, 212, 114),
-        (16, 128, 128),
+    const BARS: [[u8; 3]; 8] = [
+        [180, 128, 128],
+        [162, 44, 142],
+        [131, 156, 44],
+        [112, 72, 58],
+        [84, 184, 198],
+        [65, 100, 212],
+        [35, 212, 114],
+        [16, 128, 128],
     ];
+    const BAND: usize = 12;
     const BOX: usize = 24;
-    let (width, height) = (WIDTH as usize, HEIGHT as usize);
     let number = usize::try_from(number).unwrap_or_default();
-    let bar = |x: usize, width: usize| BARS[x * BARS.len() / width];
     let bounce = |step: usize, room: usize| if (step / room).is_multiple_of(2) { step % room } else { room - step % room };
-    let (left, top) = (bounce(number * 3, width - BOX), bounce(number * 2, height - BOX));
-    for (y, row) in picture.rows_mut(0)?.enumerate() {
-        for (x, pixel) in row.iter_mut().enumerate() {
-            let in_box = (left..left + BOX).contains(&x) && (top..top + BOX).contains(&y);
-            let shade = ((x + y + number * 4) % 64) as u8 / 2;
-            *pixel = if in_box { 235 } else { bar(x, width).0.saturating_sub(shade).max(16) };
+    let (left, top) = (bounce(number * 3, WIDTH as usize - BOX), bounce(number * 2, HEIGHT as usize - BOX));
+    for plane in 0..3 {
+        for (y, row) in picture.rows_mut(plane)?.enumerate() {
+            let width = row.len() / BARS.len();
+            for (bar, colour) in row.chunks_mut(width).zip(BARS) {
+                bar.fill(colour[plane]);
+            }
+            if plane == 0 {
+                let band = (number * 4 + y) % (row.len() - BAND);
+                row[band..band + BAND].fill(100);
+                if (top..top + BOX).contains(&y) {
+                    row[left..left + BOX].fill(235);
+                }
+            }
         }
-    }
-    for row in picture.rows_mut(1)? {
-        row.iter_mut().enumerate().for_each(|(x, pixel)| *pixel = bar(x, width / 2).1);
-    }
-    for row in picture.rows_mut(2)? {
-        row.iter_mut().enumerate().for_each(|(x, pixel)| *pixel = bar(x, width / 2).2);
     }
     Ok(())
 }
@@ -197,7 +207,7 @@ mod tests {
         let programme = Programme::make(3, folder.path()).expect("a programme");
         assert_eq!(programme.segments.len(), 3);
         for segment in &programme.segments {
-            assert!(segment.bytes.len() > 10_000 && segment.bytes.len() % 188 == 0, "{} bytes", segment.bytes.len());
+            assert!(segment.bytes.len() > 10_000 && segment.bytes.len().is_multiple_of(188), "{} bytes", segment.bytes.len());
             assert!(segment.duration.abs_diff(Duration::from_secs(1)) < Duration::from_millis(100), "{:?}", segment.duration);
         }
         assert_eq!(programme.packets.of(Track::Video).len(), 75);
@@ -218,7 +228,7 @@ mod tests {
         let crate::command_line::Parsed::Run { plan, .. } = parsed else { panic!("{parsed:?}") };
         let report = crate::job::Session::without_profiles().run(&plan, &Default::default(), &super::super::Silent);
         assert!(report.error.is_none(), "{:?}", report.error);
-        let written = Packets::read(&remuxed).expect("an mp4");
+        let written = Packets::read(&remuxed.to_string_lossy()).expect("an mp4");
         assert_eq!(written.difference(&programme.packets), None);
     }
 }

@@ -33,6 +33,8 @@ use crate::pipeline::plan::Plan;
 use crate::pipeline::{Control, Observer, Progress};
 use crate::secret::Secret;
 
+use super::args::ConfigArgs;
+use super::exit;
 use super::terminal::Signals;
 use issuer::{Client, Seen};
 use live::Broadcast;
@@ -50,17 +52,14 @@ pub struct DemoArgs {
     /// Keeps both recordings, demo.mp4 and frozen.mp4, in DIR
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,
-    /// Taken as by every subcommand; the demo has a configuration of its own.
-    #[arg(long, value_name = "FILE", hide = true)]
-    pub config: Option<PathBuf>,
+    /// Taken as by every subcommand, and not read: the demo has a configuration of its own.
+    #[command(flatten)]
+    pub config: ConfigArgs,
 }
 
 /// Of the programme.
 const SECONDS: u32 = 20;
 const TOKEN_LIFE: Duration = Duration::from_secs(3);
-
-/// Of a process that a signal ended.
-const INTERRUPTED: i32 = 130;
 
 /// Runs both ingests and writes what they show to `out`; the process's exit code.
 ///
@@ -83,50 +82,45 @@ pub fn run(args: &DemoArgs, out: &mut dyn Write) -> anyhow::Result<i32> {
     let server = Server::start(broadcast, TOKEN_LIFE, Arc::new(SystemClock), runtime.handle())?;
 
     let url = server.url("/live.m3u8");
-    // Nobody will renew the frozen token: that may be said soon.
-    let (demo, frozen): (&[&str], &[&str]) = (&["-auth", "demo"], &["-auth", "frozen", "-auth_wait", "2"]);
-    let commands = [(demo, &outputs.refreshed), (frozen, &outputs.frozen)].map(|(auth, output)| {
-        let output = output.to_string_lossy();
-        let words = auth.iter().copied().chain(["-i", &url, "-c", "copy", &output]);
-        Command { words: words.map(str::to_owned).collect() }
-    });
+    let refreshed = Command::new(&["-auth", "demo"], &url, &outputs.refreshed);
+    // No new token will ever come, so that there is none to wait for.
+    let frozen = Command::new(&["-auth", "frozen", "-auth_wait", "0"], &url, &outputs.frozen);
     if !args.json {
         let life = TOKEN_LIFE.as_secs();
         writeln!(out, "A live HLS stream of {SECONDS} s behind OAuth, all of it on 127.0.0.1; a token lives {life} s.\n")?;
-        writeln!(out, "    {}\n", commands[0].shown(folder.path()))?;
+        writeln!(out, "    {}\n", refreshed.shown(folder.path()))?;
         out.flush()?;
     }
-    let plans = [commands[0].plan()?, commands[1].plan()?];
+    let plans = [refreshed.plan()?, frozen.plan()?];
     let session = {
         let env = environment(&server, &server.hand_out(Client::Frozen)?);
         Session::new(Config::load(None, &env)?, env, runtime.handle().clone())
     };
     let watcher = Watcher { server: &server, lasts, shows: std::io::stderr().is_terminal() };
-    let [refreshed, frozen] = run_both(&session, &plans, &control, &watcher);
+    let reports = run_both(&session, &plans, &control, &watcher);
     let seen = [server.seen(Client::Refreshed), server.seen(Client::Frozen)];
     drop(session);
     drop(server);
     runtime.shutdown_background();
     if signals.any() {
-        return Ok(INTERRUPTED);
+        return Ok(exit::INTERRUPTED);
     }
 
-    let ingest = |number: usize, report: &Report, output: &Path| -> Ingest {
-        let error = report.error.as_ref().map(Error::to_string);
+    let ingest = |command: &Command, report: &Report, seen: Seen, output: &str| {
         // A job that failed before it wrote a header leaves nothing that can be read.
         let packets = Packets::read(output).unwrap_or_default();
         Ingest {
-            command: commands[number].shown(folder.path()),
-            seen: seen[number],
+            command: command.shown(folder.path()),
+            seen,
             written: packets.count(),
             identical: packets.found(&programme.packets),
             difference: packets.difference(&programme.packets),
-            error,
+            error: report.error.as_ref().map(Error::to_string),
         }
     };
     let findings = Findings {
-        refreshed: ingest(0, &refreshed, &outputs.refreshed),
-        frozen: ingest(1, &frozen, &outputs.frozen),
+        refreshed: ingest(&refreshed, &reports[0], seen[0], &outputs.refreshed),
+        frozen: ingest(&frozen, &reports[1], seen[1], &outputs.frozen),
         expected: programme.packets.count(),
         token_life: TOKEN_LIFE,
         took: SystemClock.now().since(&began),
@@ -135,40 +129,46 @@ pub fn run(args: &DemoArgs, out: &mut dyn Write) -> anyhow::Result<i32> {
         true => writeln!(out, "{}", findings.json())?,
         false => write!(out, "{}", findings.table())?,
     }
-    Ok(i32::from(findings.objection().is_some()))
+    Ok(if findings.objection().is_none() { exit::DONE } else { exit::FAILED })
 }
 
-/// Where the two jobs write.
+/// Where the two jobs write: absolute paths, which libavformat takes for nothing else.
 struct Outputs {
-    refreshed: PathBuf,
-    frozen: PathBuf,
+    refreshed: String,
+    frozen: String,
 }
 
 impl Outputs {
     /// In `keep`, which is made if need be, else in `folder`.
     fn new(keep: Option<&Path>, folder: &Path) -> Result<Self, Error> {
-        if let Some(keep) = keep {
-            let failed = |error| Error::new(Kind::Usage, format!("--keep {}: {error}", keep.display()));
-            std::fs::create_dir_all(keep).map_err(failed)?;
-        }
         let place = keep.unwrap_or(folder);
-        let outputs = Self { refreshed: place.join("demo.mp4"), frozen: place.join("frozen.mp4") };
-        if let Some(taken) = [&outputs.refreshed, &outputs.frozen].into_iter().find(|output| output.exists()) {
-            let error = Error::new(Kind::Usage, format!("{} exists already", taken.display()));
-            return Err(error.with_hint("name another folder with --keep, or remove the file"));
-        }
-        Ok(outputs)
+        let failed = |error| Error::new(Kind::File, format!("{}: {error}", place.display()));
+        std::fs::create_dir_all(place).map_err(failed)?;
+        let place = std::path::absolute(place).map_err(failed)?;
+        let output = |name: &str| {
+            let path = place.join(name);
+            if path.exists() {
+                let error = Error::new(Kind::Usage, format!("{} exists already", path.display()));
+                return Err(error.with_hint("name another folder with --keep, or remove the file"));
+            }
+            let text = path.to_str().ok_or_else(|| Error::new(Kind::Usage, format!("{} is not UTF-8", path.display())));
+            text.map(str::to_owned)
+        };
+        Ok(Self { refreshed: output("demo.mp4")?, frozen: output("frozen.mp4")? })
     }
 }
 
 /// The words after `ffauth`, as a user would type them.
-struct Command {
-    words: Vec<String>,
-}
+struct Command(Vec<String>);
 
 impl Command {
+    fn new(auth: &[&str], url: &str, output: &str) -> Self {
+        let words = [auth, &["-i", url, "-c", "copy", output]].concat();
+        Self(words.into_iter().map(str::to_owned).collect())
+    }
+
     fn plan(&self) -> Result<Plan, Error> {
-        match command_line::parse(&self.words, &LinkedOptions)? {
+        match command_line::parse(&self.0, &LinkedOptions)? {
             Parsed::Run { plan, .. } => Ok(*plan),
             Parsed::Show(_) => Err(Error::new(Kind::Internal, "the demo's command line is none")),
         }
@@ -176,7 +176,7 @@ impl Command {
 
     /// Without the name of the temporary folder, which nobody would type.
     fn shown(&self, temporary: &Path) -> String {
-        format!("ffauth {}", self.words.join(" ")).replace(&format!("{}/", temporary.display()), "")
+        format!("ffauth {}", self.0.join(" ")).replace(&format!("{}/", temporary.display()), "")
     }
 }
 

@@ -1,7 +1,6 @@
 //! The packets of the programme, and whether they are all there again in a file.
 
 use std::collections::HashMap;
-use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
@@ -50,18 +49,17 @@ impl Packets {
     ///
     /// # Errors
     /// The file cannot be read to its end.
-    pub fn read(file: &Path) -> Result<Self, Error> {
-        let url = format!("file:{}", file.display());
+    pub fn read(file: &str) -> Result<Self, Error> {
         let options = &mut Dictionary::new();
-        let mut demuxer = Demuxer::open(&url, &Opening::default(), options, Access::default(), Shutdown::new())?;
+        let mut demuxer = Demuxer::open(file, &Opening::default(), options, Access::default(), Shutdown::new())?;
         let mut packets = Self::default();
         let mut packet = Packet::new();
-        while demuxer.read(&mut packet).map_err(|error| error.about(&url))? {
+        while demuxer.read(&mut packet).map_err(|error| error.about(file))? {
             let Some(stream) = demuxer.stream(packet.stream()) else { continue };
             let track = match stream.media_type() {
                 MediaType::Video => Track::Video,
                 MediaType::Audio => Track::Audio,
-                other => return Err(Error::new(Kind::Media, format!("{url}: a stream of {}", other.name()))),
+                other => return Err(Error::new(Kind::Media, format!("{file}: a stream of {}", other.name()))),
             };
             packets.add(track, &packet, stream.time_base());
         }
@@ -150,7 +148,7 @@ impl Mark {
 }
 
 #[cfg(test)]
-pub mod tests {
+mod tests {
     use super::*;
 
     fn mark(pts: i64, size: usize) -> Mark {
@@ -158,7 +156,7 @@ pub mod tests {
     }
 
     /// `video` and `audio` packets, ten ticks apart from `first` on.
-    pub fn packets(first: i64, video: i64, audio: i64) -> Packets {
+    fn packets(first: i64, video: i64, audio: i64) -> Packets {
         let marks = |count: i64| (0..count).map(|number| mark(first + 10 * number, 1 + number as usize)).collect();
         Packets { video: marks(video), audio: marks(audio) }
     }

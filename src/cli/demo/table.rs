@@ -85,7 +85,7 @@ impl Findings {
         text.push('\n');
         let _ = match self.objection() {
             None => writeln!(text, "refreshed:    every packet arrived (stream, pts, dts, size, SHA-256)."),
-            Some(objection) => writeln!(text, "FAILED:       {objection}."),
+            Some(objection) => writeln!(text, "FAILED:       {}.", objection.trim_end_matches('.')),
         };
         let lost = expected - frozen.identical.min(*expected);
         let said = frozen.error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
@@ -148,9 +148,8 @@ mod tests {
     #[test]
     fn the_table_stands_in_columns() {
         assert_eq!(
-            findings().table().trim_start(),
-            "\
-                               refreshed  frozen token
+            findings().table(),
+            "                               refreshed  frozen token
 tokens used                            8             1
 expired meanwhile                      7             1
 answers of 401                         0             2
