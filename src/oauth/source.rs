@@ -190,6 +190,10 @@ impl Source {
             let seen = external::mark(&self.0.client);
             let rewritten = watching && seen != mark;
             mark = seen;
+            if rewritten {
+                // What failed before says nothing about the new content.
+                self.progress().not_before = None;
+            }
             let due = self.until_refresh().is_some_and(|wait| wait.is_zero());
             if (due || rewritten)
                 && let Ok(mut running) = self.begin(rewritten, Duration::ZERO)
