@@ -154,8 +154,14 @@ fn an_upload_that_is_dropped_is_no_complete_object() {
         thread::sleep(Duration::from_millis(5));
     }
     drop(upload);
-    thread::sleep(Duration::from_millis(100));
-    let log = server.log();
+    let mut log = server.log();
+    for _ in 0..200 {
+        if !log.is_empty() {
+            break;
+        }
+        thread::sleep(Duration::from_millis(20));
+        log = server.log();
+    }
     assert!(log.len() == 1 && !log[0].complete && log[0].body.len() <= 10_000);
 }
 
