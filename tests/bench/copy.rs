@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -22,6 +23,7 @@ fn main() {
     let dir = tempfile::tempdir().unwrap();
     make_media(dir.path(), megabytes);
     std::fs::write(dir.path().join("token"), "benchmark-token").unwrap();
+    std::fs::set_permissions(dir.path().join("token"), std::fs::Permissions::from_mode(0o600)).unwrap();
     let base = serve(dir.path());
     println!("{pairs} alternating pairs; each ratio is the median of ffauth / ffmpeg");
     compare("large: mpegts, -c copy -f mpegts", &format!("{base}/large.ts"), dir.path(), pairs);
