@@ -117,10 +117,7 @@ impl Session {
         let mut bearers = Vec::new();
         for (profile, scope) in profiles.iter().zip(access::scopes(url, &profiles)?) {
             let (feed, roots) = self.feed(profile)?;
-            feed.first(wait, stop).map_err(|error| {
-                let names_it = error.to_string().starts_with("profile ");
-                if names_it { error } else { error.context(format!("profile {}", profile.name)) }
-            })?;
+            feed.first(wait, stop).map_err(|error| error.context(format!("profile {}", profile.name)))?;
             bearers.push(Bearer {
                 name: profile.name.as_str().into(),
                 scope,

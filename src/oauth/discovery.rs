@@ -45,7 +45,7 @@ pub async fn token_url(client: &Client, issuer: &Url, transport: &dyn Transport)
         check_endpoint(client, &endpoint)?;
         return Ok(endpoint);
     }
-    Err(last.unwrap_or_else(|| OauthError::Config(format!("profile {}: no discovery document", client.name))))
+    Err(last.unwrap_or_else(|| OauthError::Config("there is no discovery document".to_owned())))
 }
 
 /// RFC 8414 section 3.1 puts the well-known part in front of the issuer's path, OpenID Connect behind it.

@@ -1,4 +1,4 @@
-//! Why there is no token.
+//! Why there is no token. No message names the profile: whoever shows it knows which one it was about.
 
 use std::time::Duration;
 

@@ -21,7 +21,7 @@ use super::token_endpoint::{Granted, Members};
 /// # Errors
 /// [`OauthError::Config`] if the source is missing or unreadable, [`OauthError::Stale`] if it holds no usable token now.
 pub fn read(client: &Client, env: &Env, now: &Now) -> Result<Granted, OauthError> {
-    let unusable = |reason: &str| OauthError::Stale(format!("profile {}: access_token: {reason}", client.name));
+    let unusable = |reason: &str| OauthError::Stale(format!("access_token: {reason}"));
     let source = client.access_token.as_ref();
     let text = grant::read(client, "access_token", source, env)?;
     let text = text.expose().trim();

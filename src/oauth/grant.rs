@@ -64,23 +64,23 @@ pub fn ways(client: &Client, kept: Option<&Secret>, env: &Env) -> Result<Vec<Ask
             let ways: Vec<Ask> = refresh.into_iter().chain(configured).collect();
             if ways.is_empty() { Err(missing(client, "refresh_token")) } else { Ok(ways) }
         }
-        Grant::External => Err(OauthError::Config(format!("profile {}: grant external asks no token endpoint", client.name))),
+        Grant::External => Err(OauthError::Config("grant external asks no token endpoint".to_owned())),
     }
 }
 
 /// The secret behind `key`.
 ///
 /// # Errors
-/// [`OauthError::Config`] names profile and key.
+/// [`OauthError::Config`] names the key.
 pub fn read(client: &Client, key: &str, source: Option<&SecretSource>, env: &Env) -> Result<Secret, OauthError> {
     let source = source.ok_or_else(|| missing(client, key))?;
-    let secret = source.read(env).map_err(|error| OauthError::Config(format!("profile {}: {key}: {error}", client.name)))?;
+    let secret = source.read(env).map_err(|error| OauthError::Config(format!("{key}: {error}")))?;
     if secret.is_empty() {
-        return Err(OauthError::Config(format!("profile {}: {key} is empty", client.name)));
+        return Err(OauthError::Config(format!("{key} is empty")));
     }
     Ok(secret)
 }
 
 fn missing(client: &Client, key: &str) -> OauthError {
-    OauthError::Config(format!("profile {}: grant {} needs {key}", client.name, client.grant.name()))
+    OauthError::Config(format!("grant {} needs {key}", client.grant.name()))
 }

@@ -123,7 +123,7 @@ pub fn check_endpoint(client: &Client, url: &Url) -> Result<(), OauthError> {
     }
     let shown = redact::url(url.as_str()).into_owned();
     let reason = "it must be https (http is for loopback, or with allow_http = true)";
-    Err(OauthError::Config(format!("profile {}: the endpoint {shown}: {reason}", client.name)))
+    Err(OauthError::Config(format!("the endpoint {shown}: {reason}")))
 }
 
 /// What `answer` of the token endpoint means for `client`.

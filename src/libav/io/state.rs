@@ -287,9 +287,7 @@ impl Drop for State {
 /// Why a request could not get a token.
 pub fn no_token(bearer: &Bearer, error: &RenewError) -> Error {
     let kind = if *error == RenewError::Stopped { Kind::Stopped } else { Kind::AuthorizationServer };
-    let text = error.to_string();
-    // Some reasons name the profile themselves.
-    Error::new(kind, if text.starts_with("profile ") { text } else { format!("profile {}: {text}", bearer.name) })
+    Error::new(kind, format!("profile {}: {error}", bearer.name))
 }
 
 /// `http:` or `https:`.

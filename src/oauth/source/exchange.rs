@@ -147,9 +147,7 @@ impl Source {
         match (&self.0.client.token_url, &self.0.client.issuer) {
             (Some(url), _) => Ok(url.clone()),
             (None, Some(issuer)) => discovery::token_url(&self.0.client, issuer, &*self.0.transport).await,
-            (None, None) => {
-                Err(OauthError::Config(format!("profile {}: neither token_url nor issuer is set", self.0.client.name)))
-            }
+            (None, None) => Err(OauthError::Config("neither token_url nor issuer is set".to_owned())),
         }
     }
 
@@ -187,12 +185,11 @@ impl Source {
         }
         let login = self.0.client.grant == Grant::RefreshToken;
         match last {
-            Some(OauthError::Refused { .. }) if login => Err(OauthError::LoginRequired(format!(
-                "profile {}: the refresh token is not accepted any more; get a new one and set refresh_token",
-                self.0.client.name
-            ))),
+            Some(OauthError::Refused { .. }) if login => Err(OauthError::LoginRequired(
+                "the refresh token is not accepted any more; get a new one and set refresh_token".to_owned(),
+            )),
             Some(error) => Err(error),
-            None => Err(OauthError::Config(format!("profile {}: there is no way to ask for a token", self.0.client.name))),
+            None => Err(OauthError::Config("there is no way to ask for a token".to_owned())),
         }
     }
 
@@ -203,10 +200,10 @@ impl Source {
         let alive =
             self.0.state.borrow().token.as_ref().is_some_and(|token| token.remaining(&now).is_none_or(|left| !left.is_zero()));
         (self.progress().uncertain && alive).then(|| {
-            OauthError::Stale(format!(
-                "profile {}: the answer to a refresh was lost, so the refresh token is not sent again before the token has expired",
-                self.0.client.name
-            ))
+            OauthError::Stale(
+                "the answer to a refresh was lost, so the refresh token is not sent again before the token has expired"
+                    .to_owned(),
+            )
         })
     }
 
@@ -233,15 +230,14 @@ impl Source {
                 let state = if over { "has expired" } else { "was refused by the media server" };
                 self.count(false);
                 return Err(OauthError::Stale(format!(
-                    "profile {}: the token {state} and its source (access_token) still gives the same one",
-                    self.0.client.name
+                    "the token {state} and its source (access_token) still gives the same one"
                 )));
             }
             return Ok(current);
         }
         if granted.lifetime.is_some_and(|life| life.is_zero()) {
             self.count(false);
-            return Err(OauthError::Stale(format!("profile {}: the token from access_token has expired", self.0.client.name)));
+            return Err(OauthError::Stale("the token from access_token has expired".to_owned()));
         }
         self.count(true);
         Ok(Arc::new(self.token_of(granted, None, now)))

@@ -88,6 +88,11 @@ fn source(server: &Arc<Server>) -> Source {
     source_with(test_client(), server, Arc::new(MemoryStore::default()))
 }
 
+fn keep_fresh(source: &Source, stop: &Shutdown) {
+    let (source, stop) = (source.clone(), stop.clone());
+    tokio::spawn(async move { source.keep_fresh(stop).await });
+}
+
 fn requests(server: &Server) -> usize {
     server.requests.load(Ordering::SeqCst)
 }
@@ -116,11 +121,7 @@ async fn in_the_soft_window_nobody_waits_for_a_stalled_server() {
     source.token(Duration::ZERO).await.expect("a token");
     server.failures.lock().expect("no panic").push_back(down());
     let stop = Shutdown::new();
-    tokio::spawn({
-        let source = source.clone();
-        let stop = stop.clone();
-        async move { source.keep_fresh(stop).await }
-    });
+    keep_fresh(&source, &stop);
     tokio::time::sleep(Duration::from_secs(250)).await;
     let before = Instant::now();
     for _ in 0..100 {
@@ -136,11 +137,7 @@ async fn a_day_of_300_s_tokens_is_360_to_385_requests_each_ahead_of_expiry() {
     let source = source(&server);
     source.token(Duration::ZERO).await.expect("a token");
     let stop = Shutdown::new();
-    tokio::spawn({
-        let source = source.clone();
-        let stop = stop.clone();
-        async move { source.keep_fresh(stop).await }
-    });
+    keep_fresh(&source, &stop);
     for _ in 0..24 * 360 {
         tokio::time::sleep(Duration::from_secs(10)).await;
         let state = source.watch().borrow().clone();
@@ -162,11 +159,7 @@ async fn a_token_of_2_s_causes_no_storm() {
     let source = source(&server);
     source.token(Duration::ZERO).await.expect("a token");
     let stop = Shutdown::new();
-    tokio::spawn({
-        let source = source.clone();
-        let stop = stop.clone();
-        async move { source.keep_fresh(stop).await }
-    });
+    keep_fresh(&source, &stop);
     tokio::time::sleep(Duration::from_secs(60)).await;
     stop.request();
     assert!((36..=42).contains(&requests(&server)), "{}", requests(&server));
@@ -178,11 +171,7 @@ async fn a_token_that_has_expired_on_arrival_causes_no_loop() {
     let source = source(&server);
     source.token(Duration::ZERO).await.expect("handed out all the same");
     let stop = Shutdown::new();
-    tokio::spawn({
-        let source = source.clone();
-        let stop = stop.clone();
-        async move { source.keep_fresh(stop).await }
-    });
+    keep_fresh(&source, &stop);
     tokio::time::sleep(Duration::from_secs(30)).await;
     stop.request();
     assert!(requests(&server) <= 32, "{}", requests(&server));
@@ -305,11 +294,7 @@ async fn an_external_token_is_read_again_when_it_is_refused_or_rewritten() {
     source.invalidate(first.generation);
     let error = source.token(Duration::ZERO).await.expect_err("the same token still").to_string();
     assert!(error.contains("still gives the same one"), "{error}");
-    tokio::spawn({
-        let source = source.clone();
-        let stop = stop.clone();
-        async move { source.keep_fresh(stop).await }
-    });
+    keep_fresh(&source, &stop);
     tokio::time::sleep(Duration::from_secs(5)).await;
     write("second");
     tokio::time::sleep(Duration::from_secs(5)).await;
