@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::demo::DemoArgs;
+use crate::pipeline::plan::Global;
 use clap::{Args as Group, CommandFactory, Parser, Subcommand, ValueEnum};
 
 /// The command line when its first word is a subcommand.
@@ -105,6 +106,13 @@ pub struct MediaArgs {
     /// ffmpeg's options, `-auth NAME` and the URL, as they were typed.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true, value_name = "URL")]
     pub arguments: Vec<OsString>,
+}
+
+impl MediaArgs {
+    /// `--config`, else ffmpeg-style `-auth_config`.
+    pub fn config_file(&self, global: &Global) -> Option<PathBuf> {
+        self.config.config.clone().or_else(|| global.auth_config.clone().map(PathBuf::from))
+    }
 }
 
 /// A command that reports.

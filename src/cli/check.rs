@@ -28,7 +28,7 @@ pub fn run(args: &MediaArgs, env: &Env, out: &mut dyn Write) -> anyhow::Result<i
     };
     super::run::quiet_log(request.global.log_level.unwrap_or(level::QUIET));
     super::trace::start(request.global.auth_log.unwrap_or(level::QUIET));
-    let file = args.config.config.clone().or_else(|| request.global.auth_config.clone().map(Into::into));
+    let file = args.config_file(&request.global);
     let config = Config::load(file.as_deref(), env)?;
     let runtime = super::runtime()?;
     let session = Session::new(config, env.clone(), runtime.handle().clone());

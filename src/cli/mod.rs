@@ -19,8 +19,6 @@ mod trace;
 use std::ffi::OsString;
 use std::io::{stderr, stdout};
 
-use anyhow::Context;
-
 use crate::config::Config;
 use crate::env::Env;
 use crate::error::{Error, Kind};
@@ -95,7 +93,8 @@ fn dispatch(command: Command, env: &Env) -> anyhow::Result<i32> {
     }
 }
 
-/// The runtime of a subcommand that asks servers.
-fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().context("the runtime cannot be started")
+/// The runtime behind tokens and uploads.
+fn runtime() -> Result<tokio::runtime::Runtime, Error> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    runtime.map_err(|error| Error::new(Kind::Internal, format!("the runtime cannot be started: {error}")))
 }

@@ -31,10 +31,7 @@ mod code {
 
 /// Runs the command line `args` (the program's name not included); the process's exit code.
 pub fn main_job(args: &[String], env: &Env) -> i32 {
-    log::set_sink(Box::new(|_, text| {
-        // Nobody is left to tell when standard error is gone.
-        let _ = std::io::stderr().write_all(text.as_bytes());
-    }));
+    log_to_screen();
     log::set_flags(log::SKIP_REPEATED);
     let parsed = match command_line::parse(args, &LinkedOptions) {
         Ok(parsed) => parsed,
@@ -137,8 +134,7 @@ fn prepare(plan: &Plan, env: &Env) -> Result<(Option<Runtime>, Session), Error> 
         return Ok((None, Session::without_profiles()));
     }
     let config = Config::load(plan.global.auth_config.as_deref().map(Path::new), env)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-    let runtime = runtime.map_err(|error| Error::new(Kind::Internal, format!("the runtime cannot be started: {error}")))?;
+    let runtime = super::runtime()?;
     let session = Session::new(config, env.clone(), runtime.handle().clone());
     Ok((Some(runtime), session))
 }
@@ -211,11 +207,15 @@ impl Observer for Screen {
     }
 }
 
-/// Shared by the subcommands that open media: the same lines at the same places as in the main job.
+/// For the subcommands that open media: the same lines at the same place as in the main job, up to the level `at`.
 pub fn quiet_log(at: i32) {
+    log_to_screen();
+    log::set_level(at);
+}
+
+fn log_to_screen() {
     log::set_sink(Box::new(|_, text| {
-        // As in `main_job`.
+        // Nobody is left to tell when standard error is gone.
         let _ = std::io::stderr().write_all(text.as_bytes());
     }));
-    log::set_level(at);
 }

@@ -2,7 +2,6 @@
 
 use std::io::Write;
 
-use anyhow::Context;
 use serde_json::json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -27,7 +26,7 @@ pub fn run(args: &TokenArgs, config: Config, env: &Env, out: &mut dyn Write, war
     let format = if args.json { Format::Json } else { args.format };
     let wanted = args.min_valid.unwrap_or_default();
     let placement = config.profile(&args.name)?.placement.clone();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().context("tokio")?;
+    let runtime = super::runtime()?;
     let session = Session::new(config, env.clone(), runtime.handle().clone());
     let source = session.source(&args.name)?;
     let token =

@@ -48,7 +48,7 @@ pub fn command(args: &MediaArgs, env: &Env) -> anyhow::Result<i32> {
         let session = Session::without_profiles();
         run(&request, session.access(url, auth, &stop)?, stop, io::stdout().lock())
     } else {
-        let file = args.config.config.clone().or_else(|| request.global.auth_config.clone().map(Into::into));
+        let file = args.config_file(&request.global);
         let config = Config::load(file.as_deref(), env)?;
         let runtime = super::runtime()?;
         let session = Session::new(config, env.clone(), runtime.handle().clone());
