@@ -33,7 +33,10 @@ pub struct RequestOptions {
 const MAX_REDIRECTS: u32 = 8;
 
 /// Options that the user may set and that then go to every nested open too: hls.c hands on none of them.
-const HANDED_DOWN: &[&str] = &[
+const HANDED_DOWN: [&[&str]; 2] = [&RETRYING, &["ca_file", "cafile", "cert_file", "cert", "key_file", "key"]];
+
+/// Options of http.c about waiting and trying again.
+pub const RETRYING: [&str; 8] = [
     "reconnect",
     "reconnect_at_eof",
     "reconnect_on_network_error",
@@ -42,12 +45,6 @@ const HANDED_DOWN: &[&str] = &[
     "reconnect_delay_max",
     "rw_timeout",
     "timeout",
-    "ca_file",
-    "cafile",
-    "cert_file",
-    "cert",
-    "key_file",
-    "key",
 ];
 
 /// A read that brings nothing for this long is given up and taken up again, in microseconds.
@@ -92,7 +89,7 @@ impl RequestOptions {
                 .map_err(|_| Error::new(Kind::Usage, format!("-max_redirects takes a number of redirects, not `{value}`")))?,
             None => MAX_REDIRECTS,
         };
-        let chosen = HANDED_DOWN.iter().filter_map(|name| Some((*name, options.get(name)?))).collect();
+        let chosen = HANDED_DOWN.into_iter().flatten().filter_map(|name| Some((*name, options.get(name)?))).collect();
         if writes {
             Self::take_for_writing(options)?;
         }
@@ -150,11 +147,10 @@ impl RequestOptions {
         for (name, value) in &self.chosen {
             options.set_default(name, value)?;
         }
-        if headers.is_empty() {
-            options.remove("headers").map_or(Ok(()), |_| Ok(()))
-        } else {
-            options.set("headers", headers.expose())
-        }?;
+        options.remove("headers");
+        if !headers.is_empty() {
+            options.set("headers", headers.expose())?;
+        }
         // A 401 is an error at the status line then; without it http.c takes it for success and, at an offset, for EPERM.
         options.set("auth_type", "basic")?;
         // Hops are ours: http.c would send the header to whatever a redirect names.

@@ -11,6 +11,7 @@ use crate::libav::{ffi, log, panic};
 use crate::net::{self, UploadMode};
 use crate::redact;
 
+use super::request::RETRYING;
 use super::state::State;
 
 /// What became of the objects of one output.
@@ -72,7 +73,7 @@ pub fn open(state: &State, url: &str, top: bool, options: &mut Dictionary) -> Re
             headers.push((name.to_owned(), value));
         }
     }
-    for http_only in HTTP_OPTIONS {
+    for http_only in HTTP_OPTIONS.iter().chain(&RETRYING) {
         options.remove(http_only);
     }
     let Some(media) = &state.access.media else { return Err(AvError::from_errno(libc::EINVAL)) };
@@ -108,14 +109,6 @@ const HTTP_OPTIONS: &[&str] = &[
     "http_persistent",
     "auth_type",
     "tls_verify",
-    "reconnect",
-    "reconnect_at_eof",
-    "reconnect_on_network_error",
-    "reconnect_on_http_error",
-    "reconnect_streamed",
-    "reconnect_delay_max",
-    "rw_timeout",
-    "timeout",
     "seekable",
     "icy",
 ];
