@@ -9,6 +9,7 @@ pub mod discovery;
 pub mod error;
 pub mod external;
 pub mod grant;
+pub mod jws;
 pub mod provider;
 pub mod schedule;
 pub mod source;
