@@ -1,4 +1,4 @@
-//! Which parameters get a token: RFC 6749 sections 4.3, 4.4 and 6.
+//! Which parameters get a token: RFC 6749 sections 4.3, 4.4 and 6, RFC 7523 section 2.1, RFC 8693 section 2.1.
 
 use crate::env::Env;
 use crate::secret::{Secret, SecretSource};
@@ -18,6 +18,15 @@ pub enum Ask {
         /// `password`.
         password: Secret,
     },
+    /// RFC 7523 section 2.1. The assertion is made, or read, when the request is.
+    JwtBearer,
+    /// RFC 8693 section 2.1.
+    TokenExchange {
+        /// `subject_token`.
+        subject_token: Secret,
+        /// `actor_token`.
+        actor_token: Option<Secret>,
+    },
     /// RFC 6749 section 6.
     Refresh(Secret),
 }
@@ -28,6 +37,8 @@ impl Ask {
         match self {
             Self::ClientCredentials => "client_credentials",
             Self::Password { .. } => "password",
+            Self::JwtBearer => "urn:ietf:params:oauth:grant-type:jwt-bearer",
+            Self::TokenExchange { .. } => "urn:ietf:params:oauth:grant-type:token-exchange",
             Self::Refresh(_) => "refresh_token",
         }
     }
@@ -63,6 +74,16 @@ pub fn ways(client: &Client, kept: Option<&Secret>, env: &Env) -> Result<Vec<Ask
             let configured = configured.filter(|token| kept != Some(token)).map(Ask::Refresh);
             let ways: Vec<Ask> = refresh.into_iter().chain(configured).collect();
             if ways.is_empty() { Err(missing(client, "refresh_token")) } else { Ok(ways) }
+        }
+        Grant::JwtBearer => Ok(refresh.into_iter().chain([Ask::JwtBearer]).collect()),
+        Grant::TokenExchange => {
+            let exchange = &client.exchange;
+            let subject_token = read(client, "subject_token", exchange.subject_token.as_ref(), env)?;
+            let actor_token = match &exchange.actor_token {
+                Some(source) => Some(read(client, "actor_token", Some(source), env)?),
+                None => None,
+            };
+            Ok(refresh.into_iter().chain([Ask::TokenExchange { subject_token, actor_token }]).collect())
         }
         Grant::External => Err(OauthError::Config("grant external asks no token endpoint".to_owned())),
     }

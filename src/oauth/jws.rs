@@ -256,4 +256,4 @@ pub fn unique() -> Result<String, JwsError> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::oauth) mod tests;

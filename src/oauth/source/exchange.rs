@@ -209,7 +209,10 @@ impl Source {
 
     async fn ask_once(&self, token_url: &Url, ask: &Ask) -> Result<Granted, OauthError> {
         let (shared, url, asked) = (Arc::clone(&self.0), token_url.clone(), ask.clone());
-        let request = spawn_blocking(move || token_endpoint::request(&shared.client, &url, &asked, &shared.env));
+        let request = spawn_blocking(move || {
+            let now = shared.clock.now().wall;
+            token_endpoint::request(&shared.client, &url, &asked, now, &shared.env)
+        });
         let request = request.await.map_err(|ended| OauthError::Config(format!("a secret could not be read: {ended}")))??;
         let answer = self.0.transport.send(request).await?;
         token_endpoint::parse(&self.0.client, token_url, &answer)
