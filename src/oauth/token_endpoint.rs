@@ -274,6 +274,11 @@ impl Members {
         }
     }
 
+    /// An object as a member.
+    pub(super) fn object(&self, name: &str) -> Option<Self> {
+        self.0.get(name)?.as_object().cloned().map(Self)
+    }
+
     /// Seconds as a number or a string; absent and "" are unknown, 0 and less are over already.
     pub(super) fn lifetime(&self, name: &str, tolerated: &mut Vec<&'static str>) -> Result<Option<Duration>, String> {
         let seconds = match self.0.get(name) {
