@@ -175,6 +175,26 @@ impl Key {
         key.map(Self::Private).map_err(|_| JwsError::Unusable)
     }
 
+    /// A private key in PKCS #8.
+    ///
+    /// # Errors
+    /// One of a kind that cannot be used.
+    pub fn from_pkcs8(der: &[u8]) -> Result<Self, JwsError> {
+        let key = any_supported_type(&PrivateKeyDer::Pkcs8(der.into()));
+        key.map(Self::Private).map_err(|_| JwsError::Unusable)
+    }
+
+    /// The coordinates of the public half of a P-256 key.
+    pub fn p256_point(&self) -> Option<([u8; 32], [u8; 32])> {
+        let Self::Private(key) = self else { return None };
+        key.choose_scheme(&[SignatureScheme::ECDSA_NISTP256_SHA256])?;
+        // RFC 5480 section 2.2: the key ends the structure, and an uncompressed point ends with its coordinates.
+        let public = key.public_key()?;
+        let (rest, y) = public.as_ref().split_last_chunk()?;
+        let (_, x) = rest.split_last_chunk()?;
+        Some((*x, *y))
+    }
+
     /// The first algorithm that goes with the key: HS256, RS256, ES256, ES384 or EdDSA.
     pub fn algorithm(&self) -> Option<Algorithm> {
         let first = [Algorithm::Hs256, Algorithm::Rs256, Algorithm::Es256, Algorithm::Es384, Algorithm::EdDsa];

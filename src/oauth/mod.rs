@@ -8,6 +8,7 @@ pub mod client;
 pub mod client_auth;
 pub mod dialect;
 pub mod discovery;
+pub mod dpop;
 pub mod error;
 pub mod external;
 pub mod grant;
