@@ -1,7 +1,7 @@
 //! libav's log and ours, one stream of lines: filtered by level, masked, handed to one sink per process.
 //!
 //! libav has one log callback per process, so this is the one piece of state that all jobs share. It also tells what http.c
-//! tells nobody else: requests sent, error statuses in mid-stream, connections taken up again.
+//! and hls.c tell nobody else: requests sent, error statuses in mid-stream, connections taken up again, segments left out.
 
 use std::cell::Cell;
 use std::ffi::{c_char, c_int, c_void};
@@ -91,7 +91,7 @@ pub fn flush() {
     lines().flush();
 }
 
-/// A line of http.c about the context at this address (a `URLContext`), which must not be dereferenced.
+/// A line of http.c about the context at this address (a `URLContext`), which must not be dereferenced, or of hls.c.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::libav) enum Event {
     /// `HTTP error %d`: an answer of 400 or more.
@@ -100,6 +100,8 @@ pub(in crate::libav) enum Event {
     Request,
     /// A connection will be taken up again.
     Reconnect,
+    /// `Failed to open segment %d of playlist %d`: hls.c goes on without it. The low bits of its number.
+    SegmentFailed(i32),
 }
 
 struct Lines {
@@ -192,7 +194,8 @@ extern "C" fn ffauth_log_event(context: *mut c_void, event: c_int, code: c_int) 
     let event = match event {
         0 => Event::HttpError(code),
         1 => Event::Request,
-        _ => Event::Reconnect,
+        2 => Event::Reconnect,
+        _ => Event::SegmentFailed(code),
     };
     super::panic::contain((), || io::log_event(context, event));
 }

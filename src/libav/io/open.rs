@@ -39,6 +39,7 @@ pub unsafe extern "C" fn io_open(
         let top = unsafe { std::ptr::eq(pb, &raw mut (*context).pb) };
         let mut open = Open { state, context, pb, flags, top, options: given, used: Vec::new() };
         let result = if flags & ffi::AVIO_FLAG_WRITE != 0 { open.write(url) } else { open.read(url) };
+        state.opened(result.is_err());
         if !options.is_null() {
             // SAFETY: the dictionary is libav's to replace; ours is given away.
             unsafe { ffi::av_dict_free(options) };

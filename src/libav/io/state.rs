@@ -58,6 +58,8 @@ pub struct State {
     given_up: Cell<bool>,
     /// A request was sent, and nothing has been heard against it.
     unanswered: Cell<bool>,
+    /// The last nested open failed, and `io_open` knows why.
+    open_failed: Cell<bool>,
 }
 
 #[derive(Default)]
@@ -106,6 +108,7 @@ impl State {
             failure: RefCell::default(),
             given_up: Cell::new(false),
             unanswered: Cell::new(false),
+            open_failed: Cell::new(false),
         })
     }
 
@@ -204,6 +207,11 @@ impl State {
         }
     }
 
+    /// How a nested open ended.
+    pub fn opened(&self, failed: bool) {
+        self.open_failed.set(failed);
+    }
+
     /// Keeps the first failure for whoever asks, and goes on.
     pub fn note_failure(&self, error: Error) {
         self.failure.borrow_mut().get_or_insert(error);
@@ -267,6 +275,13 @@ impl State {
                 }
             }
             Event::HttpError(_) => self.unanswered.set(false),
+            // hls.c looks at the scheme before it asks io_open, and drops what it does not like: `concat:`, say.
+            Event::SegmentFailed(number) if self.is_authenticated() && !self.open_failed.replace(false) => {
+                let url = redact::url(&self.access.url);
+                let reason = "what comes from the network may name http and https only";
+                self.give_up(Error::new(Kind::Media, format!("{url}: the address of segment {number} is refused: {reason}")));
+            }
+            Event::SegmentFailed(_) => {}
         }
     }
 }
