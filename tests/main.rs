@@ -8,6 +8,7 @@ mod handover;
 mod layering;
 mod parity;
 mod probe;
+mod readme;
 mod redaction;
 mod signals;
 mod support;
