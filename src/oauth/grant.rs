@@ -1,5 +1,9 @@
 //! Which parameters get a token: RFC 6749 sections 4.3, 4.4 and 6, RFC 7523 section 2.1, RFC 8693 section 2.1.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
+
 use crate::env::Env;
 use crate::secret::{Secret, SecretSource};
 
@@ -87,6 +91,21 @@ pub fn ways(client: &Client, kept: Option<&Secret>, env: &Env) -> Result<Vec<Ask
         }
         Grant::External => Err(OauthError::Config("grant external asks no token endpoint".to_owned())),
     }
+}
+
+/// Names the token or assertion of somebody else that the client's is got for. A stored token belongs to this one alone, so
+/// that nobody gets what was got for another. `None` for grants that have no such thing. Blocks.
+///
+/// # Errors
+/// [`OauthError::Config`]: it is missing or unreadable.
+pub fn fingerprint(client: &Client, env: &Env) -> Result<Option<String>, OauthError> {
+    let (key, source) = match client.grant {
+        Grant::TokenExchange => ("subject_token", client.exchange.subject_token.as_ref()),
+        Grant::JwtBearer if client.assertion.given.is_some() => ("assertion", client.assertion.given.as_ref()),
+        _ => return Ok(None),
+    };
+    let secret = read(client, key, source, env)?;
+    Ok(Some(URL_SAFE_NO_PAD.encode(Sha256::digest(secret.expose()))))
 }
 
 /// The secret behind `key`.

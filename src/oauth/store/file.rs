@@ -240,6 +240,8 @@ mod tests {
             lifetime: Some(Duration::from_secs(300)),
             rejected: false,
             uncertain: false,
+            dpop_key: None,
+            given: None,
         }
     }
 

@@ -41,6 +41,10 @@ struct StoredEntry {
     rejected: bool,
     #[serde(default)]
     uncertain: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dpop_key: Option<Zeroizing<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    given: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -64,6 +68,8 @@ impl Record for Entry {
             lifetime_ms: self.lifetime.map(millis),
             rejected: self.rejected,
             uncertain: self.uncertain,
+            dpop_key: self.dpop_key.as_ref().map(plain),
+            given: self.given.clone(),
         })
     }
 
@@ -80,6 +86,8 @@ impl Record for Entry {
             lifetime: stored.lifetime_ms.map(Duration::from_millis),
             rejected: stored.rejected,
             uncertain: stored.uncertain,
+            dpop_key: stored.dpop_key.map(|key| Secret::new(key.as_str())),
+            given: stored.given,
         })
     }
 }
@@ -137,6 +145,8 @@ mod tests {
             lifetime: Some(Duration::from_millis(1500)),
             rejected: true,
             uncertain: true,
+            dpop_key: Some("k".into()),
+            given: Some("f".to_owned()),
         };
         assert_eq!(Entry::parse(entry.to_text().as_bytes()), Ok(entry));
         let registration = Registration { client_id: "id".to_owned(), client_secret: "s".into() };

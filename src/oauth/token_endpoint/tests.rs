@@ -8,7 +8,7 @@ use crate::secret::SecretSource;
 
 fn answer(status: u16, content_type: &str, body: &str) -> Answer {
     let content_type = (!content_type.is_empty()).then(|| content_type.to_owned());
-    Answer { status, content_type, retry_after: None, body: Zeroizing::new(body.as_bytes().to_vec()) }
+    Answer { status, content_type, body: Zeroizing::new(body.as_bytes().to_vec()), ..Answer::default() }
 }
 
 fn url() -> Url {
