@@ -130,6 +130,10 @@ impl Open<'_> {
         if cipher.is_some() {
             return self.resume(&target);
         }
+        // http.c sends the same header lines with every request, and here each needs a proof of its own.
+        if self.token(&target).is_some_and(|(_, published)| published.credential.proof().is_some()) {
+            return self.resume(&target).and_then(|()| self.check_format(&target));
+        }
         let mut redirected = false;
         loop {
             let code = match self.attempt(&target) {
@@ -218,11 +222,7 @@ impl Open<'_> {
         let beginning = if looked_at { self.beginning(context) } else { Beginning::Media };
         if beginning == Beginning::DashManifest && self.top && !cfg!(dash_io_open) {
             self.close_native(context);
-            let message =
-                "this is a DASH manifest, and the DASH demuxer of the linked FFmpeg opens segments behind ffauth's back";
-            let error = Error::new(Kind::Media, format!("{}: {message}", redact::url(target.url.as_str())));
-            let error = error.with_hint("use the HLS playlist of the stream, or a build against FFmpeg 7.1 or later");
-            return Err(self.give_up(error, AvError::from_errno(libc::ENOSYS)));
+            return Err(self.refuse_dash(target));
         }
         if in_query && !self.top {
             self.forbid_keepalive();
@@ -258,6 +258,23 @@ impl Open<'_> {
             });
         }
         Ok(())
+    }
+
+    /// Looks at what [`resume`](Self::resume) opened for what cannot be read.
+    fn check_format(&mut self, target: &Target) -> Result<(), AvError> {
+        // SAFETY: a successful open has filled `pb` with a context of this thread (invariants 1 and 9).
+        let context = unsafe { *self.pb };
+        if self.top && !cfg!(dash_io_open) && self.beginning(context) == Beginning::DashManifest {
+            return Err(self.refuse_dash(target));
+        }
+        Ok(())
+    }
+
+    fn refuse_dash(&self, target: &Target) -> AvError {
+        let message = "this is a DASH manifest, and the DASH demuxer of the linked FFmpeg opens segments behind ffauth's back";
+        let error = Error::new(Kind::Media, format!("{}: {message}", redact::url(target.url.as_str())));
+        let error = error.with_hint("use the HLS playlist of the stream, or a build against FFmpeg 7.1 or later");
+        self.give_up(error, AvError::from_errno(libc::ENOSYS))
     }
 
     /// Closes what [`attempt`](Self::attempt) opened.

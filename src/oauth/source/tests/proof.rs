@@ -123,7 +123,8 @@ async fn the_key_outlives_the_process_with_the_tokens_that_are_bound_to_it() {
     assert_eq!(second.forms(), ["grant_type=refresh_token&refresh_token=for-t1"]);
     assert_eq!(second.key(), first.key());
     let unbound = Script::new([answer(200, None, "{\"access_token\":\"b\",\"token_type\":\"Bearer\"}")]);
-    let token = source_at(Client { dpop: false, ..binding() }, &unbound, &store).token(Duration::ZERO).await.expect("a token of its own");
+    let token =
+        source_at(Client { dpop: false, ..binding() }, &unbound, &store).token(Duration::ZERO).await.expect("a token of its own");
     assert_eq!((token.access_token.expose(), token.prover.is_none()), ("b", true));
 }
 
