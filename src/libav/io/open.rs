@@ -267,7 +267,8 @@ impl Open<'_> {
             Err(error) => return Err(self.give_up(error, AvError::from_errno(libc::EIO))),
         };
         let mut options = self.options.clone();
-        self.state.request.apply(&target.url, bundle.as_deref(), &headers, &mut options)?;
+        let certificate = token.and_then(|(bearer, _)| bearer.roots.certificate());
+        self.state.request.apply(&target.url, bundle.as_deref(), certificate, &headers, &mut options)?;
         let url = c_string(&self.placed(target))?;
         // SAFETY: everything is what libav gave to us; no borrow is held (invariant 5).
         AvError::check(unsafe { open(self.context, self.pb, url.as_ptr(), self.flags, options.as_mut_ptr()) })?;
