@@ -13,6 +13,7 @@ mod probe;
 mod readme;
 mod redaction;
 mod signals;
+mod streaming;
 mod support;
 mod tls;
 mod trivial;
