@@ -41,6 +41,7 @@ impl Bound {
 }
 
 fn expected(kind: &Kind) -> Packets {
+    let kind = &kind.recorded();
     let open = Origin::start(kind.site());
     ffmpeg_read(&Home::new(""), kind, &open.url(kind.entry))
 }
@@ -74,6 +75,11 @@ fn survives_expiry(kind: &Kind, site: Site) {
 #[test]
 fn bound_tokens_are_swapped_between_segments() {
     survives_expiry(&media::HLS, media::HLS.paced(Duration::from_secs(7)));
+}
+
+#[test]
+fn bound_tokens_are_swapped_in_a_live_stream() {
+    survives_expiry(&media::HLS_LIVE, media::HLS_LIVE.paced(Duration::ZERO));
 }
 
 /// A file is one long response; where it is cut, its next request shows the token of that moment.
@@ -111,4 +117,15 @@ fn a_token_that_is_not_bound_is_refused_where_one_was_asked_for() {
     let run = setup.home("client_id = \"app\"\nclient_secret = \"s\"\ndpop = true").line("token p");
     run.expect_code(4);
     assert!(run.stderr.contains("dpop = true"), "{}", run.tail());
+}
+
+/// What a playlist names is relative to where it was found.
+#[test]
+fn a_playlist_behind_a_redirect_is_read_from_where_it_is() {
+    let redirects = vec![("/start.m3u8".to_owned(), 302, "/hls/index.m3u8".to_owned())];
+    let site = Site { folder: media::folder().to_owned(), redirects, ..media::HLS.site() };
+    let bound = Bound::new(Duration::from_secs(300), site, 0);
+    let reading = bound.home.read(&media::HLS, "p", &bound.origin.url("start.m3u8"), &[]);
+    reading.run.expect_code(0);
+    assert_eq!(difference(&expected(&media::HLS), &reading.packets), None, "{}", bound.origin.story());
 }

@@ -11,6 +11,7 @@
 //! - `retry` and `segments` try again what may pass, and keep count of what libavformat goes on without;
 //! - `upload` writes through one of our own, because http.c never looks at the answer to a PUT or POST.
 
+mod exported;
 mod live;
 mod open;
 mod request;
