@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use crate::bearer::Bearers;
 use crate::error::Error;
-use crate::net::Media;
+use crate::net::{Media, Reach};
 use crate::shutdown::Shutdown;
 
 use super::option::Dictionary;
@@ -47,6 +47,8 @@ pub struct Access {
     pub wait: Duration,
     /// How long to keep trying a nested request that fails for a reason that may pass.
     pub retry: Duration,
+    /// Hosts that what comes from the network may lead to.
+    pub reach: Reach,
     /// The HTTP client for redirects, uploads and the reason behind a failure; needed wherever there are bearers.
     pub media: Option<Media>,
 }
