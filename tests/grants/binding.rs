@@ -129,3 +129,17 @@ fn a_playlist_behind_a_redirect_is_read_from_where_it_is() {
     reading.run.expect_code(0);
     assert_eq!(difference(&expected(&media::HLS), &reading.packets), None, "{}", bound.origin.story());
 }
+
+/// Another tool gets the right scheme, and is told that it will not do.
+#[test]
+fn a_bound_token_is_printed_with_its_scheme_and_a_warning() {
+    let bound = Bound::new(Duration::from_secs(300), Site::default(), 0);
+    let run = bound.home.line("token p --format header");
+    run.expect_code(0);
+    assert_eq!(run.stdout, format!("Authorization: DPoP {}\n", bound.tokens.all()[0]));
+    assert!(run.stderr.contains("bound to a key"), "{}", run.stderr);
+    let shown = bound.home.line("profiles show p --json");
+    shown.expect_code(0);
+    let shown: Value = serde_json::from_str(&shown.stdout).expect("JSON");
+    assert_eq!(shown["dpop"], json!("true"), "{shown}");
+}
