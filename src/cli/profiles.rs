@@ -149,7 +149,7 @@ fn describe(profile: &Profile) -> Value {
         "actor_token": source(&client.exchange.actor_token),
         "requested_token_type": client.exchange.requested_token_type,
         "tls": client.certificate.as_ref().map(|tls| format!("{} {}", tls.certificate.display(), tls.key.display())),
-        "dpop": client.dpop.then(|| "true".to_owned()),
+        "dpop": client.dpop.then_some(true),
         "scope": (!client.scope.is_empty()).then(|| client.scope.join(" ")),
         "audience": client.audience,
         "resource": (!client.resource.is_empty()).then(|| client.resource.join(" ")),

@@ -141,5 +141,5 @@ fn a_bound_token_is_printed_with_its_scheme_and_a_warning() {
     let shown = bound.home.line("profiles show p --json");
     shown.expect_code(0);
     let shown: Value = serde_json::from_str(&shown.stdout).expect("JSON");
-    assert_eq!(shown["dpop"], json!("true"), "{shown}");
+    assert_eq!(shown["profile"]["dpop"], json!(true), "{shown}");
 }
