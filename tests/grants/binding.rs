@@ -143,3 +143,36 @@ fn a_bound_token_is_printed_with_its_scheme_and_a_warning() {
     let shown: Value = serde_json::from_str(&shown.stdout).expect("JSON");
     assert_eq!(shown["profile"]["dpop"], json!(true), "{shown}");
 }
+
+/// Keys, assertions and proofs are seen nowhere, whatever is logged.
+#[test]
+fn nothing_that_proves_is_shown() {
+    let bound = Bound::new(Duration::from_secs(300), media::HLS.site(), 4);
+    let key = openssl("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256", "");
+    bound.home.write(".config/ffauth/key.pem", &key);
+    bound.home.write(
+        run::CONFIG,
+        &format!(
+            "[profile.p]\ntoken_url = \"{}\"\nclient_id = \"app\"\ngrant = \"client_credentials\"\ndpop = true\n\
+             client_auth = \"private_key_jwt\"\nprivate_key = {{ file = \"key.pem\" }}\n",
+            bound.token_server.url()
+        ),
+    );
+    let url = bound.origin.url(media::HLS.entry);
+    let words = ["-nostdin", "-loglevel", "trace", "-auth_log", "trace", "-report", "-summary", "summary.json", "-auth", "p"];
+    let job = run::finish(bound.home.ffauth(words.into_iter().chain(["-i", &url, "-c", "copy", "out.ts"])));
+    job.expect_code(0);
+    let mut secrets: Vec<String> = key.lines().filter(|line| !line.starts_with("-----")).map(str::to_owned).collect();
+    secrets.extend(bound.tokens.all());
+    // What every JWT begins with: `{"`.
+    secrets.push("eyJ".to_owned());
+    let mut texts =
+        vec![job.stderr, job.stdout, bound.home.line("profiles show p").stdout, bound.home.line("check -auth p nowhere").stderr];
+    let files = std::fs::read_dir(bound.home.path("")).expect("a folder").flatten().filter(|entry| entry.path().is_file());
+    texts.extend(files.map(|entry| String::from_utf8_lossy(&std::fs::read(entry.path()).expect("a file")).into_owned()));
+    assert!(bound.token_server.requests().iter().any(|request| request.body.contains("eyJ")), "nothing was proved");
+    for text in &texts {
+        let hit = text.lines().find(|line| secrets.iter().any(|secret| line.contains(secret)));
+        assert_eq!(hit, None);
+    }
+}
