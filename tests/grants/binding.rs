@@ -166,8 +166,11 @@ fn nothing_that_proves_is_shown() {
     secrets.extend(bound.tokens.all());
     // What every JWT begins with: `{"`.
     secrets.push("eyJ".to_owned());
-    let mut texts =
-        vec![job.stderr, job.stdout, bound.home.line("profiles show p").stdout, bound.home.line("check -auth p nowhere").stderr];
+    let check = bound.home.line(&format!("check -auth p {url}"));
+    check.expect_code(0);
+    let shown = bound.home.line("profiles show p");
+    shown.expect_code(0);
+    let mut texts = vec![job.stderr, job.stdout, check.stdout, check.stderr, shown.stdout];
     let files = std::fs::read_dir(bound.home.path("")).expect("a folder").flatten().filter(|entry| entry.path().is_file());
     texts.extend(files.map(|entry| String::from_utf8_lossy(&std::fs::read(entry.path()).expect("a file")).into_owned()));
     assert!(bound.token_server.requests().iter().any(|request| request.body.contains("eyJ")), "nothing was proved");
