@@ -6,6 +6,7 @@ mod command_line;
 mod demo;
 mod dialects;
 mod faults;
+mod grants;
 mod handover;
 mod layering;
 mod parity;

@@ -40,6 +40,11 @@ pub fn run(args: &TokenArgs, config: Config, env: &Env, out: &mut dyn Write, war
             args.name
         )?;
     }
+    if token.prover.is_some() {
+        let text =
+            "the token is bound to a key (dpop = true): no request with it is taken without a proof, which only ffauth can make";
+        writeln!(warnings, "warning: profile {}: {text}", args.name)?;
+    }
     let text = render(&token, format, &placement, env, &now)?;
     writeln!(out, "{}", *text)?;
     Ok(exit::DONE)
@@ -49,10 +54,7 @@ fn render(token: &Token, format: Format, placement: &Placement, env: &Env, now: 
     let secret = token.access_token.expose();
     let expires_at = token.expires_at().map(rfc3339).transpose()?;
     // Tokens that go into a URL are not in a header of their own there; other tools still need one.
-    let (name, prefix) = match placement {
-        Placement::Header { name, prefix } => (name.as_str(), prefix.as_str()),
-        Placement::Query(_) | Placement::UserInfo(_) => ("Authorization", "Bearer "),
-    };
+    let (name, prefix) = placement.header(token.prover.is_some()).unwrap_or(("Authorization", "Bearer "));
     let text = match format {
         Format::Bare => secret.to_owned(),
         Format::Header => format!("{name}: {prefix}{secret}"),
