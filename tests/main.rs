@@ -10,6 +10,7 @@ mod parity;
 mod probe;
 mod redaction;
 mod signals;
+mod store;
 mod support;
 mod tls;
 mod trivial;

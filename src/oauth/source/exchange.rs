@@ -39,8 +39,8 @@ impl Source {
         }
         let asked = self.ask(&mut lock, entry.as_ref()).await;
         self.count(asked.is_ok());
-        let (granted, asked) = match asked {
-            Ok(granted) => granted,
+        let (granted, asked, seed) = match asked {
+            Ok(answer) => answer,
             Err(error) => {
                 if let Some(entry) = entry {
                     self.outlive(&mut lock, entry, &error, &now).await;
@@ -61,6 +61,7 @@ impl Source {
             lifetime: granted.lifetime,
             rejected: false,
             uncertain: false,
+            seed,
         };
         self.save(&mut lock, &entry).await;
         Ok(Arc::new(self.token_of(granted, refresh_token, asked)))
@@ -200,8 +201,12 @@ impl Source {
         }
     }
 
-    /// Asks in each way in turn that may help.
-    async fn ask(&self, lock: &mut Option<Box<dyn Locked>>, entry: Option<&Entry>) -> Result<(Granted, Now), OauthError> {
+    /// Asks in each way in turn that may help: what was granted, when it was asked for, and [`Entry::seed`].
+    async fn ask(
+        &self,
+        lock: &mut Option<Box<dyn Locked>>,
+        entry: Option<&Entry>,
+    ) -> Result<(Granted, Now, Option<String>), OauthError> {
         let kept = entry.filter(|entry| !entry.rejected).and_then(|entry| entry.refresh_token.clone());
         let shared = Arc::clone(&self.0);
         let ways = spawn_blocking(move || grant::ways(&shared.client, kept.as_ref(), &shared.env));
@@ -237,7 +242,14 @@ impl Source {
             }
             let asked = self.0.clock.now();
             let error = match self.ask_once(url, &ask).await {
-                Ok(granted) => return Ok((granted, asked)),
+                Ok(granted) => {
+                    let seed = match (&ask, sent) {
+                        (_, Some(entry)) => entry.seed.clone(),
+                        (Ask::Refresh(token), None) => Some(Entry::seed_of(token)),
+                        _ => None,
+                    };
+                    return Ok((granted, asked, seed));
+                }
                 Err(error) => error,
             };
             if !ask.is_repeatable() && error.may_have_been_processed() {

@@ -1,6 +1,9 @@
 //! The source against a fake server, in virtual time.
 
+mod stored;
+
 use std::collections::VecDeque;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
@@ -40,6 +43,8 @@ struct Server {
     /// Failures that come first.
     failures: Mutex<VecDeque<OauthError>>,
     at: Mutex<Vec<Instant>>,
+    /// The clock of all its clients begins with the first of them.
+    began: OnceLock<Instant>,
 }
 
 impl Transport for Server {
@@ -60,6 +65,9 @@ impl Transport for Server {
             let mut refresh = String::new();
             if self.rotating {
                 let form = request.body.expect("a form").to_string();
+                if form.contains("grant_type=password") {
+                    *self.family.lock().expect("no panic") = None;
+                }
                 let sent = form.split("refresh_token=").nth(1).map(|token| token.split('&').next().expect("a part").to_owned());
                 let mut family = self.family.lock().expect("no panic");
                 if sent != *family {
@@ -80,8 +88,8 @@ impl Transport for Server {
 }
 
 fn source_with(client: Client, server: &Arc<Server>, store: Arc<dyn Store>) -> Source {
-    let transport = Arc::clone(server);
-    Source::new(client, store, transport, Arc::new(Paused(Instant::now())), Env::default(), Handle::current())
+    let clock = Arc::new(Paused(*server.began.get_or_init(Instant::now)));
+    Source::new(client, store, Arc::clone(server) as Arc<dyn Transport>, clock, Env::default(), Handle::current())
 }
 
 fn source(server: &Arc<Server>) -> Source {

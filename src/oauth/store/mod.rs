@@ -169,12 +169,22 @@ pub struct Entry {
     pub rejected: bool,
     /// Its refresh token was sent and no answer is known: it may be used up.
     pub uncertain: bool,
+    /// Digest of the configured refresh token that this entry descends from, which is used up if refresh tokens rotate.
+    pub seed: Option<String>,
 }
 
 impl Entry {
-    /// Has the authorization server refused this refresh token?
+    /// Is this refresh token used up: refused by the authorization server, or the ancestor of the one that is kept?
     pub fn is_dead(&self, refresh_token: &Secret) -> bool {
-        self.rejected && self.refresh_token.as_ref() == Some(refresh_token)
+        match self.refresh_token.as_ref() == Some(refresh_token) {
+            true => self.rejected,
+            false => self.seed.is_some() && self.seed == Some(Self::seed_of(refresh_token)),
+        }
+    }
+
+    /// [`seed`](Self::seed) of what grows from this refresh token.
+    pub fn seed_of(refresh_token: &Secret) -> String {
+        Sha256::digest(refresh_token.expose()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
 }
 

@@ -41,6 +41,8 @@ struct StoredEntry {
     rejected: bool,
     #[serde(default)]
     uncertain: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seed: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -64,6 +66,7 @@ impl Record for Entry {
             lifetime_ms: self.lifetime.map(millis),
             rejected: self.rejected,
             uncertain: self.uncertain,
+            seed: self.seed.clone(),
         })
     }
 
@@ -80,6 +83,7 @@ impl Record for Entry {
             lifetime: stored.lifetime_ms.map(Duration::from_millis),
             rejected: stored.rejected,
             uncertain: stored.uncertain,
+            seed: stored.seed,
         })
     }
 }
@@ -137,6 +141,7 @@ mod tests {
             lifetime: Some(Duration::from_millis(1500)),
             rejected: true,
             uncertain: true,
+            seed: Some("5eed".to_owned()),
         };
         assert_eq!(Entry::parse(entry.to_text().as_bytes()), Ok(entry));
         let registration = Registration { client_id: "id".to_owned(), client_secret: "s".into() };
