@@ -59,6 +59,7 @@ fn faulty(home: &Home, line: &str, fault: &str) -> Command {
 }
 
 /// `processes` at a time refresh one rotating token `each` times.
+#[expect(clippy::print_stdout, reason = "the figures are what the long run is for")]
 fn rotate(processes: usize, each: usize) {
     let family = Family::start(60, Duration::ZERO);
     let home = Home::new(&family.profile());
@@ -91,6 +92,7 @@ fn a_thousand_rotations_by_ten_processes() {
 }
 
 /// Kills `runs` processes each at another moment of its life; the number of logins that were needed because of it.
+#[expect(clippy::print_stdout, reason = "the figures are what the long run is for")]
 fn kill_at_random(runs: u32) -> u32 {
     // An answer that takes its time makes it likely that the process dies while it waits for it.
     let family = Family::start(1, Duration::from_millis(15));
@@ -277,4 +279,19 @@ fn whoever_waits_for_the_lock_too_long_is_told_who_holds_it() {
     run.expect_code(1);
     assert!(run.stderr.contains(&format!("pid {}", std::process::id())), "{}", run.tail());
     assert!(began.elapsed() > Duration::from_secs(20), "{:?}", began.elapsed());
+}
+
+/// Without a daemon, or without the feature, the keyring is a clear sentence within its 3 s, and the token works all the same.
+#[test]
+fn a_keyring_that_is_not_there_is_a_clear_sentence() {
+    let family = Family::start(60, Duration::ZERO);
+    let home = Home::new(&format!("{}store = \"keyring\"\n", family.profile()));
+    let run = home.line("token p");
+    assert_eq!((run.code, run.stdout.as_str()), (Some(0), "a-1\n"), "{}", run.tail());
+    let why = if cfg!(feature = "keyring") { "no Secret Service answers" } else { "built without the feature `keyring`" };
+    assert!(run.stderr.contains("kept in memory only") && run.stderr.contains(why), "{}", run.tail());
+    home.write(crate::support::run::CONFIG, &family.profile().replace("\"s\"", "{ keyring = \"secret-of-p\" }"));
+    let run = home.line(REFRESH);
+    run.expect_code(2);
+    assert!(run.stderr.contains("client_secret: keyring ffauth/secret-of-p") && run.stderr.contains(why), "{}", run.tail());
 }

@@ -281,14 +281,10 @@ fn what_this_version_cannot_do_is_known_and_said_when_the_profile_is_used() {
         ("client_auth = \"client_secret_jwt\"", "client_secret_jwt"),
         ("client_auth = \"tls_client_auth\"", "tls_client_auth"),
         ("client_auth = \"self_signed_tls\"", "self_signed_tls"),
-        ("store = \"keyring\"", "keyring"),
         ("dpop = true", "dpop"),
         ("tls = { cert = \"c\", key = \"k\" }", "tls"),
         ("media_pointer = \"/sources/0/src\"", "media_pointer"),
         ("private_key = { file = \"k.pem\" }", "private_key"),
-        ("password = { keyring = \"x\" }", "keyring"),
-        ("password = { fd = 3 }", "fd"),
-        ("password = { stdin = true }", "stdin"),
     ] {
         let error = unusable(&studio(keys));
         says(&error, &["test.toml:5", named, "not in this version"]);
@@ -297,6 +293,33 @@ fn what_this_version_cannot_do_is_known_and_said_when_the_profile_is_used() {
     for harmless in ["dpop = false", "par = \"auto\"", "pkce = true", "redirect_port = 0", "accounts = [\"1\"]"] {
         profile(&studio(harmless), "studio");
     }
+}
+
+#[test]
+fn a_secret_comes_from_a_keyring_a_descriptor_or_standard_input() {
+    use crate::secret::keyring::Item;
+    let item = |service: &str, user: &str| Item { service: service.to_owned(), user: user.to_owned() };
+    for (source, meant) in [
+        ("{ keyring = \"bc\" }", SecretSource::Keyring(item("ffauth", "bc"))),
+        ("{ keyring = \"media/bc\" }", SecretSource::Keyring(item("media", "bc"))),
+        ("{ fd = 3 }", SecretSource::Fd(3)),
+        ("{ stdin = true }", SecretSource::Stdin),
+    ] {
+        let profile = profile(&studio(&format!("password = {source}")), "studio");
+        assert_eq!(profile.reads_stdin(), meant == SecretSource::Stdin);
+        assert_eq!(profile.client.password, Some(meant));
+    }
+    for (source, reason) in [
+        ("{ keyring = \"\" }", "not empty"),
+        ("{ keyring = \"/x\" }", "SERVICE/NAME"),
+        ("{ fd = 0 }", "stdin = true"),
+        ("{ fd = 1 }", "3 or more"),
+        ("{ fd = \"3\" }", "3 or more"),
+        ("{ stdin = false }", "must be true"),
+    ] {
+        says(&refused(&studio(&format!("password = {source}"))), &["test.toml:5", reason]);
+    }
+    assert_eq!(profile(&studio("store = \"keyring\""), "studio").store, StoreKind::Keyring);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Where tokens are kept between runs, and between processes that share them.
 
 mod file;
+mod keyring;
 mod memory;
 mod record;
 
@@ -13,6 +14,7 @@ use crate::secret::Secret;
 use super::client::Client;
 
 pub use file::FileStore;
+pub use keyring::KeyringStore;
 pub use memory::MemoryStore;
 
 /// Keeps one [`Entry`] per [`Key`]. The calls block.
