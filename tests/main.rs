@@ -6,6 +6,7 @@ mod demo;
 mod dialects;
 mod handover;
 mod layering;
+mod outage;
 mod parity;
 mod probe;
 mod redaction;
