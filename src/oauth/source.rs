@@ -18,6 +18,7 @@ use crate::secret::Secret;
 use crate::shutdown::Shutdown;
 
 use super::client::{Client, Grant};
+use super::dpop::Prover;
 use super::error::OauthError;
 use super::external;
 use super::schedule;
@@ -73,6 +74,10 @@ struct Progress {
     rejected: u64,
     /// The newest entry, where the store has not taken it.
     unsaved: Option<Entry>,
+    /// The key that tokens are bound to, of a client that has them bound.
+    prover: Option<Arc<Prover>>,
+    /// What tokens are asked for with: see [`super::grant::fingerprint`].
+    given: Option<String>,
     /// Whether the log has been told that the store fails.
     store_warned: bool,
     /// Refresh tokens that the server has refused: none is sent twice.

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use tokio::task::spawn_blocking;
 use url::Url;
+use zeroize::Zeroizing;
 
 use crate::clock::Now;
 use crate::secret::Secret;
 
 use super::{Outcome, Source};
 use crate::oauth::client::Grant;
+use crate::oauth::dpop::Prover;
 use crate::oauth::error::OauthError;
 use crate::oauth::grant::{self, Ask};
 use crate::oauth::store::{Entry, Locked, StoreError};
@@ -29,8 +31,10 @@ impl Source {
             return self.read_external().await;
         }
         let now = self.0.clock.now();
+        self.read_given().await?;
         let (mut lock, stored) = self.lock_and_read().await?;
         let entry = self.newest(stored);
+        self.find_prover(entry.as_ref())?;
         if let Some(entry) = &entry
             && let Some(token) = self.adoptable(entry, &now, wanted, min_valid)
         {
@@ -49,7 +53,7 @@ impl Source {
             }
         };
         self.note(&granted);
-        let kept = entry.as_ref().filter(|entry| !entry.rejected).and_then(|entry| entry.refresh_token.clone());
+        let kept = entry.as_ref().and_then(|entry| self.kept_refresh_token(entry));
         let refresh_token = granted.refresh_token.clone().or(kept);
         let entry = Entry {
             generation: entry.as_ref().map_or(0, |entry| entry.generation) + 1,
@@ -62,9 +66,42 @@ impl Source {
             rejected: false,
             uncertain: false,
             seed,
+            dpop_key: self.progress().prover.as_ref().map(|prover| prover.saved().clone()),
+            given: self.progress().given.clone(),
         };
         self.save(&mut lock, &entry).await;
         Ok(Arc::new(self.token_of(granted, refresh_token, asked)))
+    }
+
+    /// Reads what the token is got for, where that is somebody else's token.
+    async fn read_given(&self) -> Result<(), OauthError> {
+        let shared = Arc::clone(&self.0);
+        let given = spawn_blocking(move || grant::fingerprint(&shared.client, &shared.env));
+        let given = given.await.map_err(|ended| OauthError::Config(format!("a secret could not be read: {ended}")))??;
+        self.progress().given = given;
+        Ok(())
+    }
+
+    /// The key that tokens are bound to: the stored one, which the stored tokens need, else ours, else a new one.
+    fn find_prover(&self, entry: Option<&Entry>) -> Result<(), OauthError> {
+        if !self.0.client.dpop {
+            return Ok(());
+        }
+        let stored = entry.and_then(|entry| entry.dpop_key.as_ref());
+        let mut progress = self.progress();
+        let is_ours = progress.prover.as_ref().is_some_and(|ours| stored.is_none_or(|stored| stored == ours.saved()));
+        if !is_ours {
+            // A damaged key costs the tokens that are bound to it, and no more.
+            let restored = stored.and_then(|stored| Prover::restore(stored).ok());
+            progress.prover = Some(Arc::new(restored.map_or_else(Prover::generate, Ok)?));
+        }
+        Ok(())
+    }
+
+    /// The refresh token of an entry that may be used for what this profile is given.
+    fn kept_refresh_token(&self, entry: &Entry) -> Option<Secret> {
+        let is_ours = !entry.rejected && entry.given == self.progress().given;
+        entry.refresh_token.clone().filter(|_| is_ours)
     }
 
     /// Takes the entry's lock. Where there can be no lock the token stays in memory, and that is said loudly.
@@ -155,6 +192,9 @@ impl Source {
 
     /// The token of an entry, unless the clock has been set back since and nobody can tell how old it is.
     fn stored_token(&self, entry: &Entry, now: &Now) -> Option<Token> {
+        if entry.given != self.progress().given {
+            return None;
+        }
         // The entry knows the wall clock alone; the boot clock is set back by the same age.
         let age = match now.wall.duration_since(entry.asked) {
             Ok(age) => age,
@@ -207,7 +247,7 @@ impl Source {
         lock: &mut Option<Box<dyn Locked>>,
         entry: Option<&Entry>,
     ) -> Result<(Granted, Now, Option<String>), OauthError> {
-        let kept = entry.filter(|entry| !entry.rejected).and_then(|entry| entry.refresh_token.clone());
+        let kept = entry.and_then(|entry| self.kept_refresh_token(entry));
         let shared = Arc::clone(&self.0);
         let ways = spawn_blocking(move || grant::ways(&shared.client, kept.as_ref(), &shared.env));
         let ways = ways.await.map_err(|ended| OauthError::Config(format!("a secret could not be read: {ended}")))??;
@@ -303,11 +343,29 @@ impl Source {
     }
 
     async fn ask_once(&self, token_url: &Url, ask: &Ask) -> Result<Granted, OauthError> {
-        let (shared, url, asked) = (Arc::clone(&self.0), token_url.clone(), ask.clone());
-        let request = spawn_blocking(move || token_endpoint::request(&shared.client, &url, &asked, &shared.env));
-        let request = request.await.map_err(|ended| OauthError::Config(format!("a secret could not be read: {ended}")))??;
-        let answer = self.0.transport.send(request).await?;
-        token_endpoint::parse(&self.0.client, token_url, &answer)
+        let prover = self.progress().prover.clone();
+        let mut is_second = false;
+        loop {
+            let (shared, url, asked, proving) = (Arc::clone(&self.0), token_url.clone(), ask.clone(), prover.clone());
+            let request = spawn_blocking(move || {
+                let now = shared.clock.now().wall;
+                let mut request = token_endpoint::request(&shared.client, &url, &asked, now, &shared.env)?;
+                if let Some(prover) = proving {
+                    let proof = prover.proof("POST", &url, None, now)?;
+                    request.headers.push(("DPoP".to_owned(), Zeroizing::new(proof.expose().to_owned())));
+                }
+                Ok(request)
+            });
+            let request = request.await.map_err(|ended| OauthError::Config(format!("a secret could not be read: {ended}")))??;
+            let answer = self.0.transport.send(request).await?;
+            let nonce = answer.dpop_nonce.as_deref();
+            let has_new_nonce = prover.as_ref().zip(nonce).is_some_and(|(prover, nonce)| prover.learn(token_url, nonce));
+            match token_endpoint::parse(&self.0.client, token_url, &answer) {
+                // RFC 9449 section 8: refused before anything was looked at, so a refresh token is still good.
+                Err(error) if error.oauth_code() == Some("use_dpop_nonce") && has_new_nonce && !is_second => is_second = true,
+                outcome => return outcome,
+            }
+        }
     }
 
     async fn read_external(&self) -> Outcome {
@@ -347,6 +405,7 @@ impl Source {
         let newest = self.0.state.borrow().token.as_ref().map_or(0, |token| token.generation);
         Token {
             access_token: granted.access_token,
+            prover: self.progress().prover.clone().filter(|_| granted.token_type.eq_ignore_ascii_case("dpop")),
             token_type: granted.token_type,
             refresh_token,
             scope: granted.scope,

@@ -241,6 +241,8 @@ mod tests {
             rejected: false,
             uncertain: false,
             seed: None,
+            dpop_key: None,
+            given: None,
         }
     }
 

@@ -114,7 +114,7 @@ impl Key {
     /// The entry of `client`. No secret goes into it.
     pub fn of(client: &Client) -> Self {
         let url = |url: &Option<url::Url>| url.as_ref().map(ToString::to_string).unwrap_or_default();
-        let parts = [
+        let mut parts = vec![
             client.name.clone(),
             url(&client.issuer),
             url(&client.token_url),
@@ -125,6 +125,14 @@ impl Key {
             client.audience.clone().unwrap_or_default(),
             client.resource.join(" "),
         ];
+        // Each with its name: most profiles have none of them.
+        let more = [
+            ("dpop", client.dpop.then(String::new)),
+            ("assertion_issuer", client.assertion.issuer.clone()),
+            ("assertion_subject", client.assertion.subject.clone()),
+            ("requested_token_type", client.exchange.requested_token_type.clone()),
+        ];
+        parts.extend(more.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", value?))));
         Self::new(&client.name, &parts)
     }
 
@@ -173,6 +181,10 @@ pub struct Entry {
     pub uncertain: bool,
     /// Digest of the configured refresh token that this entry descends from, which is used up if refresh tokens rotate.
     pub seed: Option<String>,
+    /// The key that the tokens are bound to, as [`Prover::saved`](super::dpop::Prover::saved) gives it.
+    pub dpop_key: Option<Secret>,
+    /// Names what they were got for: [`grant::fingerprint`](super::grant::fingerprint).
+    pub given: Option<String>,
 }
 
 impl Entry {

@@ -43,6 +43,10 @@ struct StoredEntry {
     uncertain: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     seed: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dpop_key: Option<Zeroizing<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    given: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -67,6 +71,8 @@ impl Record for Entry {
             rejected: self.rejected,
             uncertain: self.uncertain,
             seed: self.seed.clone(),
+            dpop_key: self.dpop_key.as_ref().map(plain),
+            given: self.given.clone(),
         })
     }
 
@@ -84,6 +90,8 @@ impl Record for Entry {
             rejected: stored.rejected,
             uncertain: stored.uncertain,
             seed: stored.seed,
+            dpop_key: stored.dpop_key.map(|key| Secret::new(key.as_str())),
+            given: stored.given,
         })
     }
 }
@@ -142,6 +150,8 @@ mod tests {
             rejected: true,
             uncertain: true,
             seed: Some("5eed".to_owned()),
+            dpop_key: Some("k".into()),
+            given: Some("f".to_owned()),
         };
         assert_eq!(Entry::parse(entry.to_text().as_bytes()), Ok(entry));
         let registration = Registration { client_id: "id".to_owned(), client_secret: "s".into() };
