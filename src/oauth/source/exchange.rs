@@ -18,12 +18,15 @@ use crate::oauth::grant::{self, Ask};
 use crate::oauth::store::{Entry, Locked, StoreError};
 use crate::oauth::token::Token;
 use crate::oauth::token_endpoint::{self, Granted};
+use crate::oauth::transport::Answer;
 use crate::oauth::{discovery, external, schedule};
 
 /// Another holder of the lock is in the middle of an exchange of its own: it is given that long, and this much more.
 const LOCK_MARGIN: Duration = Duration::from_secs(10);
 /// A stored token may have been asked for this long after now, by a clock that has been slewed since.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
+/// Clocks that differ by less are as good as one: servers allow for it.
+const SKEW: Duration = Duration::from_secs(60);
 
 impl Source {
     pub(super) async fn exchange(&self, wanted: bool, min_valid: Duration) -> Outcome {
@@ -55,6 +58,10 @@ impl Source {
         self.note(&granted);
         let kept = entry.as_ref().and_then(|entry| self.kept_refresh_token(entry));
         let refresh_token = granted.refresh_token.clone().or(kept);
+        let (dpop_key, given) = {
+            let progress = self.progress();
+            (progress.prover.as_ref().map(|prover| prover.saved().clone()), progress.given.clone())
+        };
         let entry = Entry {
             generation: entry.as_ref().map_or(0, |entry| entry.generation) + 1,
             access_token: granted.access_token.clone(),
@@ -66,8 +73,8 @@ impl Source {
             rejected: false,
             uncertain: false,
             seed,
-            dpop_key: self.progress().prover.as_ref().map(|prover| prover.saved().clone()),
-            given: self.progress().given.clone(),
+            dpop_key,
+            given,
         };
         self.save(&mut lock, &entry).await;
         Ok(Arc::new(self.token_of(granted, refresh_token, asked)))
@@ -358,6 +365,7 @@ impl Source {
             });
             let request = request.await.map_err(|ended| OauthError::Config(format!("a secret could not be read: {ended}")))??;
             let answer = self.0.transport.send(request).await?;
+            self.compare_clocks(&answer);
             let nonce = answer.dpop_nonce.as_deref();
             let has_new_nonce = prover.as_ref().zip(nonce).is_some_and(|(prover, nonce)| prover.learn(token_url, nonce));
             match token_endpoint::parse(&self.0.client, token_url, &answer) {
@@ -366,6 +374,27 @@ impl Source {
                 outcome => return outcome,
             }
         }
+    }
+
+    /// A life counts from our own clock, so that a server whose clock differs is no trouble; unless it judges the times in what
+    /// we sign. Told once, when that is so or something was refused.
+    fn compare_clocks(&self, answer: &Answer) {
+        let Some(theirs) = answer.date else { return };
+        let ours = self.0.clock.now().wall;
+        let (apart, direction) = match theirs.duration_since(ours) {
+            Ok(apart) => (apart, "behind"),
+            Err(ahead) => (ahead.duration(), "ahead of"),
+        };
+        let matters = self.0.client.signs() || matches!(answer.status, 400 | 401);
+        if apart < SKEW || !matters || std::mem::replace(&mut self.progress().skew_warned, true) {
+            return;
+        }
+        tracing::warn!(
+            target: "ffauth::token",
+            profile = self.0.client.name,
+            "this machine's clock is {} s {direction} the authorization server's, which may refuse what is signed here; set it (NTP)",
+            apart.as_secs()
+        );
     }
 
     async fn read_external(&self) -> Outcome {
@@ -403,6 +432,7 @@ impl Source {
 
     fn token_of(&self, granted: Granted, refresh_token: Option<Secret>, asked: Now) -> Token {
         let newest = self.0.state.borrow().token.as_ref().map_or(0, |token| token.generation);
+        let lifetime = self.progress().life.plan(granted.lifetime);
         Token {
             access_token: granted.access_token,
             prover: self.progress().prover.clone().filter(|_| granted.token_type.eq_ignore_ascii_case("dpop")),
@@ -411,7 +441,7 @@ impl Source {
             scope: granted.scope,
             generation: newest + 1,
             asked,
-            lifetime: granted.lifetime,
+            lifetime,
         }
     }
 

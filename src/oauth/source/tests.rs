@@ -1,5 +1,6 @@
 //! The source against a fake server, in virtual time.
 
+mod outage;
 mod stored;
 
 use std::collections::VecDeque;
@@ -16,14 +17,18 @@ use crate::oauth::store::{FileStore, MemoryStore};
 use crate::oauth::transport::{Answer, Exchange, Request};
 use crate::secret::SecretSource;
 
-/// tokio's paused clock.
-#[derive(Clone, Copy)]
-struct Paused(Instant);
+/// tokio's paused clock; how much of the time it has not counted, the two clocks say each for itself.
+struct Paused {
+    began: Instant,
+    asleep: Arc<Mutex<Duration>>,
+    set_forward: Arc<Mutex<f64>>,
+}
 
 impl Clock for Paused {
     fn now(&self) -> Now {
-        let elapsed = self.0.elapsed() + Duration::from_secs(1_000_000);
-        Now { boot: elapsed, wall: SystemTime::UNIX_EPOCH + elapsed }
+        let boot = self.began.elapsed() + *self.asleep.lock().expect("no panic") + Duration::from_secs(1_000_000);
+        let wall = boot.as_secs_f64() + *self.set_forward.lock().expect("no panic");
+        Now { boot, wall: SystemTime::UNIX_EPOCH + Duration::from_secs_f64(wall) }
     }
 
     fn sleep(&self, duration: Duration) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
@@ -45,6 +50,9 @@ struct Server {
     at: Mutex<Vec<Instant>>,
     /// The clock of all its clients begins with the first of them.
     began: OnceLock<Instant>,
+    /// How long the machine has been suspended, and by how many seconds its clock has been set.
+    asleep: Arc<Mutex<Duration>>,
+    set_forward: Arc<Mutex<f64>>,
 }
 
 impl Transport for Server {
@@ -88,7 +96,11 @@ impl Transport for Server {
 }
 
 fn source_with(client: Client, server: &Arc<Server>, store: Arc<dyn Store>) -> Source {
-    let clock = Arc::new(Paused(*server.began.get_or_init(Instant::now)));
+    let clock = Arc::new(Paused {
+        began: *server.began.get_or_init(Instant::now),
+        asleep: Arc::clone(&server.asleep),
+        set_forward: Arc::clone(&server.set_forward),
+    });
     Source::new(client, store, Arc::clone(server) as Arc<dyn Transport>, clock, Env::default(), Handle::current())
 }
 
