@@ -1,6 +1,7 @@
 //! The source against a fake server, in virtual time.
 
 mod outage;
+mod proof;
 mod stored;
 
 use std::collections::VecDeque;
@@ -22,6 +23,13 @@ struct Paused {
     began: Instant,
     asleep: Arc<Mutex<Duration>>,
     set_forward: Arc<Mutex<f64>>,
+}
+
+impl Paused {
+    /// A clock that nothing happens to.
+    fn steady() -> Arc<Self> {
+        Arc::new(Self { began: Instant::now(), asleep: Arc::default(), set_forward: Arc::default() })
+    }
 }
 
 impl Clock for Paused {
