@@ -5,7 +5,7 @@ use url::Url;
 use crate::redact;
 
 use super::client::Client;
-use super::error::OauthError;
+use super::error::{Endpoint, OauthError};
 use super::token_endpoint::{Members, check_endpoint};
 use super::transport::{Request, Transport};
 
@@ -25,6 +25,7 @@ pub async fn token_url(client: &Client, issuer: &Url, transport: &dyn Transport)
             }
         };
         let bad = |reason: String| OauthError::BadAnswer {
+            endpoint: Endpoint::Discovery,
             url: redact::url(url.as_str()).into_owned(),
             status: answer.status,
             content_type: answer.content_type.clone(),

@@ -13,6 +13,7 @@ pub mod error;
 pub mod external;
 pub mod grant;
 pub mod jws;
+pub mod pkce;
 pub mod provider;
 pub mod schedule;
 pub mod source;

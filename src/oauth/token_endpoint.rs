@@ -15,7 +15,7 @@ use crate::secret::Secret;
 use super::assertion;
 use super::client::{Client, Grant};
 use super::client_auth;
-use super::error::OauthError;
+use super::error::{Endpoint, OauthError};
 use super::grant::{self, Ask};
 use super::transport::{Answer, Request};
 
@@ -130,6 +130,7 @@ pub fn check_endpoint(client: &Client, url: &Url) -> Result<(), OauthError> {
 pub fn parse(client: &Client, token_url: &Url, answer: &Answer) -> Result<Granted, OauthError> {
     let url = redact::url(token_url.as_str()).into_owned();
     let bad = |reason: String| OauthError::BadAnswer {
+            endpoint: Endpoint::Token,
         url: url.clone(),
         status: answer.status,
         content_type: answer.content_type.clone(),
@@ -149,6 +150,7 @@ pub fn parse(client: &Client, token_url: &Url, answer: &Answer) -> Result<Grante
         return Err(match code {
             None if !is_plain_refusal => bad("not an OAuth error response".to_owned()),
             code => OauthError::Refused {
+            endpoint: Endpoint::Token,
                 url,
                 status: answer.status,
                 code: code.map_or_else(|| format!("status {}", answer.status), |code| redact::untrusted(&code)),
@@ -164,6 +166,7 @@ pub fn parse(client: &Client, token_url: &Url, answer: &Answer) -> Result<Grante
     }
     if client.strict && !tolerated.is_empty() {
         return Err(OauthError::BadAnswer {
+            endpoint: Endpoint::Token,
             url: redact::url(token_url.as_str()).into_owned(),
             status: answer.status,
             content_type: answer.content_type.clone(),
