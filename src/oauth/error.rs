@@ -163,7 +163,8 @@ impl OauthError {
     /// The same, of another endpoint than the token endpoint.
     #[must_use]
     pub fn at(mut self, place: Endpoint) -> Self {
-        if let Self::Refused { endpoint, .. } | Self::BadAnswer { endpoint, .. } | Self::Unreachable { endpoint, .. } = &mut self {
+        if let Self::Refused { endpoint, .. } | Self::BadAnswer { endpoint, .. } | Self::Unreachable { endpoint, .. } = &mut self
+        {
             *endpoint = place;
         }
         self
@@ -203,7 +204,9 @@ impl OauthError {
             },
             Self::Denied { code, .. } => match code.as_str() {
                 "access_denied" => "sign in again and allow the access, or ask the provider for it",
-                "unauthorized_client" => "check client_id and redirect_uri of the profile, and what the client may do at the provider",
+                "unauthorized_client" => {
+                    "check client_id and redirect_uri of the profile, and what the client may do at the provider"
+                }
                 "invalid_scope" => "check `scope` of the profile",
                 "server_error" | "temporarily_unavailable" => "try again later",
                 _ => return None,

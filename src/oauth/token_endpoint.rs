@@ -59,6 +59,7 @@ pub fn request(client: &Client, token_url: &Url, ask: &Ask, now: SystemTime, env
     // The dialect's literal stands for the grant of the profile, not for the refresh that may follow it.
     let literal = match ask {
         Ask::Refresh(_) if client.grant != Grant::RefreshToken => None,
+        Ask::DeviceCode(_) if client.grant != Grant::DeviceCode => None,
         _ => client.dialect.grant_type.as_deref(),
     };
     form.append_pair("grant_type", literal.unwrap_or_else(|| ask.grant_type()));
@@ -83,15 +84,26 @@ pub fn request(client: &Client, token_url: &Url, ask: &Ask, now: SystemTime, env
                 form.append_pair("requested_token_type", kind);
             }
         }
+        Ask::AuthorizationCode { code, redirect_uri, verifier } => {
+            form.append_pair("code", code.expose()).append_pair("redirect_uri", redirect_uri);
+            if let Some(verifier) = verifier {
+                form.append_pair("code_verifier", verifier.secret().expose());
+            }
+        }
+        Ask::DeviceCode(code) => {
+            form.append_pair("device_code", code.expose());
+        }
         Ask::Refresh(token) => {
             form.append_pair("refresh_token", token.expose());
         }
     }
     let is_signed = matches!(ask, Ask::JwtBearer) && client.dialect.assertion_scope;
-    if !client.scope.is_empty() && !is_signed {
+    // Whoever signed in was asked for these and may have granted less, which is what the refresh token stands for.
+    let is_settled = client.grant.is_interactive();
+    if !client.scope.is_empty() && !is_signed && !is_settled {
         form.append_pair("scope", &client.scope.join(&client.dialect.scope_separator));
     }
-    if let Some(audience) = &client.audience {
+    if let Some(audience) = client.audience.as_ref().filter(|_| !is_settled) {
         form.append_pair("audience", audience);
     }
     for resource in &client.resource {
@@ -130,7 +142,7 @@ pub fn check_endpoint(client: &Client, url: &Url) -> Result<(), OauthError> {
 pub fn parse(client: &Client, token_url: &Url, answer: &Answer) -> Result<Granted, OauthError> {
     let url = redact::url(token_url.as_str()).into_owned();
     let bad = |reason: String| OauthError::BadAnswer {
-            endpoint: Endpoint::Token,
+        endpoint: Endpoint::Token,
         url: url.clone(),
         status: answer.status,
         content_type: answer.content_type.clone(),
@@ -150,7 +162,7 @@ pub fn parse(client: &Client, token_url: &Url, answer: &Answer) -> Result<Grante
         return Err(match code {
             None if !is_plain_refusal => bad("not an OAuth error response".to_owned()),
             code => OauthError::Refused {
-            endpoint: Endpoint::Token,
+                endpoint: Endpoint::Token,
                 url,
                 status: answer.status,
                 code: code.map_or_else(|| format!("status {}", answer.status), |code| redact::untrusted(&code)),
@@ -275,6 +287,16 @@ impl Members {
             Value::Array(items) => Some(items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" ")),
             _ => None,
         }
+    }
+
+    /// A member that is `true`.
+    pub(super) fn flag(&self, name: &str) -> bool {
+        self.0.get(name).and_then(Value::as_bool).unwrap_or(false)
+    }
+
+    /// A list of strings.
+    pub(super) fn list(&self, name: &str) -> Option<Vec<String>> {
+        Some(self.0.get(name)?.as_array()?.iter().filter_map(Value::as_str).map(str::to_owned).collect())
     }
 
     /// An object as a member.

@@ -114,7 +114,14 @@ impl Transport for HttpTransport {
             while let Some(chunk) = response.chunk().await.map_err(lost)? {
                 if body.len() + chunk.len() > LARGEST_BODY {
                     let reason = format!("the answer is larger than {LARGEST_BODY} bytes");
-                    return Err(OauthError::BadAnswer { endpoint: Endpoint::Token, url: shown, status, content_type, reason, retry_after: None });
+                    return Err(OauthError::BadAnswer {
+                        endpoint: Endpoint::Token,
+                        url: shown,
+                        status,
+                        content_type,
+                        reason,
+                        retry_after: None,
+                    });
                 }
                 body.extend_from_slice(&chunk);
             }
