@@ -208,6 +208,11 @@ impl ClientAuth {
             ClientAuth::SelfSignedTls => "self_signed_tls",
         }
     }
+
+    /// Does `client_id` stand in the body of a request?
+    pub fn sends_id(self) -> bool {
+        !matches!(self, ClientAuth::Basic | ClientAuth::BasicRaw)
+    }
 }
 
 /// A client for tests: client_credentials at a loopback endpoint.

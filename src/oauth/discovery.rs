@@ -6,7 +6,7 @@ use crate::redact;
 
 use super::client::Client;
 use super::error::{Endpoint, OauthError};
-use super::token_endpoint::{Members, check_endpoint};
+use super::token_endpoint::{Members, bad_answer, check_endpoint};
 use super::transport::{Answer, Request, Transport};
 
 /// What an authorization server says of itself (RFC 8414 section 2), as far as it is used here.
@@ -49,7 +49,7 @@ pub async fn fetch(client: &Client, issuer: &Url, transport: &dyn Transport) -> 
         };
         match parse(client, issuer, &url, &answer) {
             Ok(Some(metadata)) => return Ok(metadata),
-            Ok(None) => last = bad(&url, &answer, "no discovery document".to_owned()),
+            Ok(None) => last = bad_answer(Endpoint::Discovery, &url, &answer, "no discovery document".to_owned()),
             Err(error) => return Err(error),
         }
     }
@@ -65,7 +65,8 @@ pub fn parse(client: &Client, issuer: &Url, url: &Url, answer: &Answer) -> Resul
     let Some(members) = members else { return Ok(None) };
     let named = members.text("issuer").unwrap_or_default();
     if !is_same_issuer(issuer, &named) {
-        return Err(bad(url, answer, format!("it is the document of issuer `{}`", redact::untrusted(&named))));
+        let reason = format!("it is the document of issuer `{}`", redact::untrusted(&named));
+        return Err(bad_answer(Endpoint::Discovery, url, answer, reason));
     }
     let endpoint = |name: &str| Url::parse(&endpoint(client, &members, name)?).ok();
     Ok(Some(Metadata {
@@ -102,17 +103,6 @@ fn documents(issuer: &Url) -> Vec<Url> {
         url
     };
     vec![at(format!("/.well-known/oauth-authorization-server{path}")), at(format!("{path}/.well-known/openid-configuration"))]
-}
-
-fn bad(url: &Url, answer: &Answer, reason: String) -> OauthError {
-    OauthError::BadAnswer {
-        endpoint: Endpoint::Discovery,
-        url: redact::url(url.as_str()).into_owned(),
-        status: answer.status,
-        content_type: answer.content_type.clone(),
-        reason,
-        retry_after: answer.retry_after,
-    }
 }
 
 #[cfg(test)]

@@ -140,53 +140,63 @@ pub fn check_endpoint(client: &Client, url: &Url) -> Result<(), OauthError> {
 /// [`OauthError::Refused`] for an OAuth error response, [`OauthError::BadAnswer`] for what is no token response. Neither holds
 /// the body.
 pub fn parse(client: &Client, token_url: &Url, answer: &Answer) -> Result<Granted, OauthError> {
-    let url = redact::url(token_url.as_str()).into_owned();
-    let bad = |reason: String| OauthError::BadAnswer {
-        endpoint: Endpoint::Token,
-        url: url.clone(),
-        status: answer.status,
-        content_type: answer.content_type.clone(),
-        reason,
-        retry_after: answer.retry_after,
-    };
-    if (300..400).contains(&answer.status) {
-        return Err(bad("it redirects, and the secret is not sent again".to_owned()));
-    }
     let mut tolerated = Vec::new();
-    let members = Members::read(answer, &mut tolerated);
-    let code = members.as_ref().and_then(|members| members.text("error"));
-    if code.is_some() || !(200..300).contains(&answer.status) {
-        // Some servers refuse with no body at all: the status says it then.
-        let is_plain_refusal = matches!(answer.status, 400 | 401 | 403) && (members.is_some() || answer.body.is_empty());
-        let description = members.as_ref().and_then(|members| members.text("error_description"));
-        return Err(match code {
-            None if !is_plain_refusal => bad("not an OAuth error response".to_owned()),
-            code => OauthError::Refused {
-                endpoint: Endpoint::Token,
-                url,
-                status: answer.status,
-                code: code.map_or_else(|| format!("status {}", answer.status), |code| redact::untrusted(&code)),
-                description: description.map(|text| redact::untrusted(&text)),
-                retry_after: answer.retry_after,
-            },
-        });
-    }
+    let members = accepted(Endpoint::Token, token_url, answer, &mut tolerated)?;
+    let bad = |reason: String| bad_answer(Endpoint::Token, token_url, answer, reason);
     let members = members.ok_or_else(|| bad("neither JSON nor a form".to_owned()))?;
     let granted = granted(client, &members, &mut tolerated).map_err(bad)?;
     if answer.status != 200 {
         tolerated.push("a status other than 200");
     }
     if client.strict && !tolerated.is_empty() {
-        return Err(OauthError::BadAnswer {
-            endpoint: Endpoint::Token,
-            url: redact::url(token_url.as_str()).into_owned(),
-            status: answer.status,
-            content_type: answer.content_type.clone(),
-            reason: format!("strict = true does not take {}", tolerated.join(", ")),
-            retry_after: None,
-        });
+        return Err(bad(format!("strict = true does not take {}", tolerated.join(", "))));
     }
     Ok(Granted { tolerated, ..granted })
+}
+
+/// The members of an answer that is no refusal; `None` if it has none. Error responses are alike (RFC 6749 section 5.2) at every
+/// endpoint at which a client proves itself.
+pub(super) fn accepted(
+    endpoint: Endpoint,
+    url: &Url,
+    answer: &Answer,
+    tolerated: &mut Vec<&'static str>,
+) -> Result<Option<Members>, OauthError> {
+    let bad = |reason: &str| bad_answer(endpoint, url, answer, reason.to_owned());
+    if (300..400).contains(&answer.status) {
+        return Err(bad("it redirects, and the secret is not sent again"));
+    }
+    let members = Members::read(answer, tolerated);
+    let code = members.as_ref().and_then(|members| members.text("error"));
+    if code.is_none() && (200..300).contains(&answer.status) {
+        return Ok(members);
+    }
+    // Some servers refuse with no body at all: the status says it then.
+    let is_plain_refusal = matches!(answer.status, 400 | 401 | 403) && (members.is_some() || answer.body.is_empty());
+    let description = members.as_ref().and_then(|members| members.text("error_description"));
+    Err(match code {
+        None if !is_plain_refusal => bad("not an OAuth error response"),
+        code => OauthError::Refused {
+            endpoint,
+            url: redact::url(url.as_str()).into_owned(),
+            status: answer.status,
+            code: code.map_or_else(|| format!("status {}", answer.status), |code| redact::untrusted(&code)),
+            description: description.map(|text| redact::untrusted(&text)),
+            retry_after: answer.retry_after,
+        },
+    })
+}
+
+/// The error that `answer` of `endpoint` is none.
+pub(super) fn bad_answer(endpoint: Endpoint, url: &Url, answer: &Answer, reason: String) -> OauthError {
+    OauthError::BadAnswer {
+        endpoint,
+        url: redact::url(url.as_str()).into_owned(),
+        status: answer.status,
+        content_type: answer.content_type.clone(),
+        reason,
+        retry_after: answer.retry_after,
+    }
 }
 
 fn granted(client: &Client, members: &Members, tolerated: &mut Vec<&'static str>) -> Result<Granted, String> {
