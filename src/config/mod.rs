@@ -15,6 +15,7 @@ mod proof;
 mod resolve;
 mod secret;
 mod settings;
+mod sign_in;
 mod word;
 
 use std::collections::{BTreeMap, BTreeSet};

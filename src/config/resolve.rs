@@ -38,14 +38,13 @@ pub(super) fn profile(settings: &Settings<'_>) -> Result<Profile, ConfigError> {
     let preset_url = |url: Option<&'static str>| url.and_then(|url| Url::parse(url).ok());
     let token_url = url("token_url")?.or_else(|| preset_url(preset.map(|preset| preset.token_url)));
     let authorize_url = url("authorize_url")?.or_else(|| preset_url(preset.and_then(|preset| preset.authorize_url)));
-    for key in ["device_url", "revoke_url", "par_url", "credentials_url"] {
-        url(key)?;
-    }
+    url("credentials_url")?;
     let mut client = Client {
         name: settings.name.to_owned(),
         issuer: settings.issuer(allow_http)?,
         token_url,
         authorize_url,
+        sign_in: settings.sign_in(allow_http)?,
         client_id: settings.text("client_id"),
         client_secret: settings.secret("client_secret")?,
         grant: Grant::External,
@@ -99,6 +98,7 @@ pub(super) fn profile(settings: &Settings<'_>) -> Result<Profile, ConfigError> {
     }
     settings.complete(preset, &client)?;
     settings.check_proof(&client, &placement)?;
+    settings.check_sign_in(&client)?;
     let ca_file = client.ca_file.clone();
     let name = settings.name.to_owned();
     Ok(Profile { name, provider, client, origins, placement, media_headers, base_url, store, allow_http, ca_file })
@@ -108,22 +108,17 @@ impl Settings<'_> {
     /// The grant where the profile names none.
     fn default_grant(&self, preset: Option<&Preset>, client: &Client) -> Result<Grant, ConfigError> {
         let implied: Vec<_> = IMPLIED.iter().filter(|(key, _)| self.by_key.contains_key(key)).collect();
-        let name = match implied.as_slice() {
-            [(key, grant)] => {
-                return match word::grant(grant) {
-                    Ok(grant) => Ok(grant),
-                    Err(instead) => Err(self.later(key, instead)),
-                };
-            }
+        Ok(match implied.as_slice() {
+            [(_, grant)] => *grant,
             [(first, _), (second, _), ..] => {
                 let reason = format!("{first} and {second} each imply a grant");
                 return Err(self.incomplete(reason, "say which one is meant with the key `grant`"));
             }
             [] => match preset {
-                Some(preset) => preset.grant,
-                None if client.client_secret.is_some() => "client_credentials",
-                None if client.authorize_url.is_some() || client.issuer.is_some() => "authorization_code",
-                None if self.by_key.contains_key("device_url") => "device_code",
+                Some(preset) => word::grant(preset.grant).unwrap_or(Grant::ClientCredentials),
+                None if client.client_secret.is_some() => Grant::ClientCredentials,
+                None if client.authorize_url.is_some() || client.issuer.is_some() => Grant::AuthorizationCode,
+                None if client.sign_in.device_url.is_some() => Grant::DeviceCode,
                 None => {
                     return Err(self.incomplete(
                         "nothing says how to get a token",
@@ -132,11 +127,6 @@ impl Settings<'_> {
                     ));
                 }
             },
-        };
-        word::grant(name).map_err(|instead| ConfigError::Later {
-            place: self.place.clone(),
-            what: format!("grant = \"{name}\", which profile `{}` comes to,", self.name),
-            instead,
         })
     }
 
@@ -166,7 +156,8 @@ impl Settings<'_> {
                 self.need(client.assertion.given.is_some() || client.assertion.private_key.is_some(), "assertion")?;
             }
             Grant::TokenExchange => self.need(client.exchange.subject_token.is_some(), "subject_token")?,
-            Grant::External => {}
+            // What else those need, check_sign_in knows.
+            Grant::AuthorizationCode | Grant::DeviceCode | Grant::External => {}
         }
         let (there, key) = match client.client_auth {
             ClientAuth::None => return Ok(()),
@@ -181,7 +172,7 @@ impl Settings<'_> {
         Ok(())
     }
 
-    fn need(&self, there: bool, key: &str) -> Result<(), ConfigError> {
+    pub(super) fn need(&self, there: bool, key: &str) -> Result<(), ConfigError> {
         if there {
             return Ok(());
         }

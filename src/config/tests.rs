@@ -12,6 +12,7 @@ use crate::origin::Origin;
 use crate::secret::{Secret, SecretSource};
 
 mod proof;
+mod sign_in;
 
 const NOTHING: [(&str, &str); 0] = [];
 
@@ -237,13 +238,14 @@ fn the_default_grant_follows_from_the_keys() {
     ] {
         assert_eq!(profile(&format!("[profile.studio]\n{keys}\n"), "studio").client.grant, grant, "{keys}");
     }
-    for (keys, named) in [
-        (format!("{url}authorize_url = \"https://a.example/a\""), "authorization_code"),
-        ("issuer = \"https://a.example\"\nclient_id = \"i\"".to_owned(), "authorization_code"),
-        (format!("{url}device_url = \"https://a.example/d\""), "device_code"),
-        (format!("provider = \"mediaflow\"\nclient_id = \"i\"\n{secret}"), "authorization_code"),
+    for (keys, grant) in [
+        (format!("{url}authorize_url = \"https://a.example/a\""), Grant::AuthorizationCode),
+        ("issuer = \"https://a.example\"\nclient_id = \"i\"".to_owned(), Grant::AuthorizationCode),
+        (format!("{url}device_url = \"https://a.example/d\""), Grant::DeviceCode),
+        (format!("{url}device_url = \"https://a.example/d\"\n{secret}"), Grant::ClientCredentials),
+        (format!("provider = \"mediaflow\"\nclient_id = \"i\"\n{secret}"), Grant::AuthorizationCode),
     ] {
-        says(&unusable(&format!("[profile.studio]\n{keys}\n")), &[named, "not in this version", "external"]);
+        assert_eq!(profile(&format!("[profile.studio]\n{keys}\n"), "studio").client.grant, grant, "{keys}");
     }
     says(&unusable("[profile.studio]\n"), &["nothing says how to get a token", "access_token"]);
     let two = format!("[profile.studio]\n{url}username = \"u\"\nrefresh_token = {{ env = \"R\" }}\n");
@@ -274,11 +276,7 @@ fn rfc_names_of_client_authentication_are_synonyms() {
 
 #[test]
 fn what_this_version_cannot_do_is_known_and_said_when_the_profile_is_used() {
-    for (keys, named) in [
-        ("grant = \"authorization_code\"", "authorization_code"),
-        ("grant = \"device_code\"", "device_code"),
-        ("media_pointer = \"/sources/0/src\"", "media_pointer"),
-    ] {
+    for (keys, named) in [("media_pointer = \"/sources/0/src\"", "media_pointer")] {
         let error = unusable(&studio(keys));
         says(&error, &["test.toml:5", named, "not in this version"]);
         assert!(error.hint().is_some(), "{keys}: says what to use instead");
@@ -317,7 +315,9 @@ fn a_secret_comes_from_a_keyring_a_descriptor_or_standard_input() {
 
 #[test]
 fn a_profile_that_cannot_be_used_leaves_the_others_alone() {
-    let config = load(&format!("{}[profile.later]\ngrant = \"device_code\"\n", studio("")), NOTHING).expect("a file that loads");
+    let config =
+        load(&format!("{}[profile.later]\nmedia_pointer = \"/url\"\naccess_token = {{ env = \"T\" }}\n", studio("")), NOTHING)
+            .expect("a file that loads");
     assert!(config.profile("studio").is_ok());
     assert!(config.profile("later").is_err());
     assert_eq!(config.profiles().count(), 1);

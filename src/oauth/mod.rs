@@ -4,16 +4,23 @@
 //! asks, [`transport`] sends it, [`schedule`] says when, and [`store`] keeps the result between runs and between processes.
 
 pub mod assertion;
+pub mod authorize;
 pub mod client;
 pub mod client_auth;
+pub mod device;
 pub mod dialect;
 pub mod discovery;
 pub mod dpop;
+pub mod endpoints;
 pub mod error;
 pub mod external;
 pub mod grant;
 pub mod jws;
+pub mod par;
+pub mod pkce;
 pub mod provider;
+pub mod redirect;
+pub mod revoke;
 pub mod schedule;
 pub mod source;
 pub mod store;

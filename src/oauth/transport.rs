@@ -12,7 +12,7 @@ use crate::clock;
 use crate::redact;
 use crate::tls::Roots;
 
-use super::error::OauthError;
+use super::error::{Endpoint, OauthError};
 
 /// What is sent.
 #[derive(Clone)]
@@ -122,7 +122,14 @@ impl Transport for HttpTransport {
             while let Some(chunk) = response.chunk().await.map_err(lost)? {
                 if body.len() + chunk.len() > LARGEST_BODY {
                     let reason = format!("the answer is larger than {LARGEST_BODY} bytes");
-                    return Err(OauthError::BadAnswer { url: shown, status, content_type, reason, retry_after: None });
+                    return Err(OauthError::BadAnswer {
+                        endpoint: Endpoint::Token,
+                        url: shown,
+                        status,
+                        content_type,
+                        reason,
+                        retry_after: None,
+                    });
                 }
                 body.extend_from_slice(&chunk);
             }
@@ -143,5 +150,5 @@ fn unreachable(shown: &str, limit: Duration, error: &reqwest::Error) -> OauthErr
     } else {
         format!("broke off: {}", redact::untrusted(&redact::line(&cause.to_string())))
     };
-    OauthError::Unreachable { url: shown.to_owned(), reason, sent: !error.is_connect() }
+    OauthError::Unreachable { endpoint: Endpoint::Token, url: shown.to_owned(), reason, sent: !error.is_connect() }
 }

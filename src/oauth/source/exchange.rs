@@ -13,13 +13,14 @@ use crate::secret::Secret;
 use super::{Outcome, Source};
 use crate::oauth::client::Grant;
 use crate::oauth::dpop::Prover;
+use crate::oauth::endpoints::Endpoints;
 use crate::oauth::error::OauthError;
 use crate::oauth::grant::{self, Ask};
 use crate::oauth::store::{Entry, Locked, StoreError};
 use crate::oauth::token::Token;
 use crate::oauth::token_endpoint::{self, Granted};
 use crate::oauth::transport::Answer;
-use crate::oauth::{discovery, external, schedule};
+use crate::oauth::{external, schedule};
 
 /// Another holder of the lock is in the middle of an exchange of its own: it is given that long, and this much more.
 const LOCK_MARGIN: Duration = Duration::from_secs(10);
@@ -236,15 +237,22 @@ impl Source {
         }
     }
 
+    /// Where this client's server is asked for what.
+    ///
+    /// # Errors
+    /// The discovery document cannot be had, or nothing names a token endpoint.
+    pub async fn endpoints(&self) -> Result<Endpoints, OauthError> {
+        Endpoints::find(&self.0.client, &*self.0.transport).await
+    }
+
     /// The token endpoint: as configured, else as the issuer's discovery document has it.
     ///
     /// # Errors
     /// The document cannot be had, or nothing names an endpoint.
     pub async fn token_url(&self) -> Result<Url, OauthError> {
-        match (&self.0.client.token_url, &self.0.client.issuer) {
-            (Some(url), _) => Ok(url.clone()),
-            (None, Some(issuer)) => discovery::token_url(&self.0.client, issuer, &*self.0.transport).await,
-            (None, None) => Err(OauthError::Config("neither token_url nor issuer is set".to_owned())),
+        match &self.0.client.token_url {
+            Some(url) => Ok(url.clone()),
+            None => Ok(self.endpoints().await?.token_url),
         }
     }
 
@@ -316,11 +324,15 @@ impl Source {
             }
             last = Some(error);
         }
-        let login = self.0.client.grant == Grant::RefreshToken;
+        let instead = match self.0.client.grant {
+            Grant::RefreshToken => Some("get a new one and set refresh_token"),
+            Grant::AuthorizationCode | Grant::DeviceCode => Some("somebody has to sign in again"),
+            _ => None,
+        };
         match last {
-            Some(OauthError::Refused { .. }) | None if login => Err(OauthError::LoginRequired(
-                "the refresh token is not accepted any more; get a new one and set refresh_token".to_owned(),
-            )),
+            Some(OauthError::Refused { .. }) | None if let Some(instead) = instead => {
+                Err(OauthError::LoginRequired(format!("the refresh token is not accepted any more; {instead}")))
+            }
             Some(error) => Err(error),
             None => Err(OauthError::Config("there is no way to ask for a token".to_owned())),
         }

@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 
 use super::*;
 use crate::oauth::client::{Grant, test_client};
+use crate::oauth::error::Endpoint;
 use crate::oauth::store::{FileStore, MemoryStore};
 use crate::oauth::transport::{Answer, Exchange, Request};
 use crate::secret::SecretSource;
@@ -126,7 +127,12 @@ fn requests(server: &Server) -> usize {
 }
 
 fn down() -> OauthError {
-    OauthError::Unreachable { url: "https://login.example/".to_owned(), reason: "is down".to_owned(), sent: false }
+    OauthError::Unreachable {
+        endpoint: Endpoint::Token,
+        url: "https://login.example/".to_owned(),
+        reason: "is down".to_owned(),
+        sent: false,
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -281,7 +287,8 @@ async fn a_lost_answer_to_a_refresh_is_not_answered_by_sending_it_again() {
         Arc::new(Server { expires_in: 60, rotating: true, family: Mutex::new(Some("r0".to_owned())), ..Server::default() });
     let source = source_with(rotating_client(), &server, Arc::new(MemoryStore::default()));
     let first = source.token(Duration::ZERO).await.expect("a token");
-    let lost = OauthError::Unreachable { url: String::new(), reason: "broke off".to_owned(), sent: true };
+    let lost =
+        OauthError::Unreachable { endpoint: Endpoint::Token, url: String::new(), reason: "broke off".to_owned(), sent: true };
     server.failures.lock().expect("no panic").push_back(lost);
     source.invalidate(first.generation);
     tokio::time::sleep(Duration::from_secs(30)).await;
