@@ -18,6 +18,8 @@ pub enum Endpoint {
     Par,
     /// RFC 7009 section 2.
     Revocation,
+    /// [`registration`](super::registration).
+    Registration,
 }
 
 impl Endpoint {
@@ -29,6 +31,7 @@ impl Endpoint {
             Self::Device => "device_url",
             Self::Par => "par_url",
             Self::Revocation => "revoke_url",
+            Self::Registration => "credentials_url",
         }
     }
 }
@@ -41,6 +44,7 @@ impl fmt::Display for Endpoint {
             Self::Device => "device authorization endpoint",
             Self::Par => "pushed authorization request endpoint",
             Self::Revocation => "revocation endpoint",
+            Self::Registration => "client registration endpoint",
         })
     }
 }
@@ -188,6 +192,9 @@ impl OauthError {
 
     fn hint(&self) -> Option<String> {
         let hint = match self {
+            Self::Refused { endpoint: Endpoint::Registration, .. } => {
+                "check bc_token, which is good for one session of its user, and accounts and operations, which that user must have"
+            }
             Self::Refused { code, endpoint, .. } => match code.as_str() {
                 "invalid_client" => "check client_id, client_secret and client_auth of the profile",
                 "unauthorized_client" => "this client may not use this grant; ask the provider, or set another `grant`",
