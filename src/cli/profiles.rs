@@ -157,5 +157,8 @@ fn shown(source: &crate::secret::SecretSource) -> String {
         SecretSource::File(path) => format!("file {}", path.display()),
         SecretSource::Command(words) => format!("command {}", words.first().map_or("", String::as_str)),
         SecretSource::Credential(name) => format!("systemd credential {name}"),
+        SecretSource::Keyring(item) => format!("keyring item {item}"),
+        SecretSource::Fd(number) => format!("file descriptor {number}"),
+        SecretSource::Stdin => "standard input".to_owned(),
     }
 }

@@ -34,11 +34,23 @@ pub struct Profile {
     pub ca_file: Option<PathBuf>,
 }
 
+impl Profile {
+    /// Does one of its secrets come from standard input, which then is nobody else's?
+    pub fn reads_stdin(&self) -> bool {
+        let client = &self.client;
+        let secrets = [&client.client_secret, &client.password, &client.refresh_token, &client.access_token];
+        let named = client.dialect.token_headers.iter().chain(&self.media_headers).map(|(_, source)| source);
+        secrets.into_iter().flatten().chain(named).any(|source| *source == SecretSource::Stdin)
+    }
+}
+
 /// Where a profile's tokens are kept between runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreKind {
     /// A file under the state directory, readable by this user only.
     File,
+    /// The desktop's keyring.
+    Keyring,
     /// Nowhere: they end with the process.
     Memory,
 }
@@ -48,6 +60,7 @@ impl StoreKind {
     pub fn name(self) -> &'static str {
         match self {
             StoreKind::File => "file",
+            StoreKind::Keyring => "keyring",
             StoreKind::Memory => "memory",
         }
     }

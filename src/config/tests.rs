@@ -276,13 +276,7 @@ fn rfc_names_of_client_authentication_are_synonyms() {
 
 #[test]
 fn what_this_version_cannot_do_is_known_and_said_when_the_profile_is_used() {
-    for (keys, named) in [
-        ("store = \"keyring\"", "keyring"),
-        ("media_pointer = \"/sources/0/src\"", "media_pointer"),
-        ("password = { keyring = \"x\" }", "keyring"),
-        ("password = { fd = 3 }", "fd"),
-        ("password = { stdin = true }", "stdin"),
-    ] {
+    for (keys, named) in [("media_pointer = \"/sources/0/src\"", "media_pointer")] {
         let error = unusable(&studio(keys));
         says(&error, &["test.toml:5", named, "not in this version"]);
         assert!(error.hint().is_some(), "{keys}: says what to use instead");
@@ -290,6 +284,33 @@ fn what_this_version_cannot_do_is_known_and_said_when_the_profile_is_used() {
     for harmless in ["dpop = true", "par = \"auto\"", "pkce = true", "redirect_port = 0", "accounts = [\"1\"]"] {
         profile(&studio(harmless), "studio");
     }
+}
+
+#[test]
+fn a_secret_comes_from_a_keyring_a_descriptor_or_standard_input() {
+    use crate::secret::keyring::Item;
+    let item = |service: &str, user: &str| Item { service: service.to_owned(), user: user.to_owned() };
+    for (source, meant) in [
+        ("{ keyring = \"bc\" }", SecretSource::Keyring(item("ffauth", "bc"))),
+        ("{ keyring = \"media/bc\" }", SecretSource::Keyring(item("media", "bc"))),
+        ("{ fd = 3 }", SecretSource::Fd(3)),
+        ("{ stdin = true }", SecretSource::Stdin),
+    ] {
+        let profile = profile(&studio(&format!("password = {source}")), "studio");
+        assert_eq!(profile.reads_stdin(), meant == SecretSource::Stdin);
+        assert_eq!(profile.client.password, Some(meant));
+    }
+    for (source, reason) in [
+        ("{ keyring = \"\" }", "not empty"),
+        ("{ keyring = \"/x\" }", "SERVICE/NAME"),
+        ("{ fd = 0 }", "stdin = true"),
+        ("{ fd = 1 }", "3 or more"),
+        ("{ fd = \"3\" }", "3 or more"),
+        ("{ stdin = false }", "must be true"),
+    ] {
+        says(&refused(&studio(&format!("password = {source}"))), &["test.toml:5", reason]);
+    }
+    assert_eq!(profile(&studio("store = \"keyring\""), "studio").store, StoreKind::Keyring);
 }
 
 #[test]

@@ -34,11 +34,8 @@ pub(super) const CLIENT_AUTHS: &[Word<ClientAuth>] = &[
     ("self_signed_tls_client_auth", Ok(ClientAuth::SelfSignedTls)),
 ];
 
-pub(super) const STORES: &[Word<StoreKind>] = &[
-    ("file", Ok(StoreKind::File)),
-    ("memory", Ok(StoreKind::Memory)),
-    ("keyring", Err("use store = \"file\" (readable by you alone) or \"memory\"")),
-];
+pub(super) const STORES: &[Word<StoreKind>] =
+    &[("file", Ok(StoreKind::File)), ("memory", Ok(StoreKind::Memory)), ("keyring", Ok(StoreKind::Keyring))];
 
 /// Keys that by themselves say which grant is meant.
 pub(super) const IMPLIED: &[(&str, Grant)] = &[

@@ -14,7 +14,7 @@ use crate::error::{Error, Kind};
 use crate::libav::io::Access;
 use crate::net::Media;
 use crate::oauth::source::Source;
-use crate::oauth::store::{FileStore, MemoryStore, Store};
+use crate::oauth::store::{FileStore, KeyringStore, MemoryStore, Store};
 use crate::oauth::transport::HttpTransport;
 use crate::pipeline::plan::{Auth, Plan};
 use crate::pipeline::{self, Control, Ended, Files, Observer};
@@ -185,15 +185,17 @@ impl Session {
     }
 
     fn new_source(&self, profile: &Profile, roots: &Roots) -> Result<Source, Error> {
+        let folder = || {
+            let folder = self.env.state_dir().ok_or_else(|| {
+                Error::new(Kind::Config, "there is no place for tokens: neither HOME, XDG_STATE_HOME nor FFAUTH_STATE is set")
+                    .with_hint("set FFAUTH_STATE, or `store = \"memory\"` in the profile")
+            })?;
+            Ok::<_, Error>(folder.join("tokens"))
+        };
         let store: Arc<dyn Store> = match profile.store {
             StoreKind::Memory => Arc::new(MemoryStore::default()),
-            StoreKind::File => {
-                let folder = self.env.state_dir().ok_or_else(|| {
-                    Error::new(Kind::Config, "there is no place for tokens: neither HOME, XDG_STATE_HOME nor FFAUTH_STATE is set")
-                        .with_hint("set FFAUTH_STATE, or `store = \"memory\"` in the profile")
-                })?;
-                Arc::new(FileStore::new(folder.join("tokens")))
-            }
+            StoreKind::File => Arc::new(FileStore::new(folder()?)),
+            StoreKind::Keyring => Arc::new(KeyringStore::new(folder()?)),
         };
         let transport = Arc::new(HttpTransport::new(roots.clone(), profile.client.timeout));
         let client = profile.client.clone();

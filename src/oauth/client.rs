@@ -68,6 +68,14 @@ pub struct Client {
     pub timeout: Duration,
 }
 
+impl Client {
+    /// Does it sign requests, with times in them that the server compares with its own clock?
+    pub fn signs(&self) -> bool {
+        let signed_auth = matches!(self.client_auth, ClientAuth::PrivateKeyJwt | ClientAuth::ClientSecretJwt);
+        signed_auth || self.grant == Grant::JwtBearer || self.dpop
+    }
+}
+
 /// The ways to a token that are built in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Grant {

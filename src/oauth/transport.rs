@@ -3,11 +3,12 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use url::Url;
 use zeroize::Zeroizing;
 
+use crate::clock;
 use crate::redact;
 use crate::tls::Roots;
 
@@ -31,12 +32,22 @@ pub struct Answer {
     pub status: u16,
     /// `Content-Type` without parameters, in lower case.
     pub content_type: Option<String>,
-    /// `Retry-After` in seconds form.
+    /// `Retry-After`; a date counts from the server's own.
     pub retry_after: Option<Duration>,
+    /// `Date`.
+    pub date: Option<SystemTime>,
     /// `DPoP-Nonce` (RFC 9449 section 8), not checked.
     pub dpop_nonce: Option<String>,
     /// The body, at most [`LARGEST_BODY`] bytes.
     pub body: Zeroizing<Vec<u8>>,
+}
+
+#[cfg(test)]
+impl Answer {
+    /// An answer with nothing but this status and body.
+    pub(crate) fn of_test(status: u16, body: &str) -> Self {
+        Self { status, body: Zeroizing::new(body.as_bytes().to_vec()), ..Self::default() }
+    }
 }
 
 /// The future of one exchange.
@@ -107,7 +118,12 @@ impl Transport for HttpTransport {
             let header = |name: http::HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok());
             let content_type = header(http::header::CONTENT_TYPE)
                 .map(|value| redact::untrusted(value.split(';').next().unwrap_or_default().trim()).to_ascii_lowercase());
-            let retry_after = header(http::header::RETRY_AFTER).and_then(|value| value.trim().parse().ok());
+            let date = header(http::header::DATE).and_then(clock::http_date);
+            let retry_after = header(http::header::RETRY_AFTER);
+            let retry_after = retry_after.and_then(|value| match date {
+                Some(date) => clock::retry_after(value, date),
+                None => value.trim().parse().ok().map(Duration::from_secs),
+            });
             let dpop_nonce = header(http::HeaderName::from_static("dpop-nonce")).map(str::to_owned);
             let status = response.status().as_u16();
             let mut body = Zeroizing::new(Vec::new());
@@ -125,7 +141,7 @@ impl Transport for HttpTransport {
                 }
                 body.extend_from_slice(&chunk);
             }
-            Ok(Answer { status, content_type, retry_after: retry_after.map(Duration::from_secs), dpop_nonce, body })
+            Ok(Answer { status, content_type, retry_after, date, dpop_nonce, body })
         })
     }
 }

@@ -19,12 +19,15 @@ use crate::oauth::grant::{self, Ask};
 use crate::oauth::store::{Entry, Locked, StoreError};
 use crate::oauth::token::Token;
 use crate::oauth::token_endpoint::{self, Granted};
+use crate::oauth::transport::Answer;
 use crate::oauth::{external, schedule};
 
 /// Another holder of the lock is in the middle of an exchange of its own: it is given that long, and this much more.
 const LOCK_MARGIN: Duration = Duration::from_secs(10);
 /// A stored token may have been asked for this long after now, by a clock that has been slewed since.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
+/// Clocks that differ by less are as good as one: servers allow for it.
+const SKEW: Duration = Duration::from_secs(60);
 
 impl Source {
     pub(super) async fn exchange(&self, wanted: bool, min_valid: Duration) -> Outcome {
@@ -44,8 +47,8 @@ impl Source {
         }
         let asked = self.ask(&mut lock, entry.as_ref()).await;
         self.count(asked.is_ok());
-        let (granted, asked) = match asked {
-            Ok(granted) => granted,
+        let (granted, asked, seed) = match asked {
+            Ok(answer) => answer,
             Err(error) => {
                 if let Some(entry) = entry {
                     self.outlive(&mut lock, entry, &error, &now).await;
@@ -70,6 +73,7 @@ impl Source {
             lifetime: granted.lifetime,
             rejected: false,
             uncertain: false,
+            seed,
             dpop_key,
             given,
         };
@@ -252,8 +256,12 @@ impl Source {
         }
     }
 
-    /// Asks in each way in turn that may help.
-    async fn ask(&self, lock: &mut Option<Box<dyn Locked>>, entry: Option<&Entry>) -> Result<(Granted, Now), OauthError> {
+    /// Asks in each way in turn that may help: what was granted, when it was asked for, and [`Entry::seed`].
+    async fn ask(
+        &self,
+        lock: &mut Option<Box<dyn Locked>>,
+        entry: Option<&Entry>,
+    ) -> Result<(Granted, Now, Option<String>), OauthError> {
         let kept = entry.and_then(|entry| self.kept_refresh_token(entry));
         let shared = Arc::clone(&self.0);
         let ways = spawn_blocking(move || grant::ways(&shared.client, kept.as_ref(), &shared.env));
@@ -289,7 +297,14 @@ impl Source {
             }
             let asked = self.0.clock.now();
             let error = match self.ask_once(url, &ask).await {
-                Ok(granted) => return Ok((granted, asked)),
+                Ok(granted) => {
+                    let seed = match (&ask, sent) {
+                        (_, Some(entry)) => entry.seed.clone(),
+                        (Ask::Refresh(token), None) => Some(Entry::seed_of(token)),
+                        _ => None,
+                    };
+                    return Ok((granted, asked, seed));
+                }
                 Err(error) => error,
             };
             if !ask.is_repeatable() && error.may_have_been_processed() {
@@ -362,6 +377,7 @@ impl Source {
             });
             let request = request.await.map_err(|ended| OauthError::Config(format!("a secret could not be read: {ended}")))??;
             let answer = self.0.transport.send(request).await?;
+            self.compare_clocks(&answer);
             let nonce = answer.dpop_nonce.as_deref();
             let has_new_nonce = prover.as_ref().zip(nonce).is_some_and(|(prover, nonce)| prover.learn(token_url, nonce));
             match token_endpoint::parse(&self.0.client, token_url, &answer) {
@@ -370,6 +386,27 @@ impl Source {
                 outcome => return outcome,
             }
         }
+    }
+
+    /// A life counts from our own clock, so that a server whose clock differs is no trouble; unless it judges the times in what
+    /// we sign. Told once, when that is so or something was refused.
+    fn compare_clocks(&self, answer: &Answer) {
+        let Some(theirs) = answer.date else { return };
+        let ours = self.0.clock.now().wall;
+        let (apart, direction) = match theirs.duration_since(ours) {
+            Ok(apart) => (apart, "behind"),
+            Err(ahead) => (ahead.duration(), "ahead of"),
+        };
+        let matters = self.0.client.signs() || matches!(answer.status, 400 | 401);
+        if apart < SKEW || !matters || std::mem::replace(&mut self.progress().skew_warned, true) {
+            return;
+        }
+        tracing::warn!(
+            target: "ffauth::token",
+            profile = self.0.client.name,
+            "this machine's clock is {} s {direction} the authorization server's, which may refuse what is signed here; set it (NTP)",
+            apart.as_secs()
+        );
     }
 
     async fn read_external(&self) -> Outcome {
@@ -407,6 +444,7 @@ impl Source {
 
     fn token_of(&self, granted: Granted, refresh_token: Option<Secret>, asked: Now) -> Token {
         let newest = self.0.state.borrow().token.as_ref().map_or(0, |token| token.generation);
+        let lifetime = self.progress().life.plan(granted.lifetime);
         Token {
             access_token: granted.access_token,
             prover: self.progress().prover.clone().filter(|_| granted.token_type.eq_ignore_ascii_case("dpop")),
@@ -415,7 +453,7 @@ impl Source {
             scope: granted.scope,
             generation: newest + 1,
             asked,
-            lifetime: granted.lifetime,
+            lifetime,
         }
     }
 

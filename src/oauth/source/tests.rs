@@ -1,6 +1,11 @@
 //! The source against a fake server, in virtual time.
 
+mod outage;
+mod proof;
+mod stored;
+
 use std::collections::VecDeque;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
@@ -14,16 +19,25 @@ use crate::oauth::store::{FileStore, MemoryStore};
 use crate::oauth::transport::{Answer, Exchange, Request};
 use crate::secret::SecretSource;
 
-mod proof;
+/// tokio's paused clock; how much of the time it has not counted, the two clocks say each for itself.
+struct Paused {
+    began: Instant,
+    asleep: Arc<Mutex<Duration>>,
+    set_forward: Arc<Mutex<f64>>,
+}
 
-/// tokio's paused clock.
-#[derive(Clone, Copy)]
-struct Paused(Instant);
+impl Paused {
+    /// A clock whose machine never sleeps and is never set.
+    fn from_now() -> Self {
+        Self { began: Instant::now(), asleep: Arc::default(), set_forward: Arc::default() }
+    }
+}
 
 impl Clock for Paused {
     fn now(&self) -> Now {
-        let elapsed = self.0.elapsed() + Duration::from_secs(1_000_000);
-        Now { boot: elapsed, wall: SystemTime::UNIX_EPOCH + elapsed }
+        let boot = self.began.elapsed() + *self.asleep.lock().expect("no panic") + Duration::from_secs(1_000_000);
+        let wall = boot.as_secs_f64() + *self.set_forward.lock().expect("no panic");
+        Now { boot, wall: SystemTime::UNIX_EPOCH + Duration::from_secs_f64(wall) }
     }
 
     fn sleep(&self, duration: Duration) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
@@ -43,6 +57,11 @@ struct Server {
     /// Failures that come first.
     failures: Mutex<VecDeque<OauthError>>,
     at: Mutex<Vec<Instant>>,
+    /// The clock of all its clients begins with the first of them.
+    began: OnceLock<Instant>,
+    /// How long the machine has been suspended, and by how many seconds its clock has been set.
+    asleep: Arc<Mutex<Duration>>,
+    set_forward: Arc<Mutex<f64>>,
 }
 
 impl Transport for Server {
@@ -63,6 +82,9 @@ impl Transport for Server {
             let mut refresh = String::new();
             if self.rotating {
                 let form = request.body.expect("a form").to_string();
+                if form.contains("grant_type=password") {
+                    *self.family.lock().expect("no panic") = None;
+                }
                 let sent = form.split("refresh_token=").nth(1).map(|token| token.split('&').next().expect("a part").to_owned());
                 let mut family = self.family.lock().expect("no panic");
                 if sent != *family {
@@ -83,8 +105,12 @@ impl Transport for Server {
 }
 
 fn source_with(client: Client, server: &Arc<Server>, store: Arc<dyn Store>) -> Source {
-    let transport = Arc::clone(server);
-    Source::new(client, store, transport, Arc::new(Paused(Instant::now())), Env::default(), Handle::current())
+    let clock = Arc::new(Paused {
+        began: *server.began.get_or_init(Instant::now),
+        asleep: Arc::clone(&server.asleep),
+        set_forward: Arc::clone(&server.set_forward),
+    });
+    Source::new(client, store, Arc::clone(server) as Arc<dyn Transport>, clock, Env::default(), Handle::current())
 }
 
 fn source(server: &Arc<Server>) -> Source {
