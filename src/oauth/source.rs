@@ -5,6 +5,7 @@
 
 mod exchange;
 mod life;
+mod sign_in;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -26,6 +27,8 @@ use super::schedule;
 use super::store::{Entry, Key, Store, StoreError};
 use super::token::Token;
 use super::transport::Transport;
+
+pub use sign_in::SignedOut;
 
 use life::Life;
 
