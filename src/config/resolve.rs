@@ -91,6 +91,7 @@ pub(super) fn profile(settings: &Settings<'_>) -> Result<Profile, ConfigError> {
             (Some(preset), Some(_)) => preset.client_auth,
             (Some(preset), None) if preset.needs.contains(&"client_secret") => preset.client_auth,
             (None, Some(_)) => ClientAuth::Basic,
+            (None, None) if registration.is_some() => ClientAuth::Basic,
             (_, None) => ClientAuth::None,
         },
     };

@@ -143,8 +143,6 @@ impl Poll {
 
 #[cfg(test)]
 mod tests {
-    use zeroize::Zeroizing;
-
     use super::*;
     use crate::oauth::client::{ClientAuth, test_client};
 
@@ -153,8 +151,7 @@ mod tests {
     }
 
     fn parsed(status: u16, body: &str) -> Result<DeviceCode, OauthError> {
-        let body = Zeroizing::new(body.as_bytes().to_vec());
-        parse(&url("https://login.example/d"), &Answer { status, content_type: None, retry_after: None, dpop_nonce: None, body })
+        parse(&url("https://login.example/d"), &Answer::of_test(status, body))
     }
 
     const GOOD: &str = r#""device_code":"d","user_code":"AB-CD","verification_uri":"https://login.example/go""#;

@@ -107,8 +107,6 @@ fn documents(issuer: &Url) -> Vec<Url> {
 
 #[cfg(test)]
 mod tests {
-    use zeroize::Zeroizing;
-
     use super::*;
     use crate::oauth::client::test_client;
     use crate::tls::ClientCertificate;
@@ -118,8 +116,7 @@ mod tests {
     }
 
     fn parsed(issuer: &str, status: u16, body: &str) -> Result<Option<Metadata>, OauthError> {
-        let body = Zeroizing::new(body.as_bytes().to_vec());
-        let answer = Answer { status, content_type: None, retry_after: None, dpop_nonce: None, body };
+        let answer = Answer::of_test(status, body);
         parse(&test_client(), &url(issuer), &url("https://h/.well-known/x"), &answer)
     }
 

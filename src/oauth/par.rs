@@ -64,8 +64,6 @@ pub fn parse(par_url: &Url, answer: &Answer) -> Result<String, OauthError> {
 
 #[cfg(test)]
 mod tests {
-    use zeroize::Zeroizing;
-
     use super::*;
     use crate::oauth::client::{ClientAuth, SignIn, test_client};
 
@@ -126,10 +124,7 @@ mod tests {
     #[test]
     fn the_answer_is_a_reference_or_a_reason() {
         let url = Url::parse("https://login.example/p").expect("a URL");
-        let answer = |status: u16, body: &str| {
-            let body = Zeroizing::new(body.as_bytes().to_vec());
-            parse(&url, &Answer { status, content_type: None, retry_after: None, dpop_nonce: None, body })
-        };
+        let answer = |status: u16, body: &str| parse(&url, &Answer::of_test(status, body));
         assert_eq!(answer(201, "{\"request_uri\":\"urn:x:1\",\"expires_in\":60}"), Ok("urn:x:1".to_owned()));
         for (status, body) in [(201, "{}"), (201, "{\"request_uri\":\"\"}"), (200, "<html>"), (500, "CANARY")] {
             let error = answer(status, body).expect_err(body).to_string();

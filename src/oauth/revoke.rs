@@ -79,8 +79,6 @@ pub fn parse(revoke_url: &Url, answer: &Answer) -> Fate {
 
 #[cfg(test)]
 mod tests {
-    use zeroize::Zeroizing;
-
     use super::*;
     use crate::oauth::client::test_client;
 
@@ -100,10 +98,7 @@ mod tests {
     #[test]
     fn any_success_will_do_and_a_refusal_is_told() {
         let url = Url::parse("https://login.example/r").expect("a URL");
-        let fate = |status: u16, body: &str| {
-            let body = Zeroizing::new(body.as_bytes().to_vec());
-            parse(&url, &Answer { status, content_type: None, retry_after: None, dpop_nonce: None, body })
-        };
+        let fate = |status: u16, body: &str| parse(&url, &Answer::of_test(status, body));
         for (status, body) in [(200, ""), (200, "OK"), (204, ""), (200, "{}")] {
             assert_eq!(fate(status, body), Fate::Revoked, "{body}");
         }

@@ -5,6 +5,7 @@
 
 mod exchange;
 mod life;
+mod sign_in;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -26,6 +27,8 @@ use super::schedule;
 use super::store::{Entry, Key, Store, StoreError};
 use super::token::Token;
 use super::transport::Transport;
+
+pub use sign_in::SignedOut;
 
 use life::Life;
 
@@ -243,6 +246,15 @@ impl Source {
     /// The latest state, for whoever publishes tokens or waits for one.
     pub fn watch(&self) -> watch::Receiver<State> {
         self.0.state.subscribe()
+    }
+
+    /// Completes when no exchange is running.
+    pub async fn settled(&self) {
+        let running = self.progress().running.clone();
+        if let Some(mut running) = running {
+            // One that was broken off is over as well.
+            let _ = running.wait_for(Option::is_some).await;
+        }
     }
 
     /// Token requests so far.

@@ -42,6 +42,14 @@ pub struct Answer {
     pub body: Zeroizing<Vec<u8>>,
 }
 
+#[cfg(test)]
+impl Answer {
+    /// An answer with nothing but this status and body.
+    pub(crate) fn of_test(status: u16, body: &str) -> Self {
+        Self { status, body: Zeroizing::new(body.as_bytes().to_vec()), ..Self::default() }
+    }
+}
+
 /// The future of one exchange.
 pub type Exchange<'a> = Pin<Box<dyn Future<Output = Result<Answer, OauthError>> + Send + 'a>>;
 

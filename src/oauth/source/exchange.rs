@@ -59,15 +59,28 @@ impl Source {
         self.note(&granted);
         let kept = entry.as_ref().and_then(|entry| self.kept_refresh_token(entry));
         let refresh_token = granted.refresh_token.clone().or(kept);
+        let before = entry.map_or(0, |entry| entry.generation);
+        Ok(self.keep(&mut lock, before, Granted { refresh_token, ..granted }, asked, seed).await)
+    }
+
+    /// Saves what was granted, and only then gives it out. `before` is the generation of the entry that it replaces.
+    pub(super) async fn keep(
+        &self,
+        lock: &mut Option<Box<dyn Locked>>,
+        before: u64,
+        granted: Granted,
+        asked: Now,
+        seed: Option<String>,
+    ) -> Arc<Token> {
         let (dpop_key, given) = {
             let progress = self.progress();
             (progress.prover.as_ref().map(|prover| prover.saved().clone()), progress.given.clone())
         };
         let entry = Entry {
-            generation: entry.as_ref().map_or(0, |entry| entry.generation) + 1,
+            generation: before + 1,
             access_token: granted.access_token.clone(),
             token_type: granted.token_type.clone(),
-            refresh_token: refresh_token.clone(),
+            refresh_token: granted.refresh_token.clone(),
             scope: granted.scope.clone(),
             asked: asked.wall,
             lifetime: granted.lifetime,
@@ -77,12 +90,13 @@ impl Source {
             dpop_key,
             given,
         };
-        self.save(&mut lock, &entry).await;
-        Ok(Arc::new(self.token_of(granted, refresh_token, asked)))
+        self.save(lock, &entry).await;
+        let refresh_token = granted.refresh_token.clone();
+        Arc::new(self.token_of(granted, refresh_token, asked))
     }
 
     /// Reads what the token is got for, where that is somebody else's token.
-    async fn read_given(&self) -> Result<(), OauthError> {
+    pub(super) async fn read_given(&self) -> Result<(), OauthError> {
         let shared = Arc::clone(&self.0);
         let given = spawn_blocking(move || grant::fingerprint(&shared.client, &shared.env));
         let given = given.await.map_err(|ended| OauthError::Config(format!("a secret could not be read: {ended}")))??;
@@ -91,7 +105,7 @@ impl Source {
     }
 
     /// The key that tokens are bound to: the stored one, which the stored tokens need, else ours, else a new one.
-    fn find_prover(&self, entry: Option<&Entry>) -> Result<(), OauthError> {
+    pub(super) fn find_prover(&self, entry: Option<&Entry>) -> Result<(), OauthError> {
         if !self.0.client.dpop {
             return Ok(());
         }
@@ -113,7 +127,7 @@ impl Source {
     }
 
     /// Takes the entry's lock. Where there can be no lock the token stays in memory, and that is said loudly.
-    async fn lock_and_read(&self) -> Result<(Option<Box<dyn Locked>>, Option<Entry>), OauthError> {
+    pub(super) async fn lock_and_read(&self) -> Result<(Option<Box<dyn Locked>>, Option<Entry>), OauthError> {
         let (store, key) = (Arc::clone(&self.0.store), self.0.key.clone());
         let limit = self.0.client.timeout + LOCK_MARGIN;
         let locked = spawn_blocking(move || {
@@ -135,7 +149,7 @@ impl Source {
     }
 
     /// The newest of what is stored and what this process could not store.
-    fn newest(&self, stored: Option<Entry>) -> Option<Entry> {
+    pub(super) fn newest(&self, stored: Option<Entry>) -> Option<Entry> {
         let progress = self.progress();
         let ours = progress.unsaved.as_ref();
         match ours.filter(|ours| stored.as_ref().is_none_or(|stored| stored.generation < ours.generation)) {
@@ -361,7 +375,7 @@ impl Source {
         })
     }
 
-    async fn ask_once(&self, token_url: &Url, ask: &Ask) -> Result<Granted, OauthError> {
+    pub(super) async fn ask_once(&self, token_url: &Url, ask: &Ask) -> Result<Granted, OauthError> {
         let prover = self.progress().prover.clone();
         let mut is_second = false;
         loop {
@@ -437,7 +451,7 @@ impl Source {
         Ok(Arc::new(self.token_of(granted, None, now)))
     }
 
-    fn count(&self, succeeded: bool) {
+    pub(super) fn count(&self, succeeded: bool) {
         let counts = &mut self.progress().counts;
         if succeeded { counts.refreshes += 1 } else { counts.failures += 1 }
     }
@@ -458,7 +472,7 @@ impl Source {
     }
 
     /// Tells the log once what is unusual about this server's answers.
-    fn note(&self, granted: &Granted) {
+    pub(super) fn note(&self, granted: &Granted) {
         let profile = &self.0.client.name;
         if granted.lifetime.is_some_and(|life| life.is_zero()) {
             tracing::warn!(target: "ffauth::token", profile, "the server gave a token that has expired already");

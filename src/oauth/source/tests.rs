@@ -27,9 +27,9 @@ struct Paused {
 }
 
 impl Paused {
-    /// A clock that nothing happens to.
-    fn steady() -> Arc<Self> {
-        Arc::new(Self { began: Instant::now(), asleep: Arc::default(), set_forward: Arc::default() })
+    /// A clock whose machine never sleeps and is never set.
+    fn from_now() -> Self {
+        Self { began: Instant::now(), asleep: Arc::default(), set_forward: Arc::default() }
     }
 }
 

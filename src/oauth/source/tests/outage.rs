@@ -61,6 +61,7 @@ async fn retry_after_is_honoured_and_zero_is_no_invitation() {
     for (asked, least) in [(17, 17.0), (0, 0.0)] {
         let server = Arc::new(Server { expires_in: 60, ..Server::default() });
         let busy = OauthError::Refused {
+            endpoint: Endpoint::Token,
             url: String::new(),
             status: 503,
             code: "temporarily_unavailable".to_owned(),

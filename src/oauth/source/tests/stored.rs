@@ -57,7 +57,7 @@ fn fail_once(server: &Server, failure: OauthError) {
 }
 
 fn lost() -> OauthError {
-    OauthError::Unreachable { url: String::new(), reason: "broke off".to_owned(), sent: true }
+    OauthError::Unreachable { endpoint: Endpoint::Token, url: String::new(), reason: "broke off".to_owned(), sent: true }
 }
 
 /// The entry of a client as somebody else would write it.
