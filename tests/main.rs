@@ -3,6 +3,7 @@
 mod auth_log;
 mod bad_input;
 mod command_line;
+mod credentials;
 mod demo;
 mod dialects;
 mod faults;
@@ -17,5 +18,6 @@ mod signals;
 mod store;
 mod support;
 mod tls;
+mod token;
 mod trivial;
 mod upload;
