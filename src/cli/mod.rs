@@ -3,9 +3,11 @@
 
 mod args;
 mod check;
+mod credentials;
 mod demo;
 mod exit;
 mod help;
+mod interrupt;
 mod log_file;
 pub mod probe;
 mod profiles;
@@ -76,6 +78,10 @@ fn dispatch(command: Command, env: &Env) -> anyhow::Result<i32> {
         Command::Token(args) => {
             trace::start(level::WARNING);
             token::run(&args, load(&args.config)?, env, &mut stdout(), &mut stderr())
+        }
+        Command::Credentials(args) => {
+            trace::start(level::WARNING);
+            credentials::run(&args, load(&args.config)?, env, &mut stdout(), &mut stderr())
         }
         Command::Profiles(args) => {
             trace::start(level::WARNING);

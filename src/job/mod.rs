@@ -8,9 +8,11 @@ pub mod check;
 mod feed;
 mod options;
 pub mod probe;
+mod registration;
 mod report;
 mod session;
 
 pub use options::LinkedOptions;
+pub use registration::Registered;
 pub use report::{Exit, FileReport, Report, TokenReport};
 pub use session::Session;
