@@ -12,8 +12,7 @@ use crate::bearer::Placement;
 use crate::clock::{Clock, Now, SystemClock};
 use crate::config::Config;
 use crate::env::Env;
-use crate::error::Error;
-use crate::job::Session;
+use crate::job::{Session, explain};
 use crate::oauth::token::Token;
 
 use super::args::{Format, TokenArgs};
@@ -40,7 +39,7 @@ pub fn run(args: &TokenArgs, config: Config, env: &Env, out: &mut dyn Write, war
         let _ = runtime.block_on(async { tokio::time::timeout(SETTLING, source.settled()).await });
     }
     runtime.shutdown_background();
-    let token = token?.map_err(|error| Error::from(error).context(format!("profile {}", args.name)))?;
+    let token = token?.map_err(|error| explain(source.client(), error).context(format!("profile {}", args.name)))?;
     let now = SystemClock.now();
     if let Some(left) = token.remaining(&now).filter(|left| *left < wanted) {
         let (left, wanted) = (left.as_secs(), wanted.as_secs());
