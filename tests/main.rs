@@ -15,6 +15,7 @@ mod parity;
 mod probe;
 mod readme;
 mod redaction;
+mod shell;
 mod signals;
 mod store;
 mod streaming;
