@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Profile};
 use crate::env::Env;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::job::Session;
 use crate::oauth::client::Grant;
 use crate::oauth::source::Source;
@@ -54,6 +54,9 @@ pub fn run(args: &ProfilesArgs, config: Config, env: &Env, out: &mut dyn Write) 
         });
         match row {
             Ok(row) => listed.push(row),
+            Err(error) if error.downcast_ref::<Error>().is_some_and(|error| error.kind() == Kind::LoginRequired) => {
+                listed.push(json!({ "name": name, "state": "unregistered", "error": format!("{error:#}") }));
+            }
             Err(error) => {
                 codes.push(error.downcast_ref::<Error>().map_or(exit::FAILED, exit::code));
                 listed.push(json!({ "name": name, "state": "unusable", "error": format!("{error:#}") }));
@@ -168,5 +171,8 @@ fn shown(source: &crate::secret::SecretSource) -> String {
         SecretSource::File(path) => format!("file {}", path.display()),
         SecretSource::Command(words) => format!("command {}", words.first().map_or("", String::as_str)),
         SecretSource::Credential(name) => format!("systemd credential {name}"),
+        SecretSource::Keyring(item) => format!("keyring item {item}"),
+        SecretSource::Fd(number) => format!("file descriptor {number}"),
+        SecretSource::Stdin => "standard input".to_owned(),
     }
 }

@@ -21,6 +21,7 @@ use super::live::{self, Live};
 use super::retry::{self, Cause};
 use super::segments::Purpose;
 use super::state::State;
+use super::streaming::is_streaming;
 use super::{resume, state, upload};
 
 /// `AVFormatContext.io_open`.
@@ -127,6 +128,10 @@ impl Open<'_> {
         let address = cipher.unwrap_or(url);
         match address.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase()).as_deref() {
             Some("http" | "https") => {}
+            _ if self.top && is_streaming(url) => {
+                let placed = self.state.streaming_url(url, &mut self.options)?;
+                return self.delegate(&placed);
+            }
             _ if self.top => return self.delegate(url),
             Some("data") => return self.delegate(url),
             _ => {
