@@ -8,6 +8,7 @@ mod dialects;
 mod faults;
 mod handover;
 mod layering;
+mod login;
 mod outage;
 mod parity;
 mod probe;

@@ -218,9 +218,10 @@ impl Person<'_> {
         let line = tokio::select! {
             () = stop.requested() => return Err(OauthError::Stopped.into()),
             () = SystemClock.sleep(PASTED) => return Err(nobody(PASTED).into()),
-            Some(line) = line(&mut pasted) => line,
-            else => return Err(OauthError::LoginRequired("standard input ended before an answer was pasted".to_owned()).into()),
+            line = line(&mut pasted) => line,
         };
+        let ended = || OauthError::LoginRequired("standard input ended before an answer was pasted".to_owned());
+        let line = line.ok_or_else(ended)?;
         self.source.redeem(&authorization, &authorization.judge_pasted(line.expose())?).await?;
         Ok(())
     }
