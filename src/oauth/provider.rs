@@ -62,9 +62,10 @@ pub const PRESETS: &[Preset] = &[
         scope_separator: " ",
         https_only: false,
         needs: &["client_id", "client_secret"],
-        needs_one_of: &[&["username", "password"], &["refresh_token"]],
-        wants: &[],
-        note: "not every client id may use username and password: ask Mediaflow",
+        needs_one_of: &[],
+        wants: &["redirect_uri"],
+        note: "`ffauth login NAME` signs in; without a person: username + password, or refresh_token. Not every client id may use \
+               username and password: ask Mediaflow",
     },
     Preset {
         name: "xvid",
