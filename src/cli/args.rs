@@ -33,6 +33,8 @@ pub enum Command {
     Token(TokenArgs),
     /// Lists the profiles with the state of their tokens
     Profiles(ProfilesArgs),
+    /// Registers client credentials with the vendor (Brightcove) and keeps them
+    Credentials(CredentialsArgs),
     /// Lists the built-in presets and what each still needs from you
     Providers(ListArgs),
     /// Shows it at work: a token endpoint and a protected live stream on loopback; no account, no network
@@ -44,8 +46,6 @@ pub enum Command {
 /// Words of the interface that later versions give a meaning.
 #[derive(Debug, Subcommand)]
 pub enum Later {
-    /// Registers client credentials (not in this version)
-    Credentials(Rest),
     /// Serves players that know no OAuth (not in this version)
     Relay(Rest),
     /// Runs many streams (not in this version)
@@ -60,9 +60,6 @@ impl Later {
     /// The word, and what to do instead.
     pub fn instead(&self) -> (&'static str, &'static str) {
         match self {
-            Later::Credentials(_) => {
-                ("credentials", "register the client at the vendor and put its id and secret into the profile")
-            }
             Later::Relay(_) => ("relay", "give other tools a token with `ffauth token NAME --format header`"),
             Later::Serve(_) => ("serve", "run one `ffauth` per stream under systemd or another supervisor"),
             Later::Completions(_) => ("completions", "`ffauth --help` lists the subcommands"),
@@ -178,6 +175,37 @@ pub enum Format {
     Curl,
     /// Kubernetes' ExecCredential
     ExecCredential,
+}
+
+/// `ffauth credentials`.
+#[derive(Debug, Group)]
+pub struct CredentialsArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: CredentialsCommand,
+    /// Where the profiles are.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Prints JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// `ffauth credentials …`.
+#[derive(Debug, Subcommand)]
+pub enum CredentialsCommand {
+    /// Registers a client with bc_token, accounts and operations of the profile; its id and secret are shown once and kept
+    Create {
+        /// The profile
+        #[arg(value_name = "PROFILE")]
+        name: String,
+        /// What the vendor shall call it [default: ffauth PROFILE]
+        #[arg(long = "name", value_name = "TEXT")]
+        title: Option<String>,
+        /// What the vendor shall say about it
+        #[arg(long, value_name = "TEXT", default_value = "ffauth: media with OAuth 2.0 tokens")]
+        description: String,
+    },
 }
 
 /// `ffauth profiles`.
@@ -342,7 +370,7 @@ mod tests {
 
     #[test]
     fn commands_of_later_versions_take_anything() {
-        for line in ["serve --listen 127.0.0.1:0", "credentials create x", "man"] {
+        for line in ["serve --listen 127.0.0.1:0", "man"] {
             let Ok(Command::Later(later)) = parsed(line) else { panic!("not parsed: {line}") };
             assert_eq!(Some(later.instead().0), line.split(' ').next());
         }

@@ -4,9 +4,11 @@
 mod args;
 mod browser;
 mod check;
+mod credentials;
 mod demo;
 mod exit;
 mod help;
+mod interrupt;
 mod log_file;
 mod login;
 mod logout;
@@ -87,6 +89,10 @@ fn dispatch(command: Command, env: &Env) -> anyhow::Result<i32> {
         Command::Token(args) => {
             trace::start(level::WARNING);
             token::run(&args, load(&args.config)?, env, &mut stdout(), &mut stderr())
+        }
+        Command::Credentials(args) => {
+            trace::start(level::WARNING);
+            credentials::run(&args, load(&args.config)?, env, &mut stdout(), &mut stderr())
         }
         Command::Profiles(args) => {
             trace::start(level::WARNING);

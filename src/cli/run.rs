@@ -57,6 +57,9 @@ pub fn main_job(args: &[String], env: &Env) -> i32 {
     }
 }
 
+/// How long a token request that is under way at the end of a job may take.
+const SETTLING: std::time::Duration = std::time::Duration::from_secs(3);
+
 fn run(plan: &Plan, warnings: &[String], env: &Env) -> i32 {
     let global = &plan.global;
     log::set_level(global.log_level.unwrap_or(level::INFO));
@@ -94,8 +97,9 @@ fn run(plan: &Plan, warnings: &[String], env: &Env) -> i32 {
             };
             let report = session.run(plan, &control, &screen);
             drop(keys);
+            session.settle(SETTLING);
             drop(session);
-            // What is still running there (a refresh that nobody needs any more) must not hold the exit up.
+            // What is still running there must not hold the exit up any longer.
             if let Some(runtime) = runtime {
                 runtime.shutdown_background();
             }

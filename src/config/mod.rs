@@ -10,6 +10,7 @@ mod error;
 mod key;
 mod nearest;
 mod permission;
+mod preset;
 mod profile;
 mod proof;
 mod resolve;

@@ -6,6 +6,7 @@ use url::Url;
 
 use crate::bearer::Placement;
 use crate::oauth::client::Client;
+use crate::oauth::registration::Plan;
 use crate::origin::OriginPattern;
 use crate::secret::SecretSource;
 
@@ -18,6 +19,8 @@ pub struct Profile {
     pub provider: Option<String>,
     /// How tokens are got.
     pub client: Client,
+    /// How `ffauth credentials create` gets its id and secret, where it has none of its own.
+    pub registration: Option<Plan>,
     /// Which origins may see the token; empty: only the origin of the file that it is used with.
     pub origins: Vec<OriginPattern>,
     /// Where in a media request the token stands.

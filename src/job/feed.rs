@@ -67,6 +67,11 @@ impl Feed {
         Arc::clone(&self.slot)
     }
 
+    /// Completes when no token request is under way.
+    pub async fn settled(&self) {
+        self.source.settled().await;
+    }
+
     /// Token requests so far.
     pub fn counts(&self) -> Counts {
         self.source.counts()

@@ -25,6 +25,7 @@ pub mod par;
 pub mod pkce;
 pub mod provider;
 pub mod redirect;
+pub mod registration;
 pub mod revoke;
 pub mod schedule;
 pub mod source;

@@ -248,6 +248,15 @@ impl Source {
         self.0.state.subscribe()
     }
 
+    /// Completes when no exchange is running.
+    pub async fn settled(&self) {
+        let running = self.progress().running.clone();
+        if let Some(mut running) = running {
+            // One that was broken off is over as well.
+            let _ = running.wait_for(Option::is_some).await;
+        }
+    }
+
     /// Token requests so far.
     pub fn counts(&self) -> Counts {
         self.progress().counts

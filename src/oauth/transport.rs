@@ -21,7 +21,7 @@ pub struct Request {
     pub url: Url,
     /// Header fields beside those that HTTP itself needs.
     pub headers: Vec<(String, Zeroizing<String>)>,
-    /// A form to POST; `None` = GET.
+    /// What to POST, a form unless the header fields say otherwise; `None` = GET.
     pub body: Option<Zeroizing<String>>,
 }
 
@@ -102,7 +102,9 @@ impl Transport for HttpTransport {
             let shown = redact::url(request.url.as_str()).into_owned();
             let mut builder = match request.body {
                 Some(body) => {
-                    client.post(request.url).header("Content-Type", "application/x-www-form-urlencoded").body(body.to_string())
+                    let post = client.post(request.url).body(body.to_string());
+                    let is_form = !request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("Content-Type"));
+                    if is_form { post.header("Content-Type", "application/x-www-form-urlencoded") } else { post }
                 }
                 None => client.get(request.url),
             };
