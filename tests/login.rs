@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Child, ChildStdin, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -40,18 +40,7 @@ impl Scene {
         if browser {
             command.env("BROWSER", self.home.path("browser"));
         }
-        let mut child = command.spawn().expect("ffauth starts");
-        let (sender, stdout) = mpsc::channel();
-        let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
-        std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        let mut pipe = child.stderr.take().expect("a pipe");
-        let stderr = std::thread::spawn(move || {
-            let mut text = String::new();
-            let _ = pipe.read_to_string(&mut text);
-            text
-        });
-        let stdin = child.stdin.take();
-        Login { child, stdin, stdout, stderr, printed: Vec::new() }
+        Login::start(command)
     }
 
     /// What the browser was told to open: one argument.
@@ -77,6 +66,22 @@ impl Scene {
 }
 
 impl Login {
+    /// Starts `command`; its standard input must be a pipe.
+    fn start(mut command: Command) -> Self {
+        let mut child = command.spawn().expect("ffauth starts");
+        let (sender, stdout) = mpsc::channel();
+        let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        let mut pipe = child.stderr.take().expect("a pipe");
+        let stderr = std::thread::spawn(move || {
+            let mut text = String::new();
+            let _ = pipe.read_to_string(&mut text);
+            text
+        });
+        let stdin = child.stdin.take();
+        Self { child, stdin, stdout, stderr, printed: Vec::new() }
+    }
+
     fn line(&mut self) -> String {
         let line = self.stdout.recv_timeout(Duration::from_secs(20)).expect("a line");
         self.printed.push(line.clone());
@@ -289,6 +294,42 @@ fn a_device_shows_address_and_code() {
     scene.server.set(|manners| manners.has_device = false);
     let run = scene.login("login p --device", false).finish(2);
     assert!(run.stderr.contains("no device flow"), "{}", run.stderr);
+}
+
+/// On a terminal (which `script` makes), in a session over SSH.
+#[test]
+fn over_ssh_a_device_code_is_shown_or_the_answer_is_pasted() {
+    let program = env!("CARGO_BIN_EXE_ffauth");
+    let on_terminal = |scene: &Scene| {
+        let mut command = scene.home.program("script", ["-qec", &format!("{program} login p"), "/dev/null"]);
+        command.env("SSH_CONNECTION", "192.0.2.1 5 192.0.2.7 22").env("USER", "me").env("DISPLAY", "localhost:10.0");
+        command.stdin(Stdio::piped());
+        command
+    };
+    let scene = Scene::new(Manners { has_device: true, ..Manners::default() }, "");
+    let mut login = Login::start(on_terminal(&scene));
+    let url = login.line();
+    assert_eq!(url, scene.server.url("/go"));
+    let run = login.finish(0);
+    assert!(run.stdout.contains("USER-1") && run.stdout.contains('\u{2584}'), "a code and a picture: {}", run.stdout);
+    let scene = Scene::new(Manners::default(), "");
+    let mut login = Login::start(on_terminal(&scene));
+    let url = login.line();
+    while !login.line().contains("paste here") {}
+    let port = url::Url::parse(&url)
+        .expect("a URL")
+        .query_pairs()
+        .find(|(name, _)| name == "redirect_uri")
+        .and_then(|(_, uri)| url::Url::parse(&uri).expect("a URL").port());
+    let port = port.expect("a port");
+    assert!(
+        login.printed.iter().any(|line| line.trim() == format!("ssh -L {port}:127.0.0.1:{port} me@192.0.2.7")),
+        "{:?}",
+        login.printed
+    );
+    // The terminal echoes what is typed: the callback itself comes through the tunnel here.
+    get(&agree(&url)).expect("ffauth listens");
+    login.finish(0);
 }
 
 #[test]
