@@ -37,7 +37,8 @@ impl Source {
     /// # Errors
     /// [`OauthError::Config`] where the profile lacks something; what the server refused.
     pub async fn authorize(&self, endpoints: &Endpoints, redirect_uri: String) -> Result<(Authorization, Url), OauthError> {
-        let authorization = Authorization::begin(&self.0.client, endpoints, redirect_uri)?;
+        let thumbprint = self.prepare_proofs().await?;
+        let authorization = Authorization::begin(&self.0.client, endpoints, redirect_uri)?.bound_to(thumbprint);
         let Some(par_url) = par::endpoint(&self.0.client, endpoints)? else {
             let url = authorization.url(&self.0.client);
             return Ok((authorization, url));
@@ -95,10 +96,7 @@ impl Source {
         codes: &DeviceCode,
         stop: &Shutdown,
     ) -> Result<Option<Arc<Token>>, OauthError> {
-        // The key that the tokens are to be bound to is needed for each question, the lock not before the last.
-        let (lock, stored) = self.lock_and_read().await?;
-        self.find_prover(self.newest(stored).as_ref())?;
-        drop(lock);
+        self.prepare_proofs().await?;
         let began = self.0.clock.now();
         let ask = Ask::DeviceCode(codes.code.clone());
         let mut poll = Poll::new(codes);
@@ -121,6 +119,17 @@ impl Source {
                 },
             }
         }
+    }
+
+    /// Finds the key that tokens are to be bound to, if they are, and gives its thumbprint. Until there are tokens the store's lock
+    /// is held no longer than that.
+    async fn prepare_proofs(&self) -> Result<Option<String>, OauthError> {
+        if !self.0.client.dpop {
+            return Ok(None);
+        }
+        let (_lock, stored) = self.lock_and_read().await?;
+        self.find_prover(self.newest(stored).as_ref())?;
+        Ok(self.progress().prover.as_ref().map(|prover| prover.thumbprint()))
     }
 
     async fn keep_device(&self, granted: Granted, asked: Now) -> Outcome {

@@ -126,6 +126,19 @@ async fn a_code_is_exchanged_and_what_comes_is_refreshed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_code_is_bound_to_the_key_that_its_token_will_be_bound_to() {
+    let server = script(&[Some((200, r#"{"access_token":"t1","token_type":"DPoP","expires_in":60}"#))]);
+    let client = Client { dpop: true, ..person() };
+    let (store, transport) = (Arc::new(MemoryStore::default()), Arc::clone(&server));
+    let source = Source::new(client, store, transport, Arc::new(Paused::from_now()), Env::default(), Handle::current());
+    let (authorization, url) = source.authorize(&endpoints(), "http://127.0.0.1:7/callback".to_owned()).await.expect("begun");
+    let sent = |name: &str| url.query_pairs().find(|(known, _)| known == name).expect("sent").1.into_owned();
+    let ask = authorization.judge(&format!("code=c1&state={}", sent("state"))).expect("an answer");
+    let token = source.redeem(&authorization, &ask).await.expect("a token");
+    assert_eq!(token.prover.as_ref().map(|prover| prover.thumbprint()), Some(sent("dpop_jkt")));
+}
+
+#[tokio::test(start_paused = true)]
 async fn signing_out_forgets_whatever_the_server_does() {
     let unsupported = Some((400, r#"{"error":"unsupported_token_type"}"#));
     for (answers, expected) in [
