@@ -179,6 +179,12 @@ fn a_browser_signs_in_and_the_token_is_kept_and_refreshed() {
     assert_ne!(first.stdout, second.stdout);
     let refresh = scene.server.seen("/token").pop().expect("a request").parameters;
     assert_eq!((refresh["grant_type"].as_str(), refresh.get("scope")), ("refresh_token", None));
+    std::thread::sleep(Duration::from_millis(2100));
+    let media = "-nostdin -loglevel trace -auth_log trace -report -auth p -i http://127.0.0.1:9/a.ts -c copy out.ts";
+    let job = scene.home.line(media);
+    job.expect_code(1);
+    assert_eq!(scene.server.seen("/token").len(), 3, "the job has refreshed the token");
+    shows_nothing(&job);
 }
 
 #[test]
@@ -372,6 +378,7 @@ fn signing_out_revokes_and_forgets_even_if_the_server_fails() {
         get(&agree(&login.line())).expect("ffauth listens");
         login.finish(0);
         assert_eq!(scene.stored().len(), 1);
+        assert!(scene.home.line("profiles").stdout.contains(" valid "));
         let run = scene.home.line("logout p");
         run.expect_code(code);
         shows_nothing(&run);
@@ -383,6 +390,7 @@ fn signing_out_revokes_and_forgets_even_if_the_server_fails() {
     let hints: Vec<String> = scene.server.seen("/revoke").iter().map(|seen| seen.parameters["token_type_hint"].clone()).collect();
     assert_eq!(hints, ["refresh_token", "access_token", "refresh_token", "access_token"]);
     scene.home.line("token p").expect_code(3);
+    assert!(scene.home.line("profiles").stdout.contains(" signed out "));
     let again = scene.home.line("logout p");
     again.expect_code(0);
     assert!(again.stdout.contains("there was no token"), "{}", again.stdout);

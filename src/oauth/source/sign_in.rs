@@ -15,6 +15,7 @@ use crate::oauth::error::{Endpoint, OauthError};
 use crate::oauth::grant::Ask;
 use crate::oauth::par;
 use crate::oauth::revoke::{self, Fate, Kind};
+use crate::oauth::store::{Entry, Locked};
 use crate::oauth::token::Token;
 use crate::oauth::token_endpoint::Granted;
 use crate::oauth::transport::{Answer, Request};
@@ -55,18 +56,12 @@ impl Source {
     /// # Errors
     /// The token endpoint gives none; the store is busy.
     pub async fn redeem(&self, authorization: &Authorization, ask: &Ask) -> Outcome {
-        let (mut lock, stored) = self.lock_and_read().await?;
+        let (lock, stored) = self.lock_and_read().await?;
         let stored = self.newest(stored);
         self.find_prover(stored.as_ref())?;
         let asked = self.0.clock.now();
-        let granted = self.ask_once(authorization.token_url(), ask).await;
-        self.count(granted.is_ok());
-        let granted = granted?;
-        self.note(&granted);
-        let before = stored.map_or(0, |entry| entry.generation);
-        let token = self.keep(&mut lock, before, granted, asked, None).await;
-        self.settle(&Ok(Arc::clone(&token)));
-        Ok(token)
+        let granted = self.ask_once(authorization.token_url(), ask).await.inspect_err(|_| self.count(false))?;
+        Ok(self.take_in(lock, stored, granted, asked).await)
     }
 
     /// Begins a sign-in on another device (RFC 8628 section 3.1).
@@ -111,7 +106,10 @@ impl Source {
             }
             let asked = self.0.clock.now();
             match self.ask_once(&endpoints.token_url, &ask).await {
-                Ok(granted) => return self.keep_device(granted, asked).await.map(Some),
+                Ok(granted) => {
+                    let (lock, stored) = self.lock_and_read().await?;
+                    return Ok(Some(self.take_in(lock, self.newest(stored), granted, asked).await));
+                }
                 Err(error) => match poll.judge(error) {
                     Waiting::Wait(wait) => pause = wait,
                     Waiting::Expired => return Ok(None),
@@ -132,14 +130,14 @@ impl Source {
         Ok(self.progress().prover.as_ref().map(|prover| prover.thumbprint()))
     }
 
-    async fn keep_device(&self, granted: Granted, asked: Now) -> Outcome {
+    /// Stores what somebody brought in place of what was known, and gives it out.
+    async fn take_in(&self, mut lock: Option<Box<dyn Locked>>, known: Option<Entry>, granted: Granted, asked: Now) -> Arc<Token> {
         self.count(true);
         self.note(&granted);
-        let (mut lock, stored) = self.lock_and_read().await?;
-        let before = self.newest(stored).map_or(0, |entry| entry.generation);
+        let before = known.map_or(0, |entry| entry.generation);
         let token = self.keep(&mut lock, before, granted, asked, None).await;
         self.settle(&Ok(Arc::clone(&token)));
-        Ok(token)
+        token
     }
 
     /// Is the newest token in the store, so that the next process finds it?
