@@ -10,6 +10,7 @@ mod faults;
 mod grants;
 mod handover;
 mod layering;
+mod login;
 mod outage;
 mod parity;
 mod probe;

@@ -77,7 +77,7 @@ mod tests {
     fn what_is_needed_is_one_sentence() {
         let text = |name: &str| needs(preset(name).expect("a preset"));
         assert_eq!(text("brightcove"), "client_id, client_secret");
-        assert_eq!(text("mediaflow"), "client_id, client_secret; and username + password, or refresh_token");
+        assert_eq!(text("mediaflow"), "client_id, client_secret; usually redirect_uri");
         assert_eq!(text("xvid"), "client_id, client_secret; usually scope");
     }
 }

@@ -176,8 +176,9 @@ pub const PRESETS: &[Preset] = &[
         grant: "authorization_code",
         client_auth: ClientAuth::Post,
         needs: &["client_id", "client_secret"],
-        needs_one_of: &[&["username", "password"], &["refresh_token"]],
-        note: "not every client id may use username and password: ask Mediaflow",
+        wants: &["redirect_uri"],
+        note: "`ffauth login NAME` signs in; without a person: username + password, or refresh_token. Not every client id may use \
+               username and password: ask Mediaflow",
         ..STANDARD
     },
     Preset {

@@ -6,6 +6,7 @@ pub mod media;
 pub mod origin;
 pub mod run;
 pub mod server;
+pub mod sign_in;
 pub mod tls;
 pub mod token_server;
 
