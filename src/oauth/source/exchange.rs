@@ -264,10 +264,13 @@ impl Source {
     /// # Errors
     /// The document cannot be had, or nothing names an endpoint.
     pub async fn token_url(&self) -> Result<Url, OauthError> {
-        match &self.0.client.token_url {
-            Some(url) => Ok(url.clone()),
-            None => Ok(self.endpoints().await?.token_url),
+        let known = self.0.client.token_url.clone().or_else(|| self.progress().token_url.clone());
+        if let Some(url) = known {
+            return Ok(url);
         }
+        let url = self.endpoints().await?.token_url;
+        self.progress().token_url = Some(url.clone());
+        Ok(url)
     }
 
     /// Asks in each way in turn that may help: what was granted, when it was asked for, and [`Entry::seed`].
@@ -392,6 +395,7 @@ impl Source {
             let request = request.await.map_err(|ended| OauthError::Config(format!("a secret could not be read: {ended}")))??;
             let answer = self.0.transport.send(request).await?;
             self.compare_clocks(&answer);
+            self.progress().status = Some(answer.status);
             let nonce = answer.dpop_nonce.as_deref();
             let has_new_nonce = prover.as_ref().zip(nonce).is_some_and(|(prover, nonce)| prover.learn(token_url, nonce));
             match token_endpoint::parse(&self.0.client, token_url, &answer) {
@@ -481,11 +485,8 @@ impl Source {
         if first && !granted.tolerated.is_empty() {
             tracing::info!(target: "ffauth::token", profile, "the token response has {}", granted.tolerated.join(", "));
         }
-        let wanted = &self.0.client.scope;
         if first && let Some(scope) = &granted.scope {
-            let separator = self.0.client.dialect.scope_separator.as_str();
-            let has: Vec<&str> = scope.split([' ', ',']).chain(scope.split(separator)).collect();
-            let missing: Vec<&str> = wanted.iter().map(String::as_str).filter(|scope| !has.contains(scope)).collect();
+            let missing = self.0.client.lacking(scope);
             if !missing.is_empty() {
                 tracing::warn!(target: "ffauth::token", profile, "the server did not grant the scope {}", missing.join(" "));
             }
