@@ -25,6 +25,10 @@ pub enum Command {
     /// Tests a set-up step by step: discovery, token, media request with its redirects, first packet
     #[command(override_usage = "ffauth check [--json] [-auth NAME] [input options] URL")]
     Check(MediaArgs),
+    /// Signs in: with a browser, with a code on another device, or by pasting the answer
+    Login(LoginArgs),
+    /// Revokes the tokens at the server and forgets them here
+    Logout(LogoutArgs),
     /// Prints a valid token
     Token(TokenArgs),
     /// Lists the profiles with the state of their tokens
@@ -42,10 +46,6 @@ pub enum Command {
 /// Words of the interface that later versions give a meaning.
 #[derive(Debug, Subcommand)]
 pub enum Later {
-    /// Signs in (not in this version)
-    Login(Rest),
-    /// Signs out (not in this version)
-    Logout(Rest),
     /// Serves players that know no OAuth (not in this version)
     Relay(Rest),
     /// Runs many streams (not in this version)
@@ -60,14 +60,6 @@ impl Later {
     /// The word, and what to do instead.
     pub fn instead(&self) -> (&'static str, &'static str) {
         match self {
-            Later::Login(_) => (
-                "login",
-                "use grant = \"client_credentials\", \"password\" or \"refresh_token\", or let another program sign in and leave the token \
-                 in access_token",
-            ),
-            Later::Logout(_) => {
-                ("logout", "revoke the token at the vendor, and delete its file below $XDG_STATE_HOME/ffauth/tokens")
-            }
             Later::Relay(_) => ("relay", "give other tools a token with `ffauth token NAME --format header`"),
             Later::Serve(_) => ("serve", "run one `ffauth` per stream under systemd or another supervisor"),
             Later::Completions(_) => ("completions", "`ffauth --help` lists the subcommands"),
@@ -121,6 +113,32 @@ pub struct ListArgs {
     /// Prints JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// `ffauth login`.
+#[derive(Debug, Group)]
+pub struct LoginArgs {
+    /// The profile
+    pub name: String,
+    /// Shows a code to sign in with on another device
+    #[arg(long)]
+    pub device: bool,
+    /// Starts no browser: prints the URL and takes the answer that is pasted
+    #[arg(long)]
+    pub no_browser: bool,
+    /// Where the profiles are.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+/// `ffauth logout`.
+#[derive(Debug, Group)]
+pub struct LogoutArgs {
+    /// The profile
+    pub name: String,
+    /// Where the profiles are.
+    #[command(flatten)]
+    pub config: ConfigArgs,
 }
 
 /// `ffauth token`.
@@ -352,10 +370,19 @@ mod tests {
 
     #[test]
     fn commands_of_later_versions_take_anything() {
-        for line in ["login", "login x --device", "serve --listen 127.0.0.1:0", "man"] {
+        for line in ["serve --listen 127.0.0.1:0", "man"] {
             let Ok(Command::Later(later)) = parsed(line) else { panic!("not parsed: {line}") };
             assert_eq!(Some(later.instead().0), line.split(' ').next());
         }
+    }
+
+    #[test]
+    fn login_takes_a_profile_and_how() {
+        let Ok(Command::Login(args)) = parsed("login studio --device --config f.toml") else { panic!("not parsed") };
+        assert!(args.device && !args.no_browser && args.config.config.is_some());
+        assert!(matches!(parsed("login studio --no-browser"), Ok(Command::Login(args)) if args.no_browser));
+        assert!(parsed("login").is_err() && parsed("logout").is_err());
+        assert!(matches!(parsed("logout studio"), Ok(Command::Logout(args)) if args.name == "studio"));
     }
 
     #[test]

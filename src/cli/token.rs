@@ -12,8 +12,7 @@ use crate::bearer::Placement;
 use crate::clock::{Clock, Now, SystemClock};
 use crate::config::Config;
 use crate::env::Env;
-use crate::error::Error;
-use crate::job::Session;
+use crate::job::{Session, explain};
 use crate::oauth::token::Token;
 
 use super::args::{Format, TokenArgs};
@@ -40,7 +39,7 @@ pub fn run(args: &TokenArgs, config: Config, env: &Env, out: &mut dyn Write, war
         let _ = runtime.block_on(async { tokio::time::timeout(SETTLING, source.settled()).await });
     }
     runtime.shutdown_background();
-    let token = token?.map_err(|error| Error::from(error).context(format!("profile {}", args.name)))?;
+    let token = token?.map_err(|error| explain(source.client(), error).context(format!("profile {}", args.name)))?;
     let now = SystemClock.now();
     if let Some(left) = token.remaining(&now).filter(|left| *left < wanted) {
         let (left, wanted) = (left.as_secs(), wanted.as_secs());
@@ -49,6 +48,11 @@ pub fn run(args: &TokenArgs, config: Config, env: &Env, out: &mut dyn Write, war
             "warning: profile {}: the token lives {left} s more, less than the {wanted} s of --min-valid",
             args.name
         )?;
+    }
+    if token.prover.is_some() {
+        let text =
+            "the token is bound to a key (dpop = true): no request with it is taken without a proof, which only ffauth can make";
+        writeln!(warnings, "warning: profile {}: {text}", args.name)?;
     }
     let text = render(&token, format, &placement, env, &now)?;
     writeln!(out, "{}", *text)?;
@@ -59,10 +63,7 @@ fn render(token: &Token, format: Format, placement: &Placement, env: &Env, now: 
     let secret = token.access_token.expose();
     let expires_at = token.expires_at().map(rfc3339).transpose()?;
     // Tokens that go into a URL are not in a header of their own there; other tools still need one.
-    let (name, prefix) = match placement {
-        Placement::Header { name, prefix } => (name.as_str(), prefix.as_str()),
-        Placement::Query(_) | Placement::UserInfo(_) => ("Authorization", "Bearer "),
-    };
+    let (name, prefix) = placement.header(token.prover.is_some()).unwrap_or(("Authorization", "Bearer "));
     let text = match format {
         Format::Bare => secret.to_owned(),
         Format::Header => format!("{name}: {prefix}{secret}"),

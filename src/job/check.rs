@@ -15,6 +15,7 @@ use crate::redact;
 use crate::shutdown::Shutdown;
 
 use super::Session;
+use super::explain;
 use super::probe::Probe;
 
 /// One step and how it went.
@@ -153,7 +154,7 @@ impl Session {
                 }
                 step
             }
-            Err(error) => Step::bad("token", since(&began), &Error::from(error.clone()).context(format!("profile {name}"))),
+            Err(error) => Step::bad("token", since(&began), &explain(client, error.clone()).context(format!("profile {name}"))),
         };
         let step = Step { status: step.status.or_else(|| source.status().filter(|_| is_new)), ..step };
         steps.push(match endpoint.filter(|_| is_new) {

@@ -5,6 +5,7 @@
 
 mod access;
 pub mod check;
+mod explain;
 mod feed;
 mod options;
 pub mod probe;
@@ -12,6 +13,7 @@ mod registration;
 mod report;
 mod session;
 
+pub use explain::explain;
 pub use options::LinkedOptions;
 pub use registration::Registered;
 pub use report::{Exit, FileReport, Report, TokenReport};

@@ -12,7 +12,7 @@ use crate::config::{Config, Profile, StoreKind};
 use crate::env::Env;
 use crate::error::{Error, Kind};
 use crate::libav::io::Access;
-use crate::net::Media;
+use crate::net::{Media, Reach};
 use crate::oauth::source::Source;
 use crate::oauth::store::{FileStore, KeyringStore, MemoryStore, Store};
 use crate::oauth::transport::HttpTransport;
@@ -131,7 +131,8 @@ impl Session {
                 roots,
             });
         }
-        Ok(Access { bearers: Bearers::new(bearers), media: Some(self.network()?.media.clone()), ..plain })
+        let reach = if auth.allow_private { Reach::anywhere() } else { Reach::of(url) };
+        Ok(Access { reach, bearers: Bearers::new(bearers), media: Some(self.network()?.media.clone()), ..plain })
     }
 
     /// Waits for token requests that are under way, at most `limit`: a refresh token that is used up and whose successor is lost

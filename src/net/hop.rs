@@ -109,6 +109,7 @@ async fn walk_on(shared: &Shared, request: &Request, range: &str, trail: &mut Tr
         if trail.follow_remembered(shared, &get)? {
             continue;
         }
+        request.reach.judge(shared, &trail.url, &request.bearers).await?;
         let began = shared.clock.now();
         let (response, carried) = shared.ask(&get, &trail.url, range, trail.downgraded, stop).await?;
         let took = shared.clock.now().since(&began);

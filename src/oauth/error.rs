@@ -196,12 +196,16 @@ impl OauthError {
                 "check bc_token, which is good for one session of its user, and accounts and operations, which that user must have"
             }
             Self::Refused { code, endpoint, .. } => match code.as_str() {
-                "invalid_client" => "check client_id, client_secret and client_auth of the profile",
+                "invalid_client" => {
+                    "check client_id, client_auth and what proves the client (client_secret, private_key, tls) in the profile"
+                }
                 "unauthorized_client" => "this client may not use this grant; ask the provider, or set another `grant`",
                 "invalid_scope" | "scope_invalid" => "check `scope` of the profile",
                 "invalid_grant" => {
-                    "the credentials of the profile (user name, password, refresh token) are not accepted any more"
+                    "the credentials of the profile (user name, password, refresh token, assertion, subject token) are not accepted any more"
                 }
+                "invalid_dpop_proof" => "the server compares the time in the proof with its own: check the clock of this machine",
+                "invalid_target" => "check `audience` and `resource` of the profile",
                 "unsupported_grant_type" => "the server does not know this grant; see `grant` and `dialect.grant_type`",
                 "status 401" | "status 403" => {
                     "check client_id, client_secret and client_auth (basic, basic_raw, post) of the profile"
