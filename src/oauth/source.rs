@@ -3,9 +3,11 @@
 //! One exchange runs at a time, as a task of its own: whoever waits for it may be cancelled without harm. Its steps, in this
 //! order: lock the entry, read it, adopt what another process got meanwhile, else ask; **save**; let go; publish.
 
+mod ask;
 mod exchange;
 mod life;
 mod sign_in;
+mod stored;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
