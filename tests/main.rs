@@ -2,6 +2,7 @@
 
 mod auth_log;
 mod bad_input;
+mod check;
 mod command_line;
 mod credentials;
 mod demo;
