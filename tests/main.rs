@@ -8,6 +8,7 @@ mod handover;
 mod layering;
 mod parity;
 mod probe;
+mod real_servers;
 mod redaction;
 mod signals;
 mod support;

@@ -1,11 +1,16 @@
 //! The far end of every test: an authorization server, media servers, and the program between them.
 
+pub mod apache;
 pub mod media;
+pub mod nginx;
+pub mod oidc_provider;
 pub mod origin;
+pub mod process;
 pub mod run;
 pub mod server;
 pub mod tls;
 pub mod token_server;
+pub mod web;
 
 use std::sync::Arc;
 
