@@ -323,6 +323,21 @@ fn a_playlist_that_names_local_files() {
     }
 }
 
+/// hls.c does not ask anybody about such a segment: it goes on without it, and would end with exit code 0.
+#[test]
+fn a_playlist_that_names_another_protocol() {
+    let kind = media::HLS;
+    let local = kind.file().with_file_name("index4.ts").display().to_string();
+    for target in [format!("concat:{local}"), "nosuch:index4.ts".to_owned()] {
+        let site = Site { replace: vec![("index4.ts".to_owned(), target)], ..kind.site() };
+        let lead = Protected::new(Tokens::living(Duration::from_secs(600)), site, "");
+        let url = lead.origin.url(kind.entry);
+        let run = lead.home.line(&format!("-nostdin -y -auth p -i {url} -c copy out.ts"));
+        says(&run, 1, &["index.m3u8: the address of segment 4 is refused"]);
+        assert!(playable(&lead.home, "out.ts") > 0);
+    }
+}
+
 /// Tokens cannot be renewed any more in the middle: an error, and the file is closed properly.
 #[test]
 fn what_was_written_before_an_error_is_playable() {

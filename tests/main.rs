@@ -1,5 +1,6 @@
 //! ffauth seen from outside: what the servers received, and the packets that came out.
 
+mod auth_log;
 mod bad_input;
 mod command_line;
 mod demo;
@@ -9,6 +10,7 @@ mod layering;
 mod parity;
 mod probe;
 mod real_servers;
+mod readme;
 mod redaction;
 mod signals;
 mod support;

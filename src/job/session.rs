@@ -177,7 +177,7 @@ impl Session {
     }
 
     fn roots(&self, profile: &Profile) -> Roots {
-        Roots::new(&self.env, profile.ca_file.as_deref())
+        Roots::new(&self.env, profile.ca_file.as_deref()).showing(profile.client.certificate.clone())
     }
 
     fn new_source(&self, profile: &Profile, roots: &Roots) -> Result<Source, Error> {

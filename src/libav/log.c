@@ -1,5 +1,6 @@
 /* libav's log callback. In C because a va_list has another type on each architecture; what it does with a line is in log.rs. */
 #include <stdarg.h>
+#include <stdint.h>
 #include <string.h>
 
 #include <libavutil/log.h>
@@ -9,13 +10,13 @@ void ffauth_log_event(void *context, int event, int code);
 int ffauth_log_prefix(void);
 void ffauth_log_line(int level, const char *line, int prefix);
 
-enum { EVENT_HTTP_ERROR, EVENT_REQUEST, EVENT_RECONNECT };
+enum { EVENT_HTTP_ERROR, EVENT_REQUEST, EVENT_RECONNECT, EVENT_SEGMENT_FAILED };
 
 static int begins(const char *text, const char *with) { return !strncmp(text, with, strlen(with)); }
 
 static void log_callback(void *context, int level, const char *format, va_list arguments)
 {
-    /* http.c tells only the log about these; the callback gets every line whatever the level. */
+    /* libavformat tells only the log about these; the callback gets every line whatever the level. */
     if (format[0] == 'H' && begins(format, "HTTP error %d")) {
         va_list copy;
         va_copy(copy, arguments);
@@ -25,6 +26,12 @@ static void log_callback(void *context, int level, const char *format, va_list a
         ffauth_log_event(context, EVENT_REQUEST, 0);
     } else if (format[0] == 'W' && begins(format, "Will reconnect at")) {
         ffauth_log_event(context, EVENT_RECONNECT, 0);
+    } else if (format[0] == 'F' && begins(format, "Failed to open segment %")) {
+        /* hls.c */
+        va_list copy;
+        va_copy(copy, arguments);
+        ffauth_log_event(context, EVENT_SEGMENT_FAILED, (int)va_arg(copy, int64_t));
+        va_end(copy);
     }
     /* The higher bits are a colour. */
     if (level >= 0)

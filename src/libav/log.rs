@@ -1,7 +1,7 @@
 //! libav's log and ours, one stream of lines: filtered by level, masked, handed to one sink per process.
 //!
 //! libav has one log callback per process, so this is the one piece of state that all jobs share. It also tells what http.c
-//! tells nobody else: requests sent, error statuses in mid-stream, connections taken up again.
+//! and hls.c tell nobody else: requests sent, error statuses in mid-stream, connections taken up again, segments left out.
 
 use std::cell::Cell;
 use std::ffi::{c_char, c_int, c_void};
@@ -45,7 +45,7 @@ pub type Sink = Box<dyn Fn(i32, &str) + Send + Sync>;
 /// Puts our callback in place of libav's. Until [`set_sink`] lines go to `tracing` (target `libav`).
 pub fn install() {
     static ONCE: Once = Once::new();
-    // SAFETY: the callback is a function of this crate with the signature that av_log_set_callback takes.
+    // SAFETY: the callback is a function of this crate with the signature that av_log_set_callback takes (invariant 14).
     ONCE.call_once(|| unsafe { ffauth_install_log_callback() });
 }
 
@@ -57,19 +57,19 @@ pub fn set_sink(sink: Sink) {
 
 /// Lines of a higher level are not shown.
 pub fn set_level(level: i32) {
-    // SAFETY: libav keeps the level in an atomic.
+    // SAFETY: libav keeps the level in an atomic (invariant 14).
     unsafe { ffi::av_log_set_level(level) };
 }
 
 /// The level in force.
 pub fn level() -> i32 {
-    // SAFETY: as set_level.
+    // SAFETY: as set_level (invariant 14).
     unsafe { ffi::av_log_get_level() }
 }
 
 /// [`SKIP_REPEATED`], [`PRINT_LEVEL`].
 pub fn set_flags(flags: i32) {
-    // SAFETY: as set_level.
+    // SAFETY: as set_level (invariant 14).
     unsafe { ffi::av_log_set_flags(flags) };
 }
 
@@ -91,7 +91,7 @@ pub fn flush() {
     lines().flush();
 }
 
-/// A line of http.c about the context at this address (a `URLContext`), which must not be dereferenced.
+/// A line of http.c about the context at this address (a `URLContext`), which must not be dereferenced, or of hls.c.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::libav) enum Event {
     /// `HTTP error %d`: an answer of 400 or more.
@@ -100,6 +100,8 @@ pub(in crate::libav) enum Event {
     Request,
     /// A connection will be taken up again.
     Reconnect,
+    /// `Failed to open segment %d of playlist %d`: hls.c goes on without it. The low bits of its number.
+    SegmentFailed(i32),
 }
 
 struct Lines {
@@ -122,7 +124,7 @@ fn lines() -> std::sync::MutexGuard<'static, Lines> {
 }
 
 fn flags() -> i32 {
-    // SAFETY: libav keeps the flags in an int that is only read here.
+    // SAFETY: libav keeps the flags in an int that is only read here (invariant 14).
     unsafe { ffi::av_log_get_flags() }
 }
 
@@ -192,7 +194,8 @@ extern "C" fn ffauth_log_event(context: *mut c_void, event: c_int, code: c_int) 
     let event = match event {
         0 => Event::HttpError(code),
         1 => Event::Request,
-        _ => Event::Reconnect,
+        2 => Event::Reconnect,
+        _ => Event::SegmentFailed(code),
     };
     super::panic::contain((), || io::log_event(context, event));
 }
@@ -209,7 +212,7 @@ extern "C" fn ffauth_log_line(level: c_int, line: *const c_char, prefix: c_int) 
         return;
     }
     super::panic::contain((), || {
-        // SAFETY: av_log_format_line2 terminates what it writes; the buffer lives through the call.
+        // SAFETY: av_log_format_line2 terminates what it writes; the buffer lives through the call (invariant 11).
         if let Some(line) = unsafe { string(line) } {
             lines().take(level, &line);
         }

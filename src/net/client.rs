@@ -167,8 +167,10 @@ impl Shared {
             // User-info would become a second Authorization.
             let (_, _) = (target.set_username(""), target.set_password(None));
         }
-        let (roots, scheme) = (carried.bearer().map_or(&request.roots, |bearer| &bearer.roots), target.scheme().to_owned());
-        let mut builder = self.clients.get(roots, request.tls_verify, &scheme)?.request(method, target);
+        // Who gets no token is not shown the certificate either.
+        let roots = carried.bearer().map_or_else(|| request.roots.anonymous(), |bearer| bearer.roots.clone());
+        let scheme = target.scheme().to_owned();
+        let mut builder = self.clients.get(&roots, request.tls_verify, &scheme)?.request(method, target);
 
         let own = match &request.own_origin {
             Some(origin) => Some(origin.clone()),

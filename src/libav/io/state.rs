@@ -58,6 +58,8 @@ pub struct State {
     given_up: Cell<bool>,
     /// A request was sent, and nothing has been heard against it.
     unanswered: Cell<bool>,
+    /// The last nested open failed, and `io_open` knows why.
+    open_failed: Cell<bool>,
 }
 
 #[derive(Default)]
@@ -106,6 +108,7 @@ impl State {
             failure: RefCell::default(),
             given_up: Cell::new(false),
             unanswered: Cell::new(false),
+            open_failed: Cell::new(false),
         })
     }
 
@@ -199,9 +202,14 @@ impl State {
             let token = live.bearer.and_then(|index| Some((self.bearer(index)?, self.bearer(index)?.slot.latest()?)));
             let token = token.as_ref().map(|(bearer, published)| (*bearer, &**published));
             let lines = self.request.header_lines(live.origin.as_ref(), token);
-            // SAFETY: as in swap_tokens.
+            // SAFETY: as in swap_tokens (invariant 1).
             unsafe { live::set_headers(live.context, Some(&lines)) };
         }
+    }
+
+    /// How a nested open ended.
+    pub fn opened(&self, failed: bool) {
+        self.open_failed.set(failed);
     }
 
     /// Keeps the first failure for whoever asks, and goes on.
@@ -267,6 +275,13 @@ impl State {
                 }
             }
             Event::HttpError(_) => self.unanswered.set(false),
+            // hls.c looks at the scheme before it asks io_open, and drops what it does not like: `concat:`, say.
+            Event::SegmentFailed(number) if self.is_authenticated() && !self.open_failed.replace(false) => {
+                let url = redact::url(&self.access.url);
+                let reason = "what comes from the network may name http and https only";
+                self.give_up(Error::new(Kind::Media, format!("{url}: the address of segment {number} is refused: {reason}")));
+            }
+            Event::SegmentFailed(_) => {}
         }
     }
 }

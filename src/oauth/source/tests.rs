@@ -54,8 +54,8 @@ impl Transport for Server {
             let answer = |status, body: String| Answer {
                 status,
                 content_type: Some("application/json".to_owned()),
-                retry_after: None,
                 body: Zeroizing::new(body.into_bytes()),
+                ..Answer::default()
             };
             let mut refresh = String::new();
             if self.rotating {
