@@ -4,7 +4,7 @@ use super::media::Kind;
 use super::oidc_provider::OidcProvider;
 use super::web::MediaServer;
 
-/// `rate`: KiB per second for each response, 0 = no limit.
+/// `rate`: KiB per second for each segment of HLS, 0 = no limit.
 pub fn start(provider: &OidcProvider, kinds: &[Kind], rate: u64) -> MediaServer {
     let limit = if rate == 0 { String::new() } else { format!("SetOutputFilter RATE_LIMIT\n    SetEnv rate-limit {rate}") };
     let config = CONFIG.replace("LIMIT", &limit).replace("INTROSPECTION", &provider.introspection_url());
@@ -54,7 +54,7 @@ OIDCOAuthRemoteUserClaim client_id
     AuthType oauth20
     Require claim scope~media\.read
 </Directory>
-<Location /media>
+<Location /media/hls>
     LIMIT
 </Location>
 <Location /upload>

@@ -4,7 +4,7 @@ use super::media::Kind;
 use super::tls::Authority;
 use super::web::MediaServer;
 
-/// `verify`: the URL that says with 204, 401 or 403 whether a request may pass. `rate`: KiB per second for each response, 0 = no limit.
+/// `verify`: the URL that says with 204, 401 or 403 whether a request may pass. `rate`: KiB per second for each segment of HLS, 0 = no limit.
 pub fn start(authority: &Authority, verify: &str, kinds: &[Kind], rate: u64) -> MediaServer {
     let config = CONFIG.replace("VERIFY", verify).replace("RATE", &format!("{rate}k"));
     MediaServer::start("nginx", &["-e", "FOLDER/error", "-c", "FOLDER/config"], &config, authority, kinds)
@@ -32,9 +32,9 @@ http {
         ssl_certificate FOLDER/cert.pem;
         ssl_certificate_key FOLDER/key.pem;
         root FOLDER;
-        limit_rate RATE;
         auth_request /verify;
         location /media/ {}
+        location /media/hls/ { limit_rate RATE; }
         location /upload/ {
             dav_methods PUT DELETE;
             create_full_put_path on;

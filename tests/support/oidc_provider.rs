@@ -16,7 +16,7 @@ use super::tls::Authority;
 pub struct OidcProvider {
     _process: Process,
     authority: Authority,
-    folder: tempfile::TempDir,
+    _folder: tempfile::TempDir,
     issuer: String,
     door: String,
 }
@@ -56,7 +56,7 @@ impl OidcProvider {
         });
         let ready = ready.unwrap_or_else(|| panic!("oidc-provider does not start:\n{}", process.tail()));
         let text = |name: &str| ready[name].as_str().expect("a URL").to_owned();
-        Self { _process: process, authority, folder, issuer: text("issuer"), door: text("door") }
+        Self { _process: process, authority, _folder: folder, issuer: text("issuer"), door: text("door") }
     }
 
     /// Its identifier, below which discovery works.
@@ -108,6 +108,12 @@ impl OidcProvider {
         self.events(client).iter().filter(|(name, ..)| name == event).count()
     }
 
+    /// A refresh token for `client`, as if somebody had signed in with another program.
+    pub fn grant(&self, client: &Client) -> String {
+        let answer = self.ask("GET", "/grant", &[("client", &client.id)], "");
+        answer["refresh_token"].as_str().expect("a token").to_owned()
+    }
+
     /// What the server says about a token (RFC 7662).
     pub fn introspect(&self, token: &str) -> Value {
         self.ask("GET", "/introspect", &[("token", token)], "")
@@ -133,11 +139,6 @@ impl OidcProvider {
         let path = home.write("browser", &script);
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).expect("permissions");
         path.display().to_string()
-    }
-
-    /// A folder of its own for each server beside it would be too much: this one holds cert.pem, key.pem and ca.pem.
-    pub fn certificates(&self) -> &std::path::Path {
-        self.folder.path()
     }
 
     fn ask(&self, method: &str, path: &str, query: &[(&str, &str)], body: &str) -> Value {

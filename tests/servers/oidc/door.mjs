@@ -2,6 +2,7 @@
 //
 //   POST /clients             registers a client: metadata in, credentials out (RFC 7591)
 //   GET  /events              everything that happened
+//   GET  /grant?client=       a first refresh token, as if somebody had signed in elsewhere
 //   GET  /introspect?token=   RFC 7662, as the media server `media`
 //   GET  /browse?url=         somebody opens this URL and says yes; &answer=no: and refuses
 //   GET  /verify              for nginx's auth_request: 204, 401 or 403, as RFC 6750 section 3 has it
@@ -10,7 +11,8 @@ import { createHash } from 'node:crypto';
 import http from 'node:http';
 import { request, walk } from './browser.mjs';
 
-export async function openDoor({ issuer, ca, events, modules }) {
+export async function openDoor({ provider, ca, events, modules }) {
+  const { issuer } = provider;
   const jose = await import(modules.resolve('jose'));
   const { introspection_endpoint: introspection, registration_endpoint: registration } =
     JSON.parse((await request(`${issuer}/.well-known/openid-configuration`, { ca })).text);
@@ -63,16 +65,28 @@ export async function openDoor({ issuer, ca, events, modules }) {
     return { status: 204 };
   }
 
+  async function refreshToken(clientId) {
+    const client = await provider.Client.find(clientId);
+    const grant = new provider.Grant({ accountId: 'somebody', clientId });
+    grant.addOIDCScope(client.scope);
+    const grantId = await grant.save();
+    const token = new provider.RefreshToken({
+      accountId: 'somebody', client, grantId, gty: 'authorization_code', rotations: 0, iiat: Math.floor(Date.now() / 1000), scope: client.scope,
+    });
+    return token.save();
+  }
+
   const routes = {
-    '/clients': async (query, asked, body) => {
+    '/clients': async (_, asked, body) => {
       const headers = { 'content-type': 'application/json' };
       const answer = await request(registration, { method: 'POST', ca, headers, body });
       return { status: answer.status, json: JSON.parse(answer.text) };
     },
     '/events': async () => ({ status: 200, json: events }),
+    '/grant': async (query) => ({ status: 200, json: { refresh_token: await refreshToken(query.get('client')) } }),
     '/introspect': async (query) => ({ status: 200, json: await introspect(query.get('token')) }),
     '/browse': async (query) => ({ status: 200, json: await walk(query.get('url'), { ca, answer: query.get('answer') ?? 'yes' }) }),
-    '/verify': async (query, asked) => verify(asked.headers),
+    '/verify': async (_, asked) => verify(asked.headers),
   };
 
   const server = http.createServer(async (asked, answer) => {

@@ -93,5 +93,5 @@ for (const event of [
   'refresh_token.destroyed',
 ]) provider.on(event, note(event));
 
-const door = await openDoor({ issuer, ca: tls.ca, events, modules: require });
+const door = await openDoor({ provider, ca: tls.ca, events, modules: require });
 console.log(JSON.stringify({ issuer, door }));
