@@ -1,5 +1,6 @@
 //! The keys about what proves a client and what is exchanged for a token: assertions, subject tokens, certificates.
 
+use crate::bearer::Placement;
 use crate::oauth::assertion::{Assertion, Audience};
 use crate::oauth::client::{Client, ClientAuth, Grant, TokenExchange};
 use crate::oauth::jws::Algorithm;
@@ -79,7 +80,7 @@ impl Settings<'_> {
     }
 
     /// Refuses a key that would change nothing, so that nobody takes a client for better proved than it is.
-    pub(super) fn check_proof(&self, client: &Client) -> Result<(), ConfigError> {
+    pub(super) fn check_proof(&self, client: &Client, placement: &Placement) -> Result<(), ConfigError> {
         let makes_grant = client.grant == Grant::JwtBearer && client.assertion.given.is_none();
         let uses_key = makes_grant || client.client_auth == ClientAuth::PrivateKeyJwt;
         let signs = uses_key || client.client_auth == ClientAuth::ClientSecretJwt;
@@ -109,6 +110,13 @@ impl Settings<'_> {
                 let reason = format!("{key} has no effect with grant = \"{grant}\" and client_auth = \"{client_auth}\"");
                 return Err(self.incomplete(reason, instead));
             }
+        }
+        if client.dpop && placement.header_name().is_none() {
+            return Err(self.refuse("placement", "with dpop = true the token stands in a header field (RFC 9449 section 7.1)"));
+        }
+        if client.dpop && client.grant == Grant::External {
+            let reason = "dpop has no effect with grant = \"external\"";
+            return Err(self.incomplete(reason, "leave it out; only the program that gets a token can have it bound to a key"));
         }
         match client.assertion.algorithm {
             Some(algorithm) if algorithm.is_symmetric() && client.client_auth != ClientAuth::ClientSecretJwt => Err(self.refuse(

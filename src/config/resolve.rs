@@ -94,14 +94,11 @@ pub(super) fn profile(settings: &Settings<'_>) -> Result<Profile, ConfigError> {
         },
     };
     let store = store.transpose()?.unwrap_or(StoreKind::File);
-    if settings.flag("dpop") == Some(true) {
-        return Err(settings.later("dpop", "leave it out if the server also gives bearer tokens"));
-    }
     if let Some((key, instead)) = LATER.iter().find(|(key, _)| settings.by_key.contains_key(key)) {
         return Err(settings.later(key, instead));
     }
     settings.complete(preset, &client)?;
-    settings.check_proof(&client)?;
+    settings.check_proof(&client, &placement)?;
     let ca_file = client.ca_file.clone();
     let name = settings.name.to_owned();
     Ok(Profile { name, provider, client, origins, placement, media_headers, base_url, store, allow_http, ca_file })

@@ -278,7 +278,6 @@ fn what_this_version_cannot_do_is_known_and_said_when_the_profile_is_used() {
         ("grant = \"authorization_code\"", "authorization_code"),
         ("grant = \"device_code\"", "device_code"),
         ("store = \"keyring\"", "keyring"),
-        ("dpop = true", "dpop"),
         ("media_pointer = \"/sources/0/src\"", "media_pointer"),
         ("password = { keyring = \"x\" }", "keyring"),
         ("password = { fd = 3 }", "fd"),
@@ -288,7 +287,7 @@ fn what_this_version_cannot_do_is_known_and_said_when_the_profile_is_used() {
         says(&error, &["test.toml:5", named, "not in this version"]);
         assert!(error.hint().is_some(), "{keys}: says what to use instead");
     }
-    for harmless in ["dpop = false", "par = \"auto\"", "pkce = true", "redirect_port = 0", "accounts = [\"1\"]"] {
+    for harmless in ["dpop = true", "par = \"auto\"", "pkce = true", "redirect_port = 0", "accounts = [\"1\"]"] {
         profile(&studio(harmless), "studio");
     }
 }

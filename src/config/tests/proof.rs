@@ -122,3 +122,11 @@ fn a_key_without_effect_is_an_error_that_says_where_it_would_have_one() {
         says(&unusable(&studio(keys)), &["has no effect", "studio", hint]);
     }
 }
+
+#[test]
+fn a_bound_token_stands_in_a_header_field_and_is_got_by_us() {
+    assert!(profile(&studio("dpop = true"), "studio").client.dpop);
+    let query = "dpop = true\nplacement = { query = \"access_token\" }";
+    says(&load(&studio(query), NOTHING).expect_err("no header"), &[":6", "RFC 9449"]);
+    says(&unusable(&studio("dpop = true\naccess_token = { file = \"t\" }")), &["dpop has no effect", "external"]);
+}

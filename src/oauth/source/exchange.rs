@@ -55,6 +55,10 @@ impl Source {
         self.note(&granted);
         let kept = entry.as_ref().and_then(|entry| self.kept_refresh_token(entry));
         let refresh_token = granted.refresh_token.clone().or(kept);
+        let (dpop_key, given) = {
+            let progress = self.progress();
+            (progress.prover.as_ref().map(|prover| prover.saved().clone()), progress.given.clone())
+        };
         let entry = Entry {
             generation: entry.as_ref().map_or(0, |entry| entry.generation) + 1,
             access_token: granted.access_token.clone(),
@@ -65,8 +69,8 @@ impl Source {
             lifetime: granted.lifetime,
             rejected: false,
             uncertain: false,
-            dpop_key: self.progress().prover.as_ref().map(|prover| prover.saved().clone()),
-            given: self.progress().given.clone(),
+            dpop_key,
+            given,
         };
         self.save(&mut lock, &entry).await;
         Ok(Arc::new(self.token_of(granted, refresh_token, asked)))

@@ -13,6 +13,8 @@ use crate::oauth::store::{FileStore, MemoryStore};
 use crate::oauth::transport::{Answer, Exchange, Request};
 use crate::secret::SecretSource;
 
+mod proof;
+
 /// tokio's paused clock.
 #[derive(Clone, Copy)]
 struct Paused(Instant);
