@@ -2,6 +2,7 @@
 //! Every way to a token that oidc-provider knows, with every client authentication, plays from both at the same time.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -9,12 +10,13 @@ use crate::support::client_auth::ClientAuth;
 use crate::support::media::{self, Kind};
 use crate::support::oidc_provider::{Client, OidcProvider};
 use crate::support::run::{self, Home, difference, ffmpeg_read};
+use crate::support::web::MediaServer;
 use crate::support::{apache, nginx};
 
 /// Seconds that a token lives, give or take one: oidc-provider counts whole seconds.
 const LIFE: u64 = 3;
-/// KiB per second: HLS takes about 9 s.
-const RATE: u64 = 180;
+/// KiB per second for each of the two connections that read HLS at a time: it takes about 9 s.
+const RATE: u64 = 90;
 const KINDS: [Kind; 2] = [media::HLS, media::MP4_MOOV_LAST];
 
 /// A client of oidc-provider, and the home in which its profile `p` stands.
@@ -52,31 +54,41 @@ impl Signed {
     fn plays(&self) {
         let apache = apache::start(&self.provider, &KINDS, RATE);
         let nginx = nginx::start(self.provider.authority(), &self.provider.verify_url(), &KINDS, RATE);
-        let starts = [("apache", &apache), ("nginx", &nginx)].map(|(name, server)| {
-            let runs = KINDS.map(|kind| {
-                let output = format!("{name}-{}.framemd5", kind.name());
-                let url = server.entry(&kind);
-                let mut arguments = vec!["-nostdin", "-y", "-copyts", "-auth", "p", "-i", &url, "-map", "0", "-c", "copy"];
-                arguments.extend(["-f", "framemd5", &output]);
-                (kind, run::start(self.home.ffauth(arguments)), self.home.path(&output))
-            });
-            (server, runs)
-        });
-        for (server, runs) in starts {
-            for (kind, running, output) in runs {
-                let run = running.finish();
-                assert_eq!(run.code, Some(0), "{}\n{}", run.tail(), server.story());
-                let expected = ffmpeg_read(&self.home, &kind, &kind.file().display().to_string());
-                assert_eq!(difference(&expected, &run::packets(&output)), None, "{}\n{}", run.tail(), server.story());
-            }
-            assert!(server.accepted().len() >= 3, "{} tokens only:\n{}", server.accepted().len(), server.story());
-        }
+        play(&self.home, &[&apache, &nginx]);
         assert_eq!(self.provider.count(&self.client, "grant.error"), 0, "{:?}", self.provider.events(&self.client));
+        assert_eq!(self.provider.count(&self.client, "grant.revoked"), 0, "a refresh token was used twice");
+    }
+}
+
+/// Plays [`KINDS`] from `servers` with profile `p`, all at the same time.
+#[track_caller]
+fn play(home: &Home, servers: &[&MediaServer]) {
+    let pairs = servers.iter().flat_map(|server| KINDS.map(|kind| (*server, kind)));
+    let runs = pairs.enumerate().map(|(number, (server, kind))| {
+        let (url, output) = (server.entry(&kind), format!("{number}.framemd5"));
+        let mut arguments = vec!["-nostdin", "-y", "-copyts", "-auth", "p", "-i", &url, "-map", "0", "-c", "copy"];
+        arguments.extend(["-f", "framemd5", &output]);
+        (server, kind, run::start(home.ffauth(arguments)), home.path(&output))
+    });
+    for (server, kind, running, output) in runs.collect::<Vec<_>>() {
+        let run = running.finish();
+        assert_eq!(run.code, Some(0), "{}\n{}", run.tail(), server.story());
+        let expected = ffmpeg_read(home, &kind, &kind.file().display().to_string());
+        assert_eq!(difference(&expected, &run::packets(&output)), None, "{}\n{}", run.tail(), server.story());
+    }
+    for server in servers {
+        println!("{}: {} tokens, {} × 401", server.program(), server.accepted().len(), server.count(401));
+        assert!(server.accepted().len() >= 3, "{} tokens only:\n{}", server.accepted().len(), server.story());
     }
 }
 
 fn client_credentials(auth: ClientAuth) {
-    Signed::up(auth, &json!({ "grant_types": ["client_credentials"] }), "grant = \"client_credentials\"\nscope = [\"media.read\"]").plays();
+    Signed::up(
+        auth,
+        &json!({ "grant_types": ["client_credentials"] }),
+        "grant = \"client_credentials\"\nscope = [\"media.read\"]",
+    )
+    .plays();
 }
 
 fn refresh_token(auth: ClientAuth) {
@@ -89,7 +101,6 @@ fn refresh_token(auth: ClientAuth) {
     let signed = Signed::up(auth, &metadata, "grant = \"refresh_token\"\nrefresh_token = { file = \"first\" }");
     signed.home.write(".config/ffauth/first", &signed.provider.grant(&signed.client));
     signed.plays();
-    assert_eq!(signed.provider.count(&signed.client, "grant.revoked"), 0, "a refresh token was used twice");
 }
 
 /// One test for each way and each client authentication.
@@ -107,4 +118,45 @@ ways! {
         self_signed_tls SelfSignedTls;
     refresh_token: basic Basic, post Post, none None, client_secret_jwt ClientSecretJwt, private_key_jwt PrivateKeyJwt, tls Tls,
         self_signed_tls SelfSignedTls;
+}
+
+/// Tokens that are bound to a key: nginx asks for a proof of it with every request, and takes none twice (RFC 9449).
+#[test]
+fn tokens_bound_by_dpop_play_from_nginx() {
+    let metadata = json!({ "grant_types": ["client_credentials"], "dpop_bound_access_tokens": true });
+    let signed =
+        Signed::up(ClientAuth::Basic, &metadata, "scope = [\"media.read\"]\ngrant = \"client_credentials\"\ndpop = true");
+    let nginx = nginx::start(signed.provider.authority(), &signed.provider.verify_url(), &KINDS, RATE);
+    play(&signed.home, &[&nginx]);
+    assert!(nginx.log().iter().all(|access| access.authorization.starts_with("DPoP ")), "{}", nginx.story());
+}
+
+/// One rotating refresh token, many programs that need a token all the time, and a server that ends it all when a used one comes again.
+#[test]
+fn many_processes_rotate_one_refresh_token_and_none_comes_twice() {
+    let metadata = json!({
+        "grant_types": ["authorization_code", "refresh_token"],
+        "redirect_uris": ["http://127.0.0.1/callback"],
+        "response_types": ["code"],
+        "application_type": "native",
+        "access_token_life": 1,
+    });
+    let lines = "grant = \"refresh_token\"\nrefresh_token = { file = \"first\" }";
+    let signed = Signed::up(ClientAuth::Basic, &metadata, lines);
+    signed.home.write(".config/ffauth/first", &signed.provider.grant(&signed.client));
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(8) {
+        let crowd: Vec<_> = (0..6).map(|_| run::start(signed.home.ffauth(["token", "p"]))).collect();
+        crowd.into_iter().for_each(|running| running.finish().expect_code(0));
+    }
+    let events = signed.provider.events(&signed.client);
+    let rotations = events.iter().filter(|(event, ..)| event == "grant.success").count();
+    println!("{rotations} rotations");
+    assert!(rotations >= 5, "{rotations} rotations only");
+    assert_eq!(rotations, events.len(), "{events:?}");
+    // The server does see it: the first token, again.
+    let again = signed.home.path(".local/state");
+    std::fs::remove_dir_all(&again).expect("a store");
+    signed.home.line("token p").expect_code(3);
+    assert_eq!(signed.provider.count(&signed.client, "grant.revoked"), 1, "{:?}", signed.provider.events(&signed.client));
 }

@@ -20,6 +20,7 @@ User nobody
 Group nogroup
 PidFile FOLDER/pid
 ErrorLog FOLDER/error
+LogLevel error
 Mutex file:FOLDER/scratch default
 DefaultRuntimeDir FOLDER/scratch
 LoadModule mpm_event_module /usr/lib/apache2/modules/mod_mpm_event.so

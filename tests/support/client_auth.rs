@@ -18,15 +18,8 @@ pub enum ClientAuth {
 }
 
 impl ClientAuth {
-    pub const ALL: [Self; 7] = [
-        Self::Basic,
-        Self::Post,
-        Self::None,
-        Self::ClientSecretJwt,
-        Self::PrivateKeyJwt,
-        Self::Tls,
-        Self::SelfSignedTls,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Basic, Self::Post, Self::None, Self::ClientSecretJwt, Self::PrivateKeyJwt, Self::Tls, Self::SelfSignedTls];
 
     /// Its name in a profile.
     pub fn name(self) -> &'static str {

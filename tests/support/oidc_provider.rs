@@ -86,7 +86,8 @@ impl OidcProvider {
 
     /// Registers a client; `metadata` in the words of RFC 7591, plus `access_token_life` in seconds.
     pub fn register(&self, metadata: &Value) -> Client {
-        let mut all = json!({ "redirect_uris": [], "response_types": [], "grant_types": [], "scope": "openid offline_access media.read" });
+        let mut all =
+            json!({ "redirect_uris": [], "response_types": [], "grant_types": [], "scope": "openid offline_access media.read" });
         let (Value::Object(all_of_it), Value::Object(given)) = (&mut all, metadata) else { panic!("metadata is an object") };
         all_of_it.extend(given.clone());
         let registered = self.ask("POST", "/clients", &[], &all.to_string());

@@ -15,6 +15,7 @@ pub struct MediaServer {
     // Ends before its folder goes.
     _process: Process,
     folder: tempfile::TempDir,
+    program: &'static str,
     port: u16,
 }
 
@@ -39,13 +40,18 @@ impl MediaServer {
             command.args(arguments.iter().map(|argument| fill(argument)));
             let mut process = Process::start(program, &command, folder.path());
             match process.wait_for(|_| TcpStream::connect(("127.0.0.1", port)).ok()) {
-                Some(_) => Ok(Self { _process: process, folder, port }),
+                Some(_) => Ok(Self { _process: process, folder, program, port }),
                 None => {
                     let errors = std::fs::read_to_string(folder.path().join("error")).unwrap_or_default();
                     Err(format!("{}\n{errors}", process.forget()))
                 }
             }
         })
+    }
+
+    /// Its name.
+    pub fn program(&self) -> &'static str {
+        self.program
     }
 
     pub fn url(&self, path: &str) -> String {
