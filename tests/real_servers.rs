@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 use crate::support::client_auth::ClientAuth;
 use crate::support::media::{self, Kind};
 use crate::support::oidc_provider::{Client, OidcProvider};
+use crate::support::python::PythonServer;
 use crate::support::run::{self, Home, difference, ffmpeg_read};
+use crate::support::tls::Identity;
 use crate::support::web::MediaServer;
 use crate::support::{apache, nginx};
 
@@ -52,7 +54,7 @@ impl Signed {
     /// Plays HLS and a progressive file from both servers, at the same time from one store: every packet, with several tokens.
     #[track_caller]
     fn plays(&self) {
-        let apache = apache::start(&self.provider, &KINDS, RATE);
+        let apache = apache::start(self.provider.authority(), &self.provider.introspection_url(), &KINDS, RATE);
         let nginx = nginx::start(self.provider.authority(), &self.provider.verify_url(), &KINDS, RATE);
         play(&self.home, &[&apache, &nginx]);
         assert_eq!(self.provider.count(&self.client, "grant.error"), 0, "{:?}", self.provider.events(&self.client));
@@ -129,6 +131,51 @@ fn tokens_bound_by_dpop_play_from_nginx() {
     let nginx = nginx::start(signed.provider.authority(), &signed.provider.verify_url(), &KINDS, RATE);
     play(&signed.home, &[&nginx]);
     assert!(nginx.log().iter().all(|access| access.authorization.starts_with("DPoP ")), "{}", nginx.story());
+}
+
+/// Plays from both servers with the tokens of `server` and the profile `lines`.
+#[track_caller]
+fn plays_with(server: &PythonServer, home: &Home, lines: &str) {
+    let (url, ca) = (server.token_url(), server.authority().file().display());
+    home.write(run::CONFIG, &format!("[profile.p]\ntoken_url = \"{url}\"\nca_file = \"{ca}\"\nclient_id = \"app\"\n{lines}\n"));
+    let apache = apache::start(server.authority(), &server.introspection_url(), &KINDS, RATE);
+    let nginx = nginx::start(server.authority(), &server.verify_url(), &KINDS, RATE);
+    play(home, &[&apache, &nginx]);
+    assert!(server.answers().iter().all(|status| *status == 200), "{:?}", server.answers());
+}
+
+#[test]
+fn assertions_of_the_jwt_bearer_grant_play_with_tokens_of_authlib() {
+    let home = Home::new("");
+    let lines = "grant = \"jwt_bearer\"\nprivate_key = { file = \"key.pem\" }\nassertion_subject = \"somebody\"\nscope = [\"media.read\"]";
+    plays_with(&PythonServer::authlib(&client_key(&home)), &home, lines);
+}
+
+#[test]
+fn a_client_with_a_private_key_plays_with_tokens_of_authlib() {
+    let home = Home::new("");
+    let lines = "client_auth = \"private_key_jwt\"\ngrant = \"client_credentials\"\nprivate_key = { file = \"key.pem\" }\nscope = [\"media.read\"]";
+    plays_with(&PythonServer::authlib(&client_key(&home)), &home, lines);
+}
+
+/// The subject token is another program's, which has a fresh one whenever it is asked.
+#[test]
+fn exchanged_tokens_play_with_tokens_of_idpyoidc() {
+    let server = PythonServer::idpyoidc();
+    let command = format!("subject_token = {{ command = [\"curl\", \"--silent\", \"--fail\", \"{}\"] }}", server.subject_url());
+    let lines = format!(
+        "grant = \"token_exchange\"\nclient_secret = \"app-secret\"\n{command}\naudience = \"media\"\nscope = [\"media.read\"]"
+    );
+    plays_with(&server, &Home::new(""), &lines);
+}
+
+/// Puts the client's `key.pem` beside the configuration in `home`.
+fn client_key(home: &Home) -> Identity {
+    let identity = Identity::self_signed("client.example");
+    let folder = home.path(".config/ffauth");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    identity.save(&folder);
+    identity
 }
 
 /// One rotating refresh token, many programs that need a token all the time, and a server that ends it all when a used one comes again.

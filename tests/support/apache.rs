@@ -1,14 +1,14 @@
 //! Apache with mod_auth_openidc as an OAuth 2.0 resource server: media behind token introspection (RFC 7662), over https.
 
 use super::media::Kind;
-use super::oidc_provider::OidcProvider;
+use super::tls::Authority;
 use super::web::MediaServer;
 
-/// `rate`: KiB per second for each segment of HLS, 0 = no limit.
-pub fn start(provider: &OidcProvider, kinds: &[Kind], rate: u64) -> MediaServer {
+/// `introspection`: the endpoint (RFC 7662), for the client `media` with the secret `media-secret`. `rate`: KiB per second for each segment of HLS, 0 = no limit.
+pub fn start(authority: &Authority, introspection: &str, kinds: &[Kind], rate: u64) -> MediaServer {
     let limit = if rate == 0 { String::new() } else { format!("SetOutputFilter RATE_LIMIT\n    SetEnv rate-limit {rate}") };
-    let config = CONFIG.replace("LIMIT", &limit).replace("INTROSPECTION", &provider.introspection_url());
-    MediaServer::start("apache2", &["-X", "-f", "FOLDER/config"], &config, provider.authority(), kinds)
+    let config = CONFIG.replace("LIMIT", &limit).replace("INTROSPECTION", introspection);
+    MediaServer::start("apache2", &["-X", "-f", "FOLDER/config"], &config, authority, kinds)
 }
 
 /// One process (`-X`), with threads. `User` counts only where it is started as root.

@@ -7,6 +7,7 @@ pub mod nginx;
 pub mod oidc_provider;
 pub mod origin;
 pub mod process;
+pub mod python;
 pub mod run;
 pub mod server;
 pub mod tls;

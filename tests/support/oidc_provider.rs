@@ -50,11 +50,7 @@ impl OidcProvider {
         command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/servers/oidc/server.mjs"));
         command.arg(folder.path()).current_dir(servers.join("oidc"));
         let mut process = Process::start("oidc-provider", &command, folder.path());
-        let ready = process.wait_for(|output| {
-            let line = output.lines().find(|line| line.starts_with('{'))?;
-            serde_json::from_str::<Value>(line).ok()
-        });
-        let ready = ready.unwrap_or_else(|| panic!("oidc-provider does not start:\n{}", process.tail()));
+        let ready = process.announced();
         let text = |name: &str| ready[name].as_str().expect("a URL").to_owned();
         Self { _process: process, authority, _folder: folder, issuer: text("issuer"), door: text("door") }
     }

@@ -60,6 +60,15 @@ impl Process {
         }
     }
 
+    /// Waits for the line of JSON in which a server says where it listens.
+    pub fn announced(&mut self) -> serde_json::Value {
+        let line = self.wait_for(|output| {
+            let line = output.lines().find(|line| line.starts_with('{'))?;
+            serde_json::from_str(line).ok()
+        });
+        line.unwrap_or_else(|| panic!("{} does not start:\n{}", self.name, self.tail()))
+    }
+
     /// The last lines that it printed, for messages.
     pub fn tail(&self) -> String {
         let output = self.output();
