@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::support::client_auth::ClientAuth;
+use crate::support::glewlwyd::Glewlwyd;
 use crate::support::media::{self, Kind};
 use crate::support::oidc_provider::{Client, OidcProvider};
 use crate::support::python::PythonServer;
@@ -167,6 +168,18 @@ fn exchanged_tokens_play_with_tokens_of_idpyoidc() {
         "grant = \"token_exchange\"\nclient_secret = \"app-secret\"\n{command}\naudience = \"media\"\nscope = [\"media.read\"]"
     );
     plays_with(&server, &Home::new(""), &lines);
+}
+
+/// Its lower-case `token_type`, a secret that must not be encoded, and no media server but nginx: a client may introspect only its
+/// own tokens.
+#[test]
+fn client_credentials_play_with_tokens_of_glewlwyd() {
+    let server = Glewlwyd::start();
+    let home = Home::new("");
+    let (url, ca) = (server.endpoint("token"), server.authority().file().display());
+    let lines = "client_id = \"app\"\nclient_secret = \"app-secret\"\nclient_auth = \"basic_raw\"\nscope = [\"media.read\"]";
+    home.write(run::CONFIG, &format!("[profile.p]\ntoken_url = \"{url}\"\nca_file = \"{ca}\"\n{lines}\n"));
+    play(&home, &[&nginx::start(server.authority(), &server.verify_url(), &KINDS, RATE)]);
 }
 
 /// Puts the client's `key.pem` beside the configuration in `home`.

@@ -2,6 +2,7 @@
 
 pub mod apache;
 pub mod client_auth;
+pub mod glewlwyd;
 pub mod media;
 pub mod nginx;
 pub mod oidc_provider;

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
@@ -12,7 +13,7 @@ use super::process::{self, Process};
 use super::run::Home;
 use super::tls::Authority;
 
-/// The server, and the door that it has for the tests (see tests/servers/oidc/door.mjs).
+/// The server, and the door that it has for the tests (see tests/servers/node/door.mjs).
 pub struct OidcProvider {
     _process: Process,
     authority: Authority,
@@ -47,8 +48,8 @@ impl OidcProvider {
         let authority = Authority::new("authority of the tests");
         authority.certify_into(folder.path(), "127.0.0.1");
         let mut command = Command::new(servers.join("node/bin/node"));
-        command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/servers/oidc/server.mjs"));
-        command.arg(folder.path()).current_dir(servers.join("oidc"));
+        command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/servers/node/oidc_provider.mjs"));
+        command.arg(folder.path()).current_dir(servers.join("modules"));
         let mut process = Process::start("oidc-provider", &command, folder.path());
         let ready = process.announced();
         let text = |name: &str| ready[name].as_str().expect("a URL").to_owned();
@@ -128,14 +129,7 @@ impl OidcProvider {
 
     /// A program in `home` for `$BROWSER`: behind it sits somebody who signs in and gives `answer`, "yes" or "no".
     pub fn browser(&self, home: &Home, answer: &str) -> String {
-        use std::os::unix::fs::PermissionsExt;
-        let script = format!(
-            "#!/bin/sh\nexec curl --silent --show-error --fail --noproxy '*' --get --data-urlencode \"url=$1\" --data answer={answer} {}/browse\n",
-            self.door
-        );
-        let path = home.write("browser", &script);
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).expect("permissions");
-        path.display().to_string()
+        browser(home, &self.door, answer)
     }
 
     fn ask(&self, method: &str, path: &str, query: &[(&str, &str)], body: &str) -> Value {
@@ -144,6 +138,14 @@ impl OidcProvider {
         assert!(status < 400, "{method} {path}: {status} {text}");
         serde_json::from_str(&text).unwrap_or_else(|_| panic!("{method} {path}: {text}"))
     }
+}
+
+/// A program in `home` for `$BROWSER`, which takes its URL to the `door` of an authorization server.
+pub fn browser(home: &Home, door: &str, answer: &str) -> String {
+    let query = format!("--get --data-urlencode \"url=$1\" --data answer={answer}");
+    let path = home.write("browser", &format!("#!/bin/sh\nexec curl -sS --fail --noproxy '*' {query} {door}/browse\n"));
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).expect("permissions");
+    path.display().to_string()
 }
 
 /// One request over plain http: the status and the body of the answer.

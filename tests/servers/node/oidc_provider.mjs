@@ -1,15 +1,23 @@
 // An authorization server (oidc-provider) for the tests, over https, and beside it a plain door for them alone.
 //
-//   node server.mjs FOLDER      in FOLDER: cert.pem, key.pem, ca.pem
+//   node oidc_provider.mjs FOLDER      in FOLDER: cert.pem, key.pem, ca.pem
 //
-// When it listens, one line of JSON on stdout says where. Then it runs until it is killed.
+// When it listens, one line of JSON on stdout says where. Then it runs until it is killed. The door:
+//
+//   POST /clients             registers a client: metadata in, credentials out (RFC 7591)
+//   GET  /events              everything that happened
+//   GET  /grant?client=       a first refresh token, as if somebody had signed in elsewhere
+//   GET  /introspect?token=   RFC 7662, as the media server `media`
+//   GET  /browse?url=         somebody opens this URL and says yes; &answer=no: and refuses
+//   GET  /verify              for nginx's auth_request
 
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import https from 'node:https';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { openDoor } from './door.mjs';
+import { request, walk } from './browser.mjs';
+import { gate, openDoor } from './door.mjs';
 
 // The modules are in the folder in which this program is started, not beside it.
 const require = createRequire(`${process.cwd()}/`);
@@ -93,5 +101,40 @@ for (const event of [
   'refresh_token.destroyed',
 ]) provider.on(event, note(event));
 
-const door = await openDoor({ provider, ca: tls.ca, events, modules: require });
+async function introspect(token) {
+  const answer = await request(`${issuer}/token/introspection`, {
+    method: 'POST',
+    ca: tls.ca,
+    headers: {
+      'content-type': 'application/x-www-form-urlencoded',
+      authorization: `Basic ${Buffer.from('media:media-secret').toString('base64')}`,
+    },
+    body: new URLSearchParams({ token }).toString(),
+  });
+  return JSON.parse(answer.text);
+}
+
+async function refreshToken(clientId) {
+  const client = await provider.Client.find(clientId);
+  const grant = new provider.Grant({ accountId: 'somebody', clientId });
+  grant.addOIDCScope(client.scope);
+  const grantId = await grant.save();
+  const token = new provider.RefreshToken({
+    accountId: 'somebody', client, grantId, gty: 'authorization_code', rotations: 0, iiat: Math.floor(Date.now() / 1000), scope: client.scope,
+  });
+  return token.save();
+}
+
+const door = await openDoor({
+  '/clients': async (query, asked, body) => {
+    const headers = { 'content-type': 'application/json' };
+    const answer = await request(`${issuer}/reg`, { method: 'POST', ca: tls.ca, headers, body });
+    return { status: answer.status, json: JSON.parse(answer.text) };
+  },
+  '/events': async () => ({ json: events }),
+  '/grant': async (query) => ({ json: { refresh_token: await refreshToken(query.get('client')) } }),
+  '/introspect': async (query) => ({ json: await introspect(query.get('token')) }),
+  '/browse': async (query) => ({ json: await walk(query.get('url'), { ca: tls.ca, answer: query.get('answer') ?? 'yes' }) }),
+  '/verify': gate(introspect, await import(require.resolve('jose'))),
+});
 console.log(JSON.stringify({ issuer, door }));
