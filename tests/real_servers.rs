@@ -12,7 +12,7 @@ use crate::support::media::{self, Kind};
 use crate::support::oidc_provider::{Client, OidcProvider};
 use crate::support::python::PythonServer;
 use crate::support::run::{self, Home, Packets, difference, ffmpeg_read};
-use crate::support::tls::Identity;
+use crate::support::tls::Shown;
 use crate::support::web::MediaServer;
 use crate::support::{apache, nginx};
 
@@ -274,12 +274,10 @@ fn client_credentials_play_with_tokens_of_glewlwyd() {
 }
 
 /// Puts the client's `key.pem` beside the configuration in `home`.
-fn client_key(home: &Home) -> Identity {
-    let identity = Identity::self_signed("client.example");
-    let folder = home.path(".config/ffauth");
-    std::fs::create_dir_all(&folder).expect("a folder");
-    identity.save(&folder);
-    identity
+fn client_key(home: &Home) -> Shown {
+    let client = Shown::self_signed("client.example");
+    client.save(home);
+    client
 }
 
 /// One rotating refresh token, `processes` programs at a time of which each renews it, and a server that ends it all when a used one

@@ -5,6 +5,7 @@ use url::Url;
 use crate::bearer::{Placement, Scope};
 use crate::config::Profile;
 use crate::error::{Error, Kind};
+use crate::libav::io::{check_streaming, is_streaming};
 use crate::origin::{Origin, OriginPattern};
 use crate::redact;
 
@@ -36,7 +37,11 @@ pub fn scopes(url: &str, profiles: &[&Profile]) -> Result<Vec<Scope>, Error> {
             return Err(out_of_scope(url, origin, profiles, scopes.iter().any(|scope| scope.lists(origin))));
         }
     }
-    if let Some(profile) = profiles.iter().find(|profile| matches!(profile.placement, Placement::UserInfo(_))) {
+    if is_streaming(url) {
+        profiles.iter().try_for_each(|profile| {
+            check_streaming(url, &profile.placement).map_err(|error| error.context(format!("profile {}", profile.name)))
+        })?;
+    } else if let Some(profile) = profiles.iter().find(|profile| matches!(profile.placement, Placement::UserInfo(_))) {
         let message = format!(
             "profile {}: placement in the user-info is for rtmp, rtsp and srt, not for {}",
             profile.name,
@@ -56,9 +61,7 @@ fn origins_of(url: &str) -> Result<Vec<Origin>, Error> {
             let slaves = url.split('|').map(|slave| slave.rsplit_once(']').map_or(slave, |(_, slave)| slave));
             slaves.filter(|slave| slave.starts_with("http:") || slave.starts_with("https:")).collect()
         }
-        Some(("rtmp" | "rtmps" | "rtmpt" | "rtmpts" | "rtsp" | "rtsps" | "srt", _)) => {
-            return Err(cannot("this version sends tokens by http and https only"));
-        }
+        _ if is_streaming(url) => vec![url],
         Some(("concat" | "concatf" | "async" | "cache" | "subfile" | "hls+http" | "hls+https", _)) => {
             return Err(cannot("this protocol opens its URLs behind ffauth's back; give the http URL itself"));
         }
@@ -66,7 +69,7 @@ fn origins_of(url: &str) -> Result<Vec<Origin>, Error> {
     };
     if slaves.is_empty() {
         return Err(cannot(
-            "its protocol cannot carry a token; -auth goes before a file whose URL begins with http:// or https://",
+            "its protocol cannot carry a token; -auth goes before a file that is read or written by http, https, rtmp, rtsp or srt",
         ));
     }
     slaves
@@ -122,7 +125,8 @@ mod tests {
             ("", "http://a.example/", "allow_http"),
             ("", "video.mp4", "cannot carry a token"),
             ("", "pipe:0", "cannot carry a token"),
-            ("", "rtmp://a.example/live", "http and https only"),
+            ("", "rtmp://a.example/live", "placement"),
+            ("", "rtsps://a.example/live", "placement"),
             ("", "concat:https://a.example/1|https://a.example/2", "behind"),
             ("", "https://u:p@a.example/", "user name"),
             ("", "[f=mpegts]a.ts|b.ts", "cannot carry a token"),

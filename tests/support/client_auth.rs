@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::run::Home;
-use super::tls::{Authority, Identity};
+use super::tls::{Authority, Shown};
 
 /// The client authentications that oidc-provider supports and ffauth too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,9 +18,6 @@ pub enum ClientAuth {
 }
 
 impl ClientAuth {
-    pub const ALL: [Self; 7] =
-        [Self::Basic, Self::Post, Self::None, Self::ClientSecretJwt, Self::PrivateKeyJwt, Self::Tls, Self::SelfSignedTls];
-
     /// Its name in a profile.
     pub fn name(self) -> &'static str {
         match self {
@@ -36,8 +33,6 @@ impl ClientAuth {
 
     /// Puts the keys that it needs into `home`: client metadata for the server, further lines for the profile.
     pub fn prepare(self, home: &Home, authority: &Authority) -> (Value, &'static str) {
-        let folder = home.path(".config/ffauth");
-        std::fs::create_dir_all(&folder).expect("a folder");
         let files = "tls = { cert = \"cert.pem\", key = \"key.pem\" }";
         match self {
             Self::Basic => (json!({ "token_endpoint_auth_method": "client_secret_basic" }), ""),
@@ -45,21 +40,21 @@ impl ClientAuth {
             Self::None => (json!({ "token_endpoint_auth_method": "none" }), ""),
             Self::ClientSecretJwt => (json!({ "token_endpoint_auth_method": "client_secret_jwt" }), ""),
             Self::PrivateKeyJwt => {
-                let identity = Identity::self_signed("client.example");
-                identity.save(&folder);
+                let identity = Shown::self_signed("client.example");
+                identity.save(home);
                 let jwks = json!({ "keys": [identity.jwk()] });
                 let metadata = json!({ "token_endpoint_auth_method": "private_key_jwt", "jwks": jwks });
                 (metadata, "private_key = { file = \"key.pem\" }")
             }
             Self::Tls => {
-                authority.identify("client.example").save(&folder);
+                authority.identify("client.example").save(home);
                 let metadata =
-                    json!({ "token_endpoint_auth_method": "tls_client_auth", "tls_client_auth_san_dns": "client.example" });
+                    json!({ "token_endpoint_auth_method": "tls_client_auth", "tls_client_auth_subject_dn": "CN=client.example" });
                 (metadata, files)
             }
             Self::SelfSignedTls => {
-                let identity = Identity::self_signed("client.example");
-                identity.save(&folder);
+                let identity = Shown::self_signed("client.example");
+                identity.save(home);
                 let jwks = json!({ "keys": [identity.jwk()] });
                 (json!({ "token_endpoint_auth_method": "self_signed_tls_client_auth", "jwks": jwks }), files)
             }

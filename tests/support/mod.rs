@@ -2,6 +2,8 @@
 
 pub mod apache;
 pub mod client_auth;
+pub mod dpop;
+pub mod family;
 pub mod glewlwyd;
 pub mod media;
 pub mod nginx;

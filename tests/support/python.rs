@@ -4,7 +4,7 @@ use std::process::Command;
 
 use super::oidc_provider::plain_http;
 use super::process::{self, Process};
-use super::tls::{Authority, Identity};
+use super::tls::{Authority, Shown};
 
 /// A running server, and its door for the tests (see tests/servers/python/listen.py). Its client is `app`.
 pub struct PythonServer {
@@ -17,7 +17,7 @@ pub struct PythonServer {
 
 impl PythonServer {
     /// Authlib, with the JWT bearer grant (RFC 7523); `client` is who signs.
-    pub fn authlib(client: &Identity) -> Self {
+    pub fn authlib(client: &Shown) -> Self {
         Self::start("authlib", Some(client))
     }
 
@@ -26,7 +26,7 @@ impl PythonServer {
         Self::start("idpyoidc", None)
     }
 
-    fn start(name: &'static str, client: Option<&Identity>) -> Self {
+    fn start(name: &'static str, client: Option<&Shown>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let authority = Authority::new("authority of the tests");
         authority.certify_into(folder.path(), "127.0.0.1");

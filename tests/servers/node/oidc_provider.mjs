@@ -65,10 +65,8 @@ const provider = new Provider(issuer, {
       tlsClientAuth: true,
       getCertificate: certificate,
       certificateAuthorized: (ctx) => ctx.socket.authorized,
-      certificateSubjectMatches: (ctx, property, expected) => {
-        if (property === 'tls_client_auth_san_dns') return certificate(ctx).checkHost(expected) !== undefined;
-        return property === 'tls_client_auth_subject_dn' && certificate(ctx).subject === expected;
-      },
+      certificateSubjectMatches: (ctx, property, expected) =>
+        property === 'tls_client_auth_subject_dn' && certificate(ctx).subject === expected,
     },
     resourceIndicators: {
       enabled: true,
