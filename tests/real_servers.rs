@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::support::client_auth::ClientAuth;
 use crate::support::glewlwyd::Glewlwyd;
 use crate::support::media::{self, Kind};
-use crate::support::oidc_provider::{Client, OidcProvider};
+use crate::support::oidc_provider::{Client, OidcProvider, approve, browser};
 use crate::support::python::PythonServer;
 use crate::support::run::{self, Home, Packets, difference, ffmpeg_read};
 use crate::support::tls::Shown;
@@ -69,6 +69,18 @@ impl Signed {
     }
 }
 
+impl Signed {
+    /// `ffauth logout p`: the tokens are dead at the server, and gone here.
+    #[track_caller]
+    fn logs_out(&self) {
+        let token = self.home.line("token p --min-valid 1s").stdout.trim().to_owned();
+        assert_eq!(self.provider.introspect(&token)["active"], true);
+        self.home.line("logout p").expect_code(0);
+        assert_eq!(self.provider.introspect(&token)["active"], false);
+        self.home.line("token p").expect_code(3);
+    }
+}
+
 /// Plays [`KINDS`] from `servers` with profile `p`, all at the same time.
 #[track_caller]
 fn play(home: &Home, servers: &[&MediaServer]) {
@@ -116,6 +128,67 @@ fn refresh_token(auth: ClientAuth) {
     signed.plays();
 }
 
+const SCOPE: &str = "scope = [\"openid\", \"offline_access\", \"media.read\"]";
+
+/// Somebody signs in with a browser, and out again.
+fn authorization_code(auth: ClientAuth) {
+    // Without `prompt=consent` the server drops offline_access in silence (OpenID Connect Core 1.0 section 11).
+    let lines = format!("grant = \"authorization_code\"\n{SCOPE}\nauthorize_params = {{ prompt = \"consent\" }}");
+    let signed = Signed::up(auth, &signing_in(), &lines);
+    login_with_browser(&signed.home, signed.provider.door());
+    signed.plays();
+    signed.logs_out();
+}
+
+/// The same with a pushed authorization request (RFC 9126), without which this client gets nothing.
+fn pushed_authorization_code(auth: ClientAuth) {
+    let mut metadata = signing_in();
+    metadata["require_pushed_authorization_requests"] = true.into();
+    let lines = format!("grant = \"authorization_code\"\n{SCOPE}\nauthorize_params = {{ prompt = \"consent\" }}");
+    let signed = Signed::up(auth, &metadata, &lines);
+    login_with_browser(&signed.home, signed.provider.door());
+    assert_eq!(signed.provider.count(&signed.client, "pushed_authorization_request.success"), 1);
+    signed.plays();
+    signed.logs_out();
+}
+
+/// Somebody signs in on another device.
+fn device_code(auth: ClientAuth) {
+    let signed = Signed::up(auth, &signing_in(), &format!("grant = \"device_code\"\n{SCOPE}"));
+    login_with_device(&signed.home, signed.provider.door());
+    signed.plays();
+    signed.logs_out();
+}
+
+/// `ffauth login p`, with a browser behind which somebody says yes.
+#[track_caller]
+fn login_with_browser(home: &Home, door: &str) {
+    let mut command = home.ffauth(["login", "p"]);
+    command.env("BROWSER", browser(home, door, "yes"));
+    run::finish(command).expect_code(0);
+}
+
+/// `ffauth login p --device`: somebody reads the URL and the code that it prints, and takes them to a browser.
+#[track_caller]
+fn login_with_device(home: &Home, door: &str) {
+    let mut command = home.ffauth(["login", "p", "--device"]);
+    let printed = home.path("printed");
+    command.stdout(std::fs::File::create(&printed).expect("a file"));
+    let mut login = run::start(command);
+    let (url, code) = loop {
+        let text = std::fs::read_to_string(&printed).expect("a file");
+        if let [url, code] = text.lines().collect::<Vec<_>>()[..]
+            && text.ends_with('\n')
+        {
+            break (url.to_owned(), code.to_owned());
+        }
+        assert!(!login.ended(), "{}", login.finish().stderr);
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    approve(door, &url, &code, "yes");
+    login.finish().expect_code(0);
+}
+
 /// One test for each way and each client authentication.
 macro_rules! ways {
     ($($way:ident: $($name:ident $auth:ident),+;)+) => {$(
@@ -128,6 +201,12 @@ macro_rules! ways {
 
 ways! {
     client_credentials: basic Basic, post Post, client_secret_jwt ClientSecretJwt, private_key_jwt PrivateKeyJwt, tls Tls,
+        self_signed_tls SelfSignedTls;
+    authorization_code: basic Basic, post Post, none None, client_secret_jwt ClientSecretJwt, private_key_jwt PrivateKeyJwt, tls Tls,
+        self_signed_tls SelfSignedTls;
+    pushed_authorization_code: basic Basic, post Post, none None, client_secret_jwt ClientSecretJwt, private_key_jwt PrivateKeyJwt,
+        tls Tls, self_signed_tls SelfSignedTls;
+    device_code: basic Basic, post Post, none None, client_secret_jwt ClientSecretJwt, private_key_jwt PrivateKeyJwt, tls Tls,
         self_signed_tls SelfSignedTls;
     refresh_token: basic Basic, post Post, none None, client_secret_jwt ClientSecretJwt, private_key_jwt PrivateKeyJwt, tls Tls,
         self_signed_tls SelfSignedTls;
@@ -261,16 +340,45 @@ fn exchanged_tokens_play_with_tokens_of_idpyoidc() {
     plays_with(&server, &Home::new(""), &lines);
 }
 
-/// Its lower-case `token_type`, a secret that must not be encoded, and no media server but nginx: a client may introspect only its
-/// own tokens.
+/// glewlwyd, and a home with a profile for it. It writes `token_type` in lower case, takes a secret only as it is, and lets a client
+/// introspect no tokens but its own, which leaves Apache out.
+fn at_glewlwyd(lines: &str) -> (Glewlwyd, Home) {
+    let (server, home) = (Glewlwyd::start(), Home::new(""));
+    let urls = [("token", "token"), ("authorize", "auth"), ("device", "device_authorization/"), ("revoke", "revoke/")];
+    let urls = urls.map(|(key, path)| format!("{key}_url = \"{}\"\n", server.endpoint(path))).concat();
+    let client = "client_id = \"app\"\nclient_secret = \"app-secret\"\nclient_auth = \"basic_raw\"\nscope = [\"media.read\"]";
+    let ca = server.authority().file().display();
+    home.write(run::CONFIG, &format!("[profile.p]\n{urls}ca_file = \"{ca}\"\n{client}\n{lines}\n"));
+    (server, home)
+}
+
+#[track_caller]
+fn plays_at_glewlwyd(server: &Glewlwyd, home: &Home) {
+    play(home, &[&nginx::start(server.authority(), &server.verify_url(), &KINDS, RATE)]);
+}
+
 #[test]
 fn client_credentials_play_with_tokens_of_glewlwyd() {
-    let server = Glewlwyd::start();
-    let home = Home::new("");
-    let (url, ca) = (server.endpoint("token"), server.authority().file().display());
-    let lines = "client_id = \"app\"\nclient_secret = \"app-secret\"\nclient_auth = \"basic_raw\"\nscope = [\"media.read\"]";
-    home.write(run::CONFIG, &format!("[profile.p]\ntoken_url = \"{url}\"\nca_file = \"{ca}\"\n{lines}\n"));
-    play(&home, &[&nginx::start(server.authority(), &server.verify_url(), &KINDS, RATE)]);
+    let (server, home) = at_glewlwyd("grant = \"client_credentials\"");
+    plays_at_glewlwyd(&server, &home);
+}
+
+/// Its answer names the issuer, and a refresh token is good once.
+#[test]
+fn a_sign_in_with_a_browser_plays_with_tokens_of_glewlwyd() {
+    let (server, home) = at_glewlwyd("grant = \"authorization_code\"");
+    login_with_browser(&home, server.door());
+    plays_at_glewlwyd(&server, &home);
+    home.line("logout p").expect_code(0);
+    home.line("token p").expect_code(3);
+}
+
+/// It says `slow_down` to whoever asks sooner than its interval.
+#[test]
+fn a_sign_in_on_another_device_plays_with_tokens_of_glewlwyd() {
+    let (server, home) = at_glewlwyd("grant = \"device_code\"");
+    login_with_device(&home, server.door());
+    plays_at_glewlwyd(&server, &home);
 }
 
 /// Puts the client's `key.pem` beside the configuration in `home`.

@@ -3,9 +3,7 @@
 use std::net::TcpStream;
 use std::process::Command;
 
-use super::oidc_provider::browser;
 use super::process::{self, Process};
-use super::run::Home;
 use super::tls::Authority;
 
 /// A running server with the client `app`, and its door for the tests (see tests/servers/node/glewlwyd.mjs).
@@ -47,11 +45,6 @@ impl Glewlwyd {
         Self { _door: helper, _process: process, _folders: [folder, beside], authority, url, door }
     }
 
-    /// Its identifier.
-    pub fn issuer(&self) -> &str {
-        &self.url
-    }
-
     /// `path` below its OpenID Connect plugin.
     pub fn endpoint(&self, path: &str) -> String {
         format!("{}/api/oidc/{path}", self.url)
@@ -66,9 +59,9 @@ impl Glewlwyd {
         &self.authority
     }
 
-    /// A program in `home` for `$BROWSER`: behind it sits somebody who signs in and says yes.
-    pub fn browser(&self, home: &Home) -> String {
-        browser(home, &self.door, "yes")
+    /// The door for the tests.
+    pub fn door(&self) -> &str {
+        &self.door
     }
 }
 

@@ -117,27 +117,27 @@ impl OidcProvider {
         self.ask("GET", "/introspect", &[("token", token)], "")
     }
 
-    /// Somebody opens `url`, signs in and says yes; the last page.
-    pub fn approve(&self, url: &str) -> Value {
-        self.ask("GET", "/browse", &[("url", url)], "")
-    }
-
-    /// Somebody opens `url` and refuses.
-    pub fn refuse(&self, url: &str) -> Value {
-        self.ask("GET", "/browse", &[("url", url), ("answer", "no")], "")
-    }
-
-    /// A program in `home` for `$BROWSER`: behind it sits somebody who signs in and gives `answer`, "yes" or "no".
-    pub fn browser(&self, home: &Home, answer: &str) -> String {
-        browser(home, &self.door, answer)
+    /// The door for the tests.
+    pub fn door(&self) -> &str {
+        &self.door
     }
 
     fn ask(&self, method: &str, path: &str, query: &[(&str, &str)], body: &str) -> Value {
-        let url = url::Url::parse_with_params(&format!("{}{path}", self.door), query).expect("a URL");
-        let (status, text) = plain_http(method, &url, body);
-        assert!(status < 400, "{method} {path}: {status} {text}");
-        serde_json::from_str(&text).unwrap_or_else(|_| panic!("{method} {path}: {text}"))
+        ask(&self.door, method, path, query, body)
     }
+}
+
+/// Asks the `door` of an authorization server.
+pub fn ask(door: &str, method: &str, path: &str, query: &[(&str, &str)], body: &str) -> Value {
+    let url = url::Url::parse_with_params(&format!("{door}{path}"), query).expect("a URL");
+    let (status, text) = plain_http(method, &url, body);
+    assert!(status < 400, "{method} {path}: {status} {text}");
+    serde_json::from_str(&text).unwrap_or_else(|_| panic!("{method} {path}: {text}"))
+}
+
+/// Somebody opens `url`, enters the device's `code`, signs in, and answers "yes" or "no".
+pub fn approve(door: &str, url: &str, code: &str, answer: &str) {
+    ask(door, "GET", "/browse", &[("url", url), ("code", code), ("answer", answer)], "");
 }
 
 /// A program in `home` for `$BROWSER`, which takes its URL to the `door` of an authorization server.

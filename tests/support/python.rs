@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::oidc_provider::plain_http;
+use super::oidc_provider::ask;
 use super::process::{self, Process};
 use super::tls::{Authority, Shown};
 
@@ -66,7 +66,6 @@ impl PythonServer {
 
     /// The status of every answer of the token endpoint.
     pub fn answers(&self) -> Vec<u16> {
-        let url = url::Url::parse(&format!("{}/requests", self.door)).expect("a URL");
-        serde_json::from_str(&plain_http("GET", &url, "").1).expect("a list")
+        serde_json::from_value(ask(&self.door, "GET", "/requests", &[], "")).expect("a list")
     }
 }

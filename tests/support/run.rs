@@ -196,11 +196,10 @@ impl Drop for Leashed {
     }
 }
 
-/// Starts `command`; its output must be pipes.
+/// Starts `command`. What it prints is collected, where it goes to a pipe.
 pub fn start(mut command: Command) -> Running {
     let mut child = command.spawn().expect("the program starts");
-    let stdout = collect(child.stdout.take().expect("a pipe"));
-    let stderr = collect(child.stderr.take().expect("a pipe"));
+    let (stdout, stderr) = (collect(child.stdout.take()), collect(child.stderr.take()));
     Running { child: Leashed(child), stdout, stderr, began: Instant::now() }
 }
 
@@ -244,10 +243,10 @@ impl Running {
     }
 }
 
-fn collect(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {
+fn collect(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<String> {
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
-        let _ = pipe.read_to_end(&mut bytes);
+        let _ = pipe.map(|mut pipe| pipe.read_to_end(&mut bytes));
         String::from_utf8_lossy(&bytes).into_owned()
     })
 }

@@ -22,8 +22,8 @@ export function request(url, { method = 'GET', headers = {}, body, ca } = {}) {
   });
 }
 
-/** Walks from `start` to the last page; `answer` = 'yes', or 'no' to refuse at the first page that offers it. */
-export async function walk(start, { ca, answer = 'yes' }) {
+/** Walks from `start` to the last page; `answer` = 'yes', or 'no' to refuse at the first page that offers it; `code`: a device's. */
+export async function walk(start, { ca, answer = 'yes', code = '' }) {
   const cookies = new Map();
   const steps = [];
   let next = { url: start };
@@ -47,14 +47,14 @@ export async function walk(start, { ca, answer = 'yes' }) {
       next = { url: new URL(page.headers.location, url).href };
       continue;
     }
-    next = page.status < 400 ? form(page.text, url, answer) : undefined;
+    next = page.status < 400 ? form(page.text, url, answer, code) : undefined;
     if (next === undefined) return { status: page.status, text: page.text, steps };
   }
   throw new Error(`no end after ${LIMIT} pages: ${steps.join(', ')}`);
 }
 
 /** The page's form, filled in. */
-function form(text, base, answer) {
+function form(text, base, answer, code) {
   const abort = /<a href="([^"]*\/abort)"/.exec(text);
   if (answer === 'no' && abort) return { url: new URL(unescape(abort[1]), base).href };
   const found = /<form\b[^>]*>[\s\S]*?<\/form>/.exec(text);
@@ -63,7 +63,7 @@ function form(text, base, answer) {
   const fields = new URLSearchParams();
   for (const [input] of found[0].matchAll(/<input\b[^>]*>/g)) {
     const name = attribute(input, 'name');
-    if (name) fields.set(name, unescape(attribute(input, 'value') ?? 'somebody'));
+    if (name) fields.set(name, unescape(attribute(input, 'value') ?? (name === 'user_code' ? code : 'somebody')));
   }
   if (answer === 'no' && text.includes('name="abort"')) fields.set('abort', 'yes');
   return { url: action, body: fields.toString() };

@@ -2,7 +2,7 @@
 //
 //   node glewlwyd.mjs URL FOLDER      in FOLDER: ca.pem
 //
-//   GET /browse?url=     somebody opens this URL, signs in and says yes
+//   GET /browse?url=     somebody opens this URL, signs in and says yes; &code=: a device's code
 //   GET /verify          for nginx's auth_request
 
 import { readFileSync } from 'node:fs';
@@ -81,7 +81,10 @@ async function browse(start) {
 }
 
 const door = await openDoor({
-  '/browse': async (query) => ({ json: await browse(query.get('url')) }),
+  '/browse': async (query) => {
+    const [start, code] = [query.get('url'), query.get('code')];
+    return { json: await browse(code ? `${start}?code=${code}` : start) };
+  },
   '/verify': gate(introspect),
 });
 console.log(JSON.stringify({ door }));

@@ -8,7 +8,7 @@
 //   GET  /events              everything that happened
 //   GET  /grant?client=       a first refresh token, as if somebody had signed in elsewhere
 //   GET  /introspect?token=   RFC 7662, as the media server `media`
-//   GET  /browse?url=         somebody opens this URL and says yes; &answer=no: and refuses
+//   GET  /browse?url=         somebody opens this URL and says yes; &answer=no: and refuses; &code=: a device's code
 //   GET  /verify              for nginx's auth_request
 
 import { randomBytes } from 'node:crypto';
@@ -132,7 +132,7 @@ const door = await openDoor({
   '/events': async () => ({ json: events }),
   '/grant': async (query) => ({ json: { refresh_token: await refreshToken(query.get('client')) } }),
   '/introspect': async (query) => ({ json: await introspect(query.get('token')) }),
-  '/browse': async (query) => ({ json: await walk(query.get('url'), { ca: tls.ca, answer: query.get('answer') ?? 'yes' }) }),
+  '/browse': async (query) => ({ json: await walk(query.get('url'), { ca: tls.ca, ...Object.fromEntries(query) }) }),
   '/verify': gate(introspect, await import(require.resolve('jose'))),
 });
 console.log(JSON.stringify({ issuer, door }));
