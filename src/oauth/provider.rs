@@ -246,7 +246,7 @@ pub fn preset(name: &str) -> Option<&'static Preset> {
 ///
 /// # Errors
 /// The first name that has no value.
-pub fn fill<'t>(template: &'t str, value: impl Fn(&str) -> Option<String>) -> Result<String, &'t str> {
+pub fn fill(template: &str, value: impl Fn(&str) -> Option<String>) -> Result<String, &str> {
     let mut filled = String::with_capacity(template.len());
     let mut rest = template;
     while let Some((before, (name, after))) =
