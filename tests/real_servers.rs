@@ -293,15 +293,92 @@ fn packets_of(home: &Home, playlist: &str) -> Packets {
     run::packets(&home.path("stored.framemd5"))
 }
 
-/// Tokens that are bound to a key: nginx asks for a proof of it with every request, and takes none twice (RFC 9449).
-#[test]
-fn tokens_bound_by_dpop_play_from_nginx() {
-    let metadata = json!({ "grant_types": ["client_credentials"], "dpop_bound_access_tokens": true });
-    let signed =
-        Signed::up(ClientAuth::Basic, &metadata, "scope = [\"media.read\"]\ngrant = \"client_credentials\"\ndpop = true");
+/// Tokens that are bound to a key: nginx asks for a proof of it with every request, and takes none twice (RFC 9449). The token
+/// endpoint asks for a nonce.
+#[track_caller]
+fn plays_bound(auth: ClientAuth, metadata: Value, lines: &str, login: impl Fn(&Home, &str)) {
+    let mut metadata = metadata;
+    metadata["dpop_bound_access_tokens"] = true.into();
+    let signed = Signed::up(auth, &metadata, &format!("dpop = true\n{lines}"));
+    login(&signed.home, signed.provider.door());
     let nginx = nginx::start(signed.provider.authority(), &signed.provider.verify_url(), &KINDS, RATE);
     play(&signed.home, &[&nginx]);
     assert!(nginx.log().iter().all(|access| access.authorization.starts_with("DPoP ")), "{}", nginx.story());
+}
+
+#[test]
+fn client_credentials_bound_by_dpop_play_from_nginx() {
+    let lines = "scope = [\"media.read\"]\ngrant = \"client_credentials\"";
+    plays_bound(ClientAuth::Basic, json!({ "grant_types": ["client_credentials"] }), lines, |_, _| ());
+}
+
+/// The refresh tokens of a public client are bound as well.
+#[test]
+fn a_sign_in_bound_by_dpop_plays_from_nginx() {
+    let lines = format!("grant = \"authorization_code\"\n{SCOPE}\nauthorize_params = {{ prompt = \"consent\" }}");
+    plays_bound(ClientAuth::None, signing_in(), &lines, login_with_browser);
+}
+
+#[test]
+fn a_sign_in_on_another_device_bound_by_dpop_plays_from_nginx() {
+    plays_bound(ClientAuth::None, signing_in(), &format!("grant = \"device_code\"\n{SCOPE}"), login_with_device);
+}
+
+#[test]
+fn a_person_who_refuses_ends_the_sign_in_at_once() {
+    let lines = format!("grant = \"authorization_code\"\n{SCOPE}\nauthorize_params = {{ prompt = \"consent\" }}");
+    let signed = Signed::up(ClientAuth::None, &signing_in(), &lines);
+    let mut command = signed.home.ffauth(["login", "p"]);
+    command.env("BROWSER", browser(&signed.home, signed.provider.door(), "no"));
+    let run = run::finish(command);
+    assert!(run.stderr.contains("access_denied"), "{}", run.stderr);
+    run.expect_code(4);
+    signed.home.line("token p").expect_code(3);
+}
+
+/// RFC 8707.
+#[test]
+fn a_token_is_for_the_resource_that_the_profile_names() {
+    let lines = "scope = [\"media.read\"]\ngrant = \"client_credentials\"\nresource = [\"https://media.example/\"]";
+    let signed = Signed::up(ClientAuth::Basic, &json!({ "grant_types": ["client_credentials"] }), lines);
+    let run = signed.home.line("token p");
+    run.expect_code(0);
+    let claims = signed.provider.introspect(run.stdout.trim());
+    assert_eq!((&claims["active"], &claims["aud"]), (&json!(true), &json!("https://media.example/")));
+}
+
+/// Apache says 401 and nothing more, nginx 403 and what is missing. No new token would help.
+#[test]
+fn a_missing_scope_is_an_error_and_no_storm_of_requests() {
+    let metadata = json!({ "grant_types": ["client_credentials"] });
+    let signed = Signed::up(ClientAuth::Basic, &metadata, "scope = [\"openid\"]\ngrant = \"client_credentials\"");
+    let [apache, nginx] = signed.servers(&[media::HLS], 0);
+    for (server, status) in [(&apache, "401"), (&nginx, "insufficient_scope")] {
+        let run = signed.home.line(&format!("-nostdin -y -auth p -i {} -c copy -f null -", server.entry(&media::HLS)));
+        run.expect_code(1);
+        assert!(run.stderr.contains(status), "{}", run.stderr);
+        assert!(server.log().len() <= 6, "{}", server.story());
+    }
+    let renewed = signed.provider.count(&signed.client, "grant.success");
+    assert!(renewed <= 3, "{renewed} tokens");
+}
+
+/// Why all this is needed.
+#[test]
+fn ffmpeg_with_a_fixed_header_loses_most_and_ends_well() {
+    let metadata = json!({ "grant_types": ["client_credentials"] });
+    let signed = Signed::up(ClientAuth::Basic, &metadata, "scope = [\"media.read\"]\ngrant = \"client_credentials\"");
+    let expected = ffmpeg_read(&signed.home, &media::HLS, &media::HLS.file().display().to_string());
+    for server in signed.servers(&[media::HLS], 60) {
+        let header = signed.home.line("token p --format header --min-valid 2s").stdout;
+        let url = server.entry(&media::HLS);
+        let arguments = ["-v", "error", "-nostdin", "-y", "-headers", header.trim(), "-i", &url, "-map", "0", "-c", "copy"];
+        let run = run::finish(signed.home.program("ffmpeg", arguments.into_iter().chain(["-f", "framemd5", "lossy.framemd5"])));
+        run.expect_code(0);
+        let (all, got) = (run::count(&expected), run::count(&run::packets(&signed.home.path("lossy.framemd5"))));
+        println!("{}: ffmpeg read {got} of {all} packets", server.program());
+        assert!(got < all / 2, "{got} of {all} packets\n{}", server.story());
+    }
 }
 
 /// Plays from both servers with the tokens of `server` and the profile `lines`.
@@ -347,7 +424,8 @@ fn at_glewlwyd(lines: &str) -> (Glewlwyd, Home) {
     let urls = [("token", "token"), ("authorize", "auth"), ("device", "device_authorization/"), ("revoke", "revoke/")];
     let urls = urls.map(|(key, path)| format!("{key}_url = \"{}\"\n", server.endpoint(path))).concat();
     let client = "client_id = \"app\"\nclient_secret = \"app-secret\"\nclient_auth = \"basic_raw\"\nscope = [\"media.read\"]";
-    let ca = server.authority().file().display();
+    let (ca, port) = (server.authority().file().display(), server.redirect_port());
+    let lines = lines.replace("PORT", &port.to_string());
     home.write(run::CONFIG, &format!("[profile.p]\n{urls}ca_file = \"{ca}\"\n{client}\n{lines}\n"));
     (server, home)
 }
@@ -366,7 +444,7 @@ fn client_credentials_play_with_tokens_of_glewlwyd() {
 /// Its answer names the issuer, and a refresh token is good once.
 #[test]
 fn a_sign_in_with_a_browser_plays_with_tokens_of_glewlwyd() {
-    let (server, home) = at_glewlwyd("grant = \"authorization_code\"");
+    let (server, home) = at_glewlwyd("grant = \"authorization_code\"\nredirect_port = PORT");
     login_with_browser(&home, server.door());
     plays_at_glewlwyd(&server, &home);
     home.line("logout p").expect_code(0);

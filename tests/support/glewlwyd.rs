@@ -4,6 +4,7 @@ use std::net::TcpStream;
 use std::process::Command;
 
 use super::process::{self, Process};
+use super::server::closed_port;
 use super::tls::Authority;
 
 /// A running server with the client `app`, and its door for the tests (see tests/servers/node/glewlwyd.mjs).
@@ -14,6 +15,7 @@ pub struct Glewlwyd {
     authority: Authority,
     url: String,
     door: String,
+    redirect_port: u16,
 }
 
 impl Glewlwyd {
@@ -40,9 +42,11 @@ impl Glewlwyd {
         let beside = tempfile::tempdir().expect("a folder");
         let mut command = Command::new(servers.join("node/bin/node"));
         command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/servers/node/glewlwyd.mjs")).arg(&url).arg(folder.path());
+        let redirect_port = closed_port();
+        command.arg(redirect_port.to_string());
         let mut helper = Process::start("glewlwyd's door", &command, beside.path());
         let door = helper.announced()["door"].as_str().expect("a URL").to_owned();
-        Self { _door: helper, _process: process, _folders: [folder, beside], authority, url, door }
+        Self { _door: helper, _process: process, _folders: [folder, beside], authority, url, door, redirect_port }
     }
 
     /// `path` below its OpenID Connect plugin.
@@ -57,6 +61,11 @@ impl Glewlwyd {
 
     pub fn authority(&self) -> &Authority {
         &self.authority
+    }
+
+    /// The port of loopback to which its client's browser returns: it knows no other, unlike RFC 8252 section 7.3.
+    pub fn redirect_port(&self) -> u16 {
+        self.redirect_port
     }
 
     /// The door for the tests.

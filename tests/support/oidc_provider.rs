@@ -61,11 +61,6 @@ impl OidcProvider {
         &self.issuer
     }
 
-    /// The token endpoint.
-    pub fn token_url(&self) -> String {
-        format!("{}/token", self.issuer)
-    }
-
     /// The introspection endpoint, for the client `media` with the secret `media-secret`.
     pub fn introspection_url(&self) -> String {
         format!("{}/token/introspection", self.issuer)

@@ -1,6 +1,6 @@
 // Makes a fresh glewlwyd ready for the tests, over its own API, and opens a door beside it.
 //
-//   node glewlwyd.mjs URL FOLDER      in FOLDER: ca.pem
+//   node glewlwyd.mjs URL FOLDER PORT      in FOLDER: ca.pem; PORT: where the client listens for its browser
 //
 //   GET /browse?url=     somebody opens this URL, signs in and says yes; &code=: a device's code
 //   GET /verify          for nginx's auth_request
@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { request } from './browser.mjs';
 import { gate, openDoor } from './door.mjs';
 
-const [, , url, folder] = process.argv;
+const [, , url, folder, port] = process.argv;
 const ca = readFileSync(join(folder, 'ca.pem'));
 const LIFE = 3;
 
@@ -57,7 +57,7 @@ await admin('POST', `${url}/api/mod/plugin/`, {
 await admin('POST', `${url}/api/client/`, {
   client_id: 'app', name: 'app', client_secret: 'app-secret', confidential: true, enabled: true, scope: ['media.read'],
   authorization_type: ['code', 'client_credentials', 'refresh_token', 'device_authorization'],
-  redirect_uri: ['http://127.0.0.1/callback'],
+  redirect_uri: [`http://127.0.0.1:${port}/callback`],
   token_endpoint_auth_method: ['client_secret_basic', 'client_secret_post'],
 });
 
