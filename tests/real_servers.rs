@@ -423,7 +423,7 @@ fn at_glewlwyd(lines: &str) -> (Glewlwyd, Home) {
     let (server, home) = (Glewlwyd::start(), Home::new(""));
     let urls = [("token", "token"), ("authorize", "auth"), ("device", "device_authorization/"), ("revoke", "revoke/")];
     let urls = urls.map(|(key, path)| format!("{key}_url = \"{}\"\n", server.endpoint(path))).concat();
-    let client = "client_id = \"app\"\nclient_secret = \"app-secret\"\nclient_auth = \"basic_raw\"\nscope = [\"media.read\"]";
+    let client = "client_id = \"app\"\nclient_secret = \"odd +/%2F=\"\nclient_auth = \"basic_raw\"\nscope = [\"media.read\"]";
     let (ca, port) = (server.authority().file().display(), server.redirect_port());
     let lines = lines.replace("PORT", &port.to_string());
     home.write(run::CONFIG, &format!("[profile.p]\n{urls}ca_file = \"{ca}\"\n{client}\n{lines}\n"));
@@ -433,6 +433,25 @@ fn at_glewlwyd(lines: &str) -> (Glewlwyd, Home) {
 #[track_caller]
 fn plays_at_glewlwyd(server: &Glewlwyd, home: &Home) {
     play(home, &[&nginx::start(server.authority(), &server.verify_url(), &KINDS, RATE)]);
+}
+
+/// RFC 6749 section 2.3.1 has the parts form-encoded first. oidc-provider takes them no other way, glewlwyd every other way.
+#[test]
+fn an_odd_secret_is_encoded_unless_the_profile_says_raw() {
+    let provider = OidcProvider::shared();
+    let (ca, url) = (provider.authority().file().display(), provider.issuer());
+    let profile =
+        format!("[profile.p]\nissuer = \"{url}\"\nca_file = \"{ca}\"\nclient_id = \"odd:app\"\nclient_secret = \"odd +/%2F=\"");
+    for (client_auth, code) in [("basic", 0), ("basic_raw", 4)] {
+        let home = Home::new(&format!("{profile}\ngrant = \"client_credentials\"\nclient_auth = \"{client_auth}\""));
+        home.line("token p").expect_code(code);
+    }
+    let (_server, home) = at_glewlwyd("grant = \"client_credentials\"");
+    home.line("token p").expect_code(0);
+    let text = std::fs::read_to_string(home.path(run::CONFIG)).expect("a profile");
+    home.write(run::CONFIG, &text.replace("basic_raw", "basic"));
+    std::fs::remove_dir_all(home.path(".local/state")).expect("a store");
+    home.line("token p").expect_code(4);
 }
 
 #[test]

@@ -27,12 +27,16 @@ http {
     client_max_body_size 0;
     types { application/vnd.apple.mpegurl m3u8; video/mp2t ts; video/mp4 mp4 m4s; }
     default_type application/octet-stream;
+    # A 401's challenge is passed on by auth_request itself.
+    map $status $forbidden { 403 $challenge; }
     server {
         listen 127.0.0.1:PORT ssl;
         ssl_certificate FOLDER/cert.pem;
         ssl_certificate_key FOLDER/key.pem;
         root FOLDER;
         auth_request /verify;
+        auth_request_set $challenge $upstream_http_www_authenticate;
+        add_header WWW-Authenticate $forbidden always;
         location /media/ {}
         location /media/hls/ { limit_rate RATE; }
         location /upload/ {

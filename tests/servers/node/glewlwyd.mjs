@@ -13,6 +13,7 @@ import { gate, openDoor } from './door.mjs';
 const [, , url, folder, port] = process.argv;
 const ca = readFileSync(join(folder, 'ca.pem'));
 const LIFE = 3;
+const SECRET = 'odd +/%2F=';
 
 /** A browser session: its requests carry the cookies that it got. */
 function session() {
@@ -55,7 +56,7 @@ await admin('POST', `${url}/api/mod/plugin/`, {
   },
 });
 await admin('POST', `${url}/api/client/`, {
-  client_id: 'app', name: 'app', client_secret: 'app-secret', confidential: true, enabled: true, scope: ['media.read'],
+  client_id: 'app', name: 'app', client_secret: SECRET, confidential: true, enabled: true, scope: ['media.read'],
   authorization_type: ['code', 'client_credentials', 'refresh_token', 'device_authorization'],
   redirect_uri: [`http://127.0.0.1:${port}/callback`],
   token_endpoint_auth_method: ['client_secret_basic', 'client_secret_post'],
@@ -63,7 +64,7 @@ await admin('POST', `${url}/api/client/`, {
 
 async function introspect(token) {
   // A client may ask only about its own tokens.
-  const authorization = `Basic ${Buffer.from('app:app-secret').toString('base64')}`;
+  const authorization = `Basic ${Buffer.from(`app:${SECRET}`).toString('base64')}`;
   const headers = { 'content-type': 'application/x-www-form-urlencoded', authorization };
   const answer = await request(`${url}/api/oidc/introspect`, { method: 'POST', ca, headers, body: new URLSearchParams({ token }).toString() });
   return JSON.parse(answer.text);

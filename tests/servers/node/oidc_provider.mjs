@@ -37,6 +37,9 @@ const provider = new Provider(issuer, {
   clients: [{
     client_id: 'media', client_secret: 'media-secret', redirect_uris: [], response_types: [], grant_types: [],
     token_endpoint_auth_method: 'client_secret_basic',
+  }, {
+    client_id: 'odd:app', client_secret: 'odd +/%2F=', redirect_uris: [], response_types: [], grant_types: ['client_credentials'],
+    token_endpoint_auth_method: 'client_secret_basic', scope: 'media.read',
   }],
   clientAuthMethods: [
     'client_secret_basic', 'client_secret_post', 'client_secret_jwt', 'private_key_jwt', 'none',
