@@ -324,6 +324,21 @@ fn a_sign_in_on_another_device_bound_by_dpop_plays_from_nginx() {
     plays_bound(ClientAuth::None, signing_in(), &format!("grant = \"device_code\"\n{SCOPE}"), login_with_device);
 }
 
+/// RFC 8705 section 3: the token is worth nothing without the certificate.
+#[test]
+fn tokens_bound_to_a_certificate_play_from_nginx() {
+    let metadata = json!({ "grant_types": ["client_credentials"], "tls_client_certificate_bound_access_tokens": true });
+    for auth in [ClientAuth::Tls, ClientAuth::SelfSignedTls] {
+        let signed = Signed::up(auth, &metadata, "scope = [\"media.read\"]\ngrant = \"client_credentials\"");
+        let nginx = nginx::start(signed.provider.authority(), &signed.provider.verify_url(), &KINDS, RATE);
+        play(&signed.home, &[&nginx]);
+        let header = signed.home.line("token p --format header --min-valid 2s").stdout;
+        let url = nginx.entry(&media::HLS);
+        let thief = signed.home.program("curl", ["-sSkfo", "stolen", "-H", header.trim(), &url]);
+        assert!(run::finish(thief).stderr.contains("401"), "{}", nginx.story());
+    }
+}
+
 #[test]
 fn a_person_who_refuses_ends_the_sign_in_at_once() {
     let lines = format!("grant = \"authorization_code\"\n{SCOPE}\nauthorize_params = {{ prompt = \"consent\" }}");

@@ -33,6 +33,7 @@ http {
         listen 127.0.0.1:PORT ssl;
         ssl_certificate FOLDER/cert.pem;
         ssl_certificate_key FOLDER/key.pem;
+        ssl_verify_client optional_no_ca;
         root FOLDER;
         auth_request /verify;
         auth_request_set $challenge $upstream_http_www_authenticate;
@@ -54,6 +55,7 @@ http {
             proxy_set_header X-Original-Scheme $scheme;
             proxy_set_header X-Original-Host $http_host;
             proxy_set_header X-Original-URI $request_uri;
+            proxy_set_header X-Client-Certificate $ssl_client_escaped_cert;
         }
     }
 }

@@ -1,6 +1,6 @@
 // A plain door of an authorization server, on loopback, for the tests and for nginx alone.
 
-import { createHash } from 'node:crypto';
+import { X509Certificate, createHash } from 'node:crypto';
 import http from 'node:http';
 
 /** Serves `routes`: by path, a function of (query, request, body) whose answer has status, json, challenge. Its URL. */
@@ -24,7 +24,7 @@ export async function openDoor(routes) {
   return `http://127.0.0.1:${server.address().port}`;
 }
 
-/** A route for nginx's auth_request: 204, 401 or 403, as RFC 6750 section 3 and RFC 9449 section 7.1 have it. */
+/** A route for nginx's auth_request: 204, 401 or 403, as RFC 6750 section 3, RFC 8705 section 3 and RFC 9449 section 7.1 have it. */
 export function gate(introspect, jose) {
   const known = new Map();
   const proofs = new Set();
@@ -44,15 +44,22 @@ export function gate(introspect, jose) {
     }
   }
 
+  /** Did the client show the certificate to which the token is bound? */
+  function shown(headers, thumbprint) {
+    const pem = decodeURIComponent(headers['x-client-certificate'] ?? '');
+    return pem !== '' && createHash('sha256').update(new X509Certificate(pem).raw).digest('base64url') === thumbprint;
+  }
+
   return async (_, { headers }) => {
     const [, scheme, token] = /^(Bearer|DPoP) +(.+)$/i.exec(headers.authorization ?? '') ?? [];
     if (!token) return { status: 401, challenge: 'Bearer realm="media"' };
     // An active token is active until it expires; servers that keep answers do as much.
     const kept = known.get(token);
     const claims = kept && kept.exp > Date.now() / 1000 ? kept : await introspect(token);
-    const bound = claims.cnf?.jkt;
+    const { jkt: bound, 'x5t#S256': certificate } = claims.cnf ?? {};
     const wanted = bound ? 'dpop' : 'bearer';
-    if (!claims.active || scheme.toLowerCase() !== wanted || (bound && !await proven(headers, token, bound))) {
+    const possessed = (!bound || await proven(headers, token, bound)) && (!certificate || shown(headers, certificate));
+    if (!claims.active || scheme.toLowerCase() !== wanted || !possessed) {
       return { status: 401, challenge: `${bound ? 'DPoP' : 'Bearer'} realm="media", error="invalid_token"` };
     }
     known.set(token, claims);
