@@ -16,6 +16,7 @@ mod outage;
 mod parity;
 mod probe;
 mod readme;
+mod real_servers;
 mod redaction;
 mod shell;
 mod signals;
