@@ -378,11 +378,11 @@ fn a_missing_scope_is_an_error_and_no_storm_of_requests() {
 /// Why all this is needed.
 #[test]
 fn ffmpeg_with_a_fixed_header_loses_most_and_ends_well() {
-    let metadata = json!({ "grant_types": ["client_credentials"] });
+    let metadata = json!({ "grant_types": ["client_credentials"], "access_token_life": 6 });
     let signed = Signed::up(ClientAuth::Basic, &metadata, "scope = [\"media.read\"]\ngrant = \"client_credentials\"");
     let expected = ffmpeg_read(&signed.home, &media::HLS, &media::HLS.file().display().to_string());
-    for server in signed.servers(&[media::HLS], 60) {
-        let header = signed.home.line("token p --format header --min-valid 2s").stdout;
+    for server in signed.servers(&[media::HLS], 40) {
+        let header = signed.home.line("token p --format header --min-valid 5s").stdout;
         let url = server.entry(&media::HLS);
         let arguments = ["-v", "error", "-nostdin", "-y", "-headers", header.trim(), "-i", &url, "-map", "0", "-c", "copy"];
         let run = run::finish(signed.home.program("ffmpeg", arguments.into_iter().chain(["-f", "framemd5", "lossy.framemd5"])));
