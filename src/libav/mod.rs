@@ -14,20 +14,29 @@
 //!    top-level playlist's context, since hls.c would copy it to every segment whatever its host.
 //! 8. The interrupt callback never blocks and never logs.
 //! 9. Pointers that libav returns are checked for null before use, and stay valid until the call that its documentation names.
+//! 10. What a type of this folder owns (packet, frame, dictionary, codec context, graph, buffer reference) is valid from its
+//!     making to its `Drop`, which frees it once; all that changes it takes `&mut`, so that one thread at a time does.
+//! 11. A number from outside becomes a value of a bound enumeration only after a look whether the bindings have it.
+//! 12. A filter is named by its place in its graph's list, and looked up there for each use; none leaves the list while the
+//!     graph lives.
 #![allow(unsafe_code)]
 
 pub mod avio;
 pub mod bsf;
 pub mod call;
 pub mod codec;
+mod context;
 pub mod copy;
+pub mod decoder;
 pub mod demuxer;
 pub mod describe;
 pub mod device;
 pub mod encoder;
 pub mod error;
+pub mod filter;
 pub mod format;
 pub mod frame;
+pub mod hw;
 pub mod io;
 pub mod log;
 pub mod muxer;
@@ -36,6 +45,7 @@ pub mod packet;
 pub mod panic;
 pub mod rational;
 pub mod stream;
+pub mod subtitle;
 pub mod version;
 
 /// The raw bindings, for this folder only.
