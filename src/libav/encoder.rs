@@ -537,7 +537,8 @@ mod tests {
     fn a_fixed_quality_is_told_with_each_packet() {
         let mut pictures = video("mpeg4", 64);
         pictures.set_global_quality((3.0 * QP_TO_LAMBDA) as i32);
-        let mut encoder = pictures.open(&mut [("flags", "+psnr"), ("bf", "0")].into_iter().collect()).expect("an encoder");
+        let mut encoder =
+            pictures.open(&mut [("flags", "+psnr"), ("sc_threshold", "1000000000")].into_iter().collect()).expect("an encoder");
         assert!(encoder.has_fixed_quality() && encoder.tells_psnr() && !encoder.is_interlaced());
         let mut stats = Vec::new();
         encode(&mut encoder, 3, |_, packet| stats.push(packet.encoding_stats().expect("stats")));
@@ -566,7 +567,7 @@ mod tests {
     }
 
     #[test]
-    fn matrices_overrides_and_fields_change_what_is_coded() {
+    fn matrices_and_overrides_change_what_is_coded() {
         let coded = |change: &dyn Fn(&mut Configuration)| {
             let mut pictures = video("mpeg2video", 64);
             change(&mut pictures);
@@ -581,10 +582,23 @@ mod tests {
         matrix[0] = 8;
         assert_ne!(plain, coded(&|pictures| pictures.set_intra_matrix(&matrix).expect("memory")));
         assert_ne!(plain, coded(&|pictures| pictures.set_inter_matrix(&[18; 64]).expect("memory")));
-        assert_ne!(plain, coded(&|pictures| pictures.set_field_order(FieldOrder::Top)));
         assert_ne!(plain, coded(&|pictures| pictures.set_sample_aspect_ratio(Rational::new(4, 3))));
         let rule = RateOverride { first: 0, last: 2, quantizer: 31, factor: 1.0 };
         assert_ne!(plain, coded(&|pictures| pictures.set_rate_overrides(&[rule]).expect("memory")));
+    }
+
+    #[test]
+    fn fields_and_colours_are_noted_for_the_muxer() {
+        let mut pictures = video("mpeg4", 64);
+        pictures.set_field_order(FieldOrder::TopCodedFirst);
+        let color = Color { range: 1, primaries: 5, transfer: 6, matrix: 5, chroma_location: 1 };
+        pictures.set_color(color);
+        pictures.set_codec_tag(0x3447_504d);
+        pictures.set_bits_per_raw_sample(8);
+        let encoder = pictures.open(&mut Dictionary::new()).expect("an encoder");
+        let raw = encoder.raw();
+        assert_eq!((raw.field_order, raw.codec_tag), (ffi::AVFieldOrder::AV_FIELD_TB, 0x3447_504d));
+        assert_eq!((raw.color_range as i32, raw.color_trc as i32, raw.bits_per_raw_sample), (1, 6, 8));
     }
 
     #[test]

@@ -138,3 +138,84 @@ impl<'a> Part<'a> {
         unsafe { string(self.0.ass) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::libav::codec::{Codec, CodecId, Parameters};
+    use crate::libav::decoder;
+    use crate::libav::encoder;
+    use crate::libav::option::Dictionary;
+    use crate::libav::packet::Packet;
+    use crate::libav::rational::{MICROSECONDS, Rational};
+
+    fn decoder(codec: &str) -> decoder::Decoder {
+        let mut parameters = Parameters::new();
+        parameters.set_codec(CodecId::by_name(codec).expect("a codec"));
+        let codec = Codec::decoder(parameters.codec()).expect("a decoder");
+        let mut configuration = decoder::Configuration::new(codec, &parameters).expect("memory");
+        configuration.set_packet_time_base(Rational::new(1, 1000));
+        configuration.open(&mut Dictionary::new()).expect("a decoder")
+    }
+
+    fn encoder(codec: &str, header: Option<&[u8]>) -> encoder::Encoder {
+        let mut configuration = encoder::Configuration::new(Codec::encoder_by_name(codec).expect("an encoder"));
+        configuration.set_time_base(MICROSECONDS);
+        configuration.set_picture(64, 32, None);
+        if let Some(header) = header {
+            configuration.set_subtitle_header(header).expect("memory");
+        }
+        configuration.open(&mut Dictionary::new()).expect("an encoder")
+    }
+
+    #[test]
+    fn text_is_decoded_to_ass_and_encoded_again() {
+        let mut decoder = decoder("subrip");
+        let (mut packet, mut subtitle) = (Packet::new(), Subtitle::new());
+        packet.fill(b"Hello <i>there</i>").expect("memory");
+        packet.set_pts(Some(1500));
+        packet.set_duration(2000);
+        assert_eq!(decoder.decode_subtitle(&packet, &mut subtitle), Ok(true));
+        assert_eq!((subtitle.pts(), subtitle.start(), subtitle.end()), (Some(1_500_000), 0, 2000));
+        assert!(!subtitle.is_graphics());
+        let lines: Vec<_> = subtitle.parts().filter_map(|part| part.ass().map(|line| line.into_owned())).collect();
+        assert!(lines.len() == 1 && lines[0].contains(r"Hello {\i1}there{\i0}"), "{lines:?}");
+        assert!(subtitle.parts().all(|part| part.bitmap().is_none() && part.text().is_none()));
+        assert!(decoder.subtitle_header().is_some_and(|header| header.starts_with(b"[Script Info]")));
+
+        let mut encoder = encoder("webvtt", decoder.subtitle_header());
+        let mut coded = Packet::new();
+        encoder.encode_subtitle(&subtitle, subtitle.pts(), subtitle.end(), false, &mut coded).expect("text");
+        assert_eq!(String::from_utf8_lossy(coded.data()), "Hello <i>there</i>");
+        assert_eq!((coded.pts(), coded.duration()), (None, 0), "its times are its owner's to set");
+        packet.clear();
+        assert_eq!(decoder.decode_subtitle(&packet, &mut subtitle), Ok(false));
+        assert_eq!((subtitle.parts().len(), subtitle.pts()), (0, None), "nothing is left of the one before");
+    }
+
+    #[test]
+    fn pictures_survive_a_coding() {
+        // A DVB subtitle needs a page, which is no easy thing to write down; XSUB's packet is a header and runs of pixels.
+        let mut packet = Packet::new();
+        let mut bytes = b"[00:00:01.000-00:00:02.000]".to_vec();
+        for number in [4u16, 2, 0, 0, 0, 0, 1] {
+            bytes.extend_from_slice(&number.to_le_bytes());
+        }
+        // Four colours of three bytes, then for each field a row: runs of 4 pixels of colour 1 and of colour 2.
+        bytes.extend_from_slice(&[0, 0, 0, 255, 0, 0, 0, 255, 0, 0, 0, 255, 0b0001_0001, 0b0001_0010, 0, 0, 0, 0, 0, 0, 0, 0]);
+        packet.fill(&bytes).expect("memory");
+        packet.set_pts(Some(0));
+        let mut subtitle = Subtitle::new();
+        assert_eq!(decoder("xsub").decode_subtitle(&packet, &mut subtitle), Ok(true));
+        assert!(subtitle.is_graphics());
+        let bitmap = subtitle.parts().next().and_then(Part::bitmap).expect("a picture");
+        assert_eq!((bitmap.width, bitmap.height, bitmap.rows().count()), (4, 2, 2));
+        assert_eq!(bitmap.palette[1] & 0xff_ffff, 0xff_0000, "the second colour is red");
+        let mut coded = Packet::new();
+        let mut encoder = encoder("dvbsub", None);
+        encoder.encode_subtitle(&subtitle, Some(0), 1000, false, &mut coded).expect("a picture");
+        let shown = coded.size();
+        encoder.encode_subtitle(&subtitle, Some(0), 1000, true, &mut coded).expect("an empty page");
+        assert!(shown > coded.size() && coded.size() > 0, "{shown} against {}", coded.size());
+    }
+}

@@ -88,6 +88,11 @@ impl CodecId {
         unsafe { ffi::avcodec_descriptor_get(self.0).as_ref() }
     }
 
+    /// What a stream of it carries.
+    pub fn media_type(self) -> MediaType {
+        self.descriptor().map_or(MediaType::Unknown, |descriptor| MediaType::from_raw(descriptor.type_))
+    }
+
     fn has(self, property: u32) -> bool {
         self.descriptor().is_some_and(|descriptor| descriptor.props as u32 & property != 0)
     }

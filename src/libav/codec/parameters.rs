@@ -55,6 +55,29 @@ impl Parameters {
         CodecId(self.raw().codec_id)
     }
 
+    fn raw_mut(&mut self) -> &mut ffi::AVCodecParameters {
+        // SAFETY: owned and valid (invariant 10).
+        unsafe { self.0.as_mut() }
+    }
+
+    /// Sets the codec and the kind of stream that it is for.
+    pub fn set_codec(&mut self, codec: CodecId) {
+        let media_type = codec.media_type().to_raw();
+        let raw = self.raw_mut();
+        (raw.codec_type, raw.codec_id) = (media_type, codec.0);
+    }
+
+    /// Sets rate and channels of sound.
+    ///
+    /// # Errors
+    /// `AVERROR(ENOMEM)`.
+    pub fn set_sound(&mut self, rate: i32, layout: &ChannelLayout) -> Result<(), AvError> {
+        let raw = self.raw_mut();
+        raw.sample_rate = rate;
+        // SAFETY: both are valid; the old layout is replaced (invariant 10).
+        AvError::check(unsafe { ffi::av_channel_layout_copy(&mut raw.ch_layout, layout.as_ptr()) }).map(drop)
+    }
+
     /// Width and height in pixels.
     pub fn dimensions(&self) -> (i32, i32) {
         (self.raw().width, self.raw().height)

@@ -118,7 +118,7 @@ impl Graph {
     /// Sends a frame, which is empty afterwards, as far through the graph as it will go.
     ///
     /// # Errors
-    /// [`AvError::EOF`] if the source was closed or nobody wants its frames any more; libavfilter's.
+    /// [`AvError::EOF`] if nobody wants its frames any more, `AVERROR(EINVAL)` if the source was closed; libavfilter's.
     pub fn send(&mut self, source: Source, frame: &mut Frame) -> Result<(), AvError> {
         self.add_frame(source, frame, ffi::AV_BUFFERSRC_FLAG_PUSH as i32)
     }

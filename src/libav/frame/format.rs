@@ -173,7 +173,7 @@ impl ChannelLayout {
         layout
     }
 
-    /// The layout of this description (`av_channel_layout_from_string`): `stereo`, `5.1`, `FL+FR`, `6c`, `0x3f`.
+    /// The layout of this description (`av_channel_layout_from_string`): `stereo`, `5.1`, `FL+FR`, `6C`, `0x3f`.
     ///
     /// # Errors
     /// `AVERROR(EINVAL)`.
@@ -321,12 +321,12 @@ mod tests {
     #[test]
     fn layouts_are_described_as_they_are_parsed() {
         for text in ["mono", "stereo", "5.1(side)", "6 channels"] {
-            assert_eq!(ChannelLayout::parse(&text.replace(" channels", "c")).expect("a layout").to_string(), text);
+            assert_eq!(ChannelLayout::parse(&text.replace(" channels", "C")).expect("a layout").to_string(), text);
         }
         let stereo = ChannelLayout::default_for(2);
         assert_eq!((stereo.channels(), stereo.is_unordered(), &stereo.clone()), (2, false, &stereo));
         assert_eq!(ChannelLayout::from_mask(3).expect("a layout"), stereo);
-        assert!(ChannelLayout::parse("2c").expect("a layout").is_unordered());
+        assert!(ChannelLayout::parse("2C").expect("a layout").is_unordered());
         assert!(ChannelLayout::parse("nosuch").is_err() && !ChannelLayout::default().is_valid());
     }
 }
