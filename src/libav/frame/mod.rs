@@ -4,73 +4,29 @@ use std::alloc::{Layout, handle_alloc_error};
 use std::ffi::c_int;
 use std::ptr::NonNull;
 
-use super::call::{c_string, string};
 use super::error::AvError;
-use super::ffi::{self, AVPixelFormat, AVSampleFormat};
-use super::packet::timestamp;
+use super::ffi;
 
-/// `enum AVPixelFormat`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PixelFormat(AVPixelFormat);
+pub(in crate::libav) use fields::number;
+pub use fields::{Color, PictureType};
+pub use format::{ChannelLayout, PixelFormat, SampleFormat};
 
-impl PixelFormat {
-    /// The format of this name: `yuv420p`.
-    pub fn by_name(name: &str) -> Option<Self> {
-        let name = c_string(name).ok()?;
-        // SAFETY: the name lives through the call, which looks it up in a static table.
-        let format = unsafe { ffi::av_get_pix_fmt(name.as_ptr()) };
-        (format != AVPixelFormat::AV_PIX_FMT_NONE).then_some(Self(format))
-    }
-
-    /// Its name.
-    pub fn name(self) -> String {
-        // SAFETY: the name is a constant of the library or null.
-        unsafe { string(ffi::av_get_pix_fmt_name(self.0)) }.unwrap_or_default().into_owned()
-    }
-
-    pub(in crate::libav) fn to_raw(self) -> AVPixelFormat {
-        self.0
-    }
-}
-
-/// `enum AVSampleFormat`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SampleFormat(AVSampleFormat);
-
-impl SampleFormat {
-    /// 32-bit floating point from -1 to 1, one plane for each channel (`fltp`).
-    pub const FLOAT_PLANAR: Self = Self(AVSampleFormat::AV_SAMPLE_FMT_FLTP);
-
-    /// The format of this name: `fltp`, `s16`.
-    pub fn by_name(name: &str) -> Option<Self> {
-        let name = c_string(name).ok()?;
-        // SAFETY: the name lives through the call, which looks it up in a static table.
-        let format = unsafe { ffi::av_get_sample_fmt(name.as_ptr()) };
-        (format != AVSampleFormat::AV_SAMPLE_FMT_NONE).then_some(Self(format))
-    }
-
-    pub(in crate::libav) fn to_raw(self) -> AVSampleFormat {
-        self.0
-    }
-}
+mod fields;
+mod format;
 
 /// A picture, or a piece of sound. Its buffers are reference-counted by libav: an encoder may keep one while the frame is
-/// filled anew, which then happens in a copy.
-pub struct Frame {
-    raw: NonNull<ffi::AVFrame>,
-    /// The enumeration's value behind `AVFrame.format`; `None` for sound.
-    pixels: Option<PixelFormat>,
-}
+/// filled anew, which then happens in a copy. The struct itself is meant to be used again and again.
+pub struct Frame(NonNull<ffi::AVFrame>);
 
-// SAFETY: an AVFrame has no thread affinity (its buffers' counts are atomic), and this type owns it.
+// SAFETY: an AVFrame has no thread affinity (its buffers' counts are atomic), and this type owns it (invariant 10).
 unsafe impl Send for Frame {}
 
 impl Frame {
     /// A frame without buffers.
-    fn empty(pixels: Option<PixelFormat>) -> Self {
+    pub fn new() -> Self {
         // SAFETY: no preconditions; null means out of memory.
         let raw = NonNull::new(unsafe { ffi::av_frame_alloc() });
-        Self { raw: raw.unwrap_or_else(|| handle_alloc_error(Layout::new::<ffi::AVFrame>())), pixels }
+        Self(raw.unwrap_or_else(|| handle_alloc_error(Layout::new::<ffi::AVFrame>())))
     }
 
     /// A picture in memory, all bytes 0.
@@ -78,9 +34,9 @@ impl Frame {
     /// # Errors
     /// `AVERROR(EINVAL)` for a size or format that cannot be, `AVERROR(ENOMEM)`.
     pub fn video(format: PixelFormat, width: i32, height: i32) -> Result<Self, AvError> {
-        let mut frame = Self::empty(Some(format));
+        let mut frame = Self::new();
         let raw = frame.raw_mut();
-        (raw.format, raw.width, raw.height) = (format.0 as c_int, width, height);
+        (raw.format, raw.width, raw.height) = (format.number(), width, height);
         frame.allocate()
     }
 
@@ -89,11 +45,10 @@ impl Frame {
     /// # Errors
     /// `AVERROR(EINVAL)` for numbers that cannot be, `AVERROR(ENOMEM)`.
     pub fn audio(format: SampleFormat, rate: i32, channels: i32, samples: i32) -> Result<Self, AvError> {
-        let mut frame = Self::empty(None);
+        let mut frame = Self::new();
         let raw = frame.raw_mut();
-        (raw.format, raw.sample_rate, raw.nb_samples) = (format.0 as c_int, rate, samples);
-        // SAFETY: the layout is a member of the frame, which is ours.
-        unsafe { ffi::av_channel_layout_default(&mut raw.ch_layout, channels) };
+        (raw.format, raw.sample_rate, raw.nb_samples) = (format.number(), rate, samples);
+        frame.set_channel_layout(&ChannelLayout::default_for(channels))?;
         frame.allocate()
     }
 
@@ -113,79 +68,129 @@ impl Frame {
     }
 
     pub(in crate::libav) fn as_ptr(&self) -> *const ffi::AVFrame {
-        self.raw.as_ptr()
+        self.0.as_ptr()
     }
 
-    fn as_mut_ptr(&mut self) -> *mut ffi::AVFrame {
-        self.raw.as_ptr()
+    pub(in crate::libav) fn as_mut_ptr(&mut self) -> *mut ffi::AVFrame {
+        self.0.as_ptr()
     }
 
     fn raw(&self) -> &ffi::AVFrame {
         // SAFETY: owned and valid.
-        unsafe { self.raw.as_ref() }
+        unsafe { self.0.as_ref() }
     }
 
     fn raw_mut(&mut self) -> &mut ffi::AVFrame {
         // SAFETY: owned and valid.
-        unsafe { self.raw.as_mut() }
+        unsafe { self.0.as_mut() }
     }
 
-    /// Presentation timestamp, in the time base of whoever takes the frame.
-    pub fn pts(&self) -> Option<i64> {
-        timestamp(self.raw().pts)
+    /// Drops everything it holds (`av_frame_unref`).
+    pub fn clear(&mut self) {
+        // SAFETY: owned and valid (invariant 10).
+        unsafe { ffi::av_frame_unref(self.as_mut_ptr()) };
     }
 
-    /// Sets the presentation timestamp.
-    pub fn set_pts(&mut self, pts: Option<i64>) {
-        self.raw_mut().pts = pts.unwrap_or(ffi::AV_NOPTS_VALUE);
+    /// Becomes another reference to what `other` holds.
+    ///
+    /// # Errors
+    /// `AVERROR(ENOMEM)`; `AVERROR(EINVAL)` for a frame without buffers.
+    pub fn reference(&mut self, other: &Self) -> Result<(), AvError> {
+        self.clear();
+        // SAFETY: both are valid, this one is empty (invariant 10).
+        AvError::check(unsafe { ffi::av_frame_ref(self.as_mut_ptr(), other.as_ptr()) }).map(drop)
     }
 
-    /// Width and height in pixels; 0 for sound.
-    pub fn dimensions(&self) -> (i32, i32) {
-        (self.raw().width, self.raw().height)
+    /// Takes over what `other` holds; `other` is empty afterwards.
+    pub fn take(&mut self, other: &mut Self) {
+        self.clear();
+        // SAFETY: both are valid, this one is empty (invariant 10).
+        unsafe { ffi::av_frame_move_ref(self.as_mut_ptr(), other.as_mut_ptr()) };
     }
 
-    /// Samples in each channel; 0 for pictures.
-    pub fn samples(&self) -> usize {
-        usize::try_from(self.raw().nb_samples).unwrap_or_default()
+    /// Another frame that holds the same.
+    ///
+    /// # Errors
+    /// As [`reference`](Self::reference).
+    pub fn try_clone(&self) -> Result<Self, AvError> {
+        let mut clone = Self::new();
+        clone.reference(self)?;
+        Ok(clone)
+    }
+
+    /// Takes times, side data, metadata and all else from `other` that is neither data nor its size and format
+    /// (`av_frame_copy_props`).
+    ///
+    /// # Errors
+    /// `AVERROR(ENOMEM)`.
+    pub fn copy_properties(&mut self, other: &Self) -> Result<(), AvError> {
+        // SAFETY: both are valid (invariant 10).
+        AvError::check(unsafe { ffi::av_frame_copy_props(self.as_mut_ptr(), other.as_ptr()) }).map(drop)
+    }
+
+    /// It holds data.
+    pub fn has_data(&self) -> bool {
+        !self.raw().buf[0].is_null()
     }
 
     /// Gives the frame buffers of its own if somebody else holds them too (`av_frame_make_writable`).
-    fn make_writable(&mut self) -> Result<(), AvError> {
+    ///
+    /// # Errors
+    /// `AVERROR(ENOMEM)`; `AVERROR(EINVAL)` for a frame without buffers.
+    pub fn make_writable(&mut self) -> Result<(), AvError> {
         // SAFETY: owned, with buffers.
         AvError::check(unsafe { ffi::av_frame_make_writable(self.as_mut_ptr()) }).map(drop)
     }
 
-    /// The rows of one plane of a picture, top down, each as long as the visible picture is wide.
-    ///
-    /// # Errors
-    /// `AVERROR(EINVAL)` if the picture has no such plane, `AVERROR(ENOMEM)`.
-    pub fn rows_mut(&mut self, plane: usize) -> Result<impl Iterator<Item = &mut [u8]>, AvError> {
+    /// Where one plane of a picture begins, how far its rows lie apart, how many bytes of each are seen, and their number.
+    fn plane(&self, plane: usize) -> Result<(*mut u8, isize, usize, usize), AvError> {
         let invalid = AvError::from_errno(libc::EINVAL);
-        self.make_writable()?;
         let raw = self.raw();
-        let PixelFormat(format) = self.pixels.ok_or(invalid)?;
+        let format = self.pixel_format().ok_or(invalid)?;
         let index = c_int::try_from(plane).map_err(|_| invalid)?;
         // SAFETY: looks the format up in static tables.
-        let (planes, width, descriptor) = unsafe {
-            let width = ffi::av_image_get_linesize(format, raw.width, index);
-            (ffi::av_pix_fmt_count_planes(format), width, ffi::av_pix_fmt_desc_get(format).as_ref())
+        let (planes, width) = unsafe {
+            let width = ffi::av_image_get_linesize(format.to_raw(), raw.width, index);
+            (ffi::av_pix_fmt_count_planes(format.to_raw()), width)
         };
-        let (Some(data), Some(stride), Some(descriptor)) = (raw.data.get(plane), raw.linesize.get(plane), descriptor) else {
+        let (Some(data), Some(stride), Some(descriptor)) = (raw.data.get(plane), raw.linesize.get(plane), format.descriptor())
+        else {
             return Err(invalid);
         };
-        if index >= planes || data.is_null() {
+        if index >= planes || data.is_null() || format.is_hardware() {
             return Err(invalid);
         }
         // As in av_image_fill_plane_sizes: the planes of colour, the second and third, may be less high.
         let shift = if matches!(plane, 1 | 2) { u32::from(descriptor.log2_chroma_h) } else { 0 };
         let height = (raw.height + (1 << shift) - 1) >> shift;
-        let (first, width, stride) = (*data, AvError::check(width)?, *stride);
-        let width = usize::try_from(width).map_err(|_| invalid)?;
+        let (width, height) = (AvError::check(width)?, AvError::check(height)?);
+        Ok((*data, *stride as isize, usize::try_from(width).unwrap_or_default(), usize::try_from(height).unwrap_or_default()))
+    }
+
+    /// The rows of one plane of a picture, top down, each as long as the visible picture is wide.
+    ///
+    /// # Errors
+    /// `AVERROR(EINVAL)` if the picture has no such plane.
+    pub fn rows(&self, plane: usize) -> Result<impl Iterator<Item = &[u8]>, AvError> {
+        let (first, stride, width, height) = self.plane(plane)?;
         Ok((0..height).map(move |row| {
-            // SAFETY: libav allocated `height` rows that lie `stride` apart, at least `width` bytes each; the buffer is this
-            // frame's alone and is borrowed for as long as the rows are, which do not overlap (invariant 9).
-            unsafe { std::slice::from_raw_parts_mut(first.offset(row as isize * stride as isize), width) }
+            // SAFETY: libav allocated `height` rows that lie `stride` apart, at least `width` bytes each, and nobody writes to
+            // a buffer that has more than one owner (invariant 9).
+            unsafe { std::slice::from_raw_parts(first.offset(row as isize * stride), width) }
+        }))
+    }
+
+    /// As [`rows`](Self::rows), to be written to.
+    ///
+    /// # Errors
+    /// `AVERROR(EINVAL)` if the picture has no such plane, `AVERROR(ENOMEM)`.
+    pub fn rows_mut(&mut self, plane: usize) -> Result<impl Iterator<Item = &mut [u8]>, AvError> {
+        self.make_writable()?;
+        let (first, stride, width, height) = self.plane(plane)?;
+        Ok((0..height).map(move |row| {
+            // SAFETY: as above; the buffer is this frame's alone and is borrowed for as long as the rows are, which do not
+            // overlap (invariant 9).
+            unsafe { std::slice::from_raw_parts_mut(first.offset(row as isize * stride), width) }
         }))
     }
 
@@ -198,7 +203,7 @@ impl Frame {
         self.make_writable()?;
         let raw = self.raw();
         let channels = usize::try_from(raw.ch_layout.nb_channels).unwrap_or_default();
-        if raw.nb_samples <= 0 || raw.format != SampleFormat::FLOAT_PLANAR.0 as c_int || channel >= channels {
+        if raw.nb_samples <= 0 || raw.format != SampleFormat::FLOAT_PLANAR.number() || channel >= channels {
             return Err(invalid);
         }
         // SAFETY: extended_data has one pointer for each channel of planar sound, to nb_samples aligned samples that are this
@@ -210,9 +215,15 @@ impl Frame {
     }
 }
 
+impl Default for Frame {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Drop for Frame {
     fn drop(&mut self) {
-        let mut frame = self.raw.as_ptr();
+        let mut frame = self.0.as_ptr();
         // SAFETY: owned, freed once.
         unsafe { ffi::av_frame_free(&mut frame) };
     }
@@ -253,7 +264,5 @@ mod tests {
         let format = PixelFormat::by_name("yuv420p").expect("a known format");
         assert!(Frame::video(format, -1, 16).is_err());
         assert!(Frame::audio(SampleFormat::FLOAT_PLANAR, 48_000, 2, 0).is_err());
-        assert_eq!(PixelFormat::by_name("nosuch"), None);
-        assert_eq!(SampleFormat::by_name("nosuch"), None);
     }
 }
