@@ -252,20 +252,7 @@ impl Demuxer {
 
     /// The chapters.
     pub fn chapters(&self) -> Vec<Chapter> {
-        let count = usize::try_from(self.context.raw().nb_chapters).unwrap_or_default();
-        let chapter = |index: usize| {
-            // SAFETY: libavformat keeps nb_chapters valid pointers there (invariant 9).
-            let raw = unsafe { &**self.context.raw().chapters.add(index) };
-            Chapter {
-                id: raw.id,
-                time_base: Rational::from(raw.time_base),
-                start: raw.start,
-                end: raw.end,
-                // SAFETY: null or the chapter's dictionary (invariant 10).
-                metadata: unsafe { Dictionary::copy_of(raw.metadata) },
-            }
-        };
-        (0..count).map(chapter).collect()
+        self.context.chapters()
     }
 
     /// The programs.

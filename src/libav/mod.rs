@@ -52,6 +52,7 @@ pub mod panic;
 pub mod rational;
 pub mod stream;
 pub mod subtitle;
+pub mod time;
 pub mod version;
 
 /// The raw bindings, for this folder only.

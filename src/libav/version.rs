@@ -14,6 +14,12 @@ pub fn libraries() -> [(&'static str, [c_uint; 3]); 3] {
     [("libavutil", util), ("libavcodec", codec), ("libavformat", format)]
 }
 
+/// libavcodec as it names itself in files: `Lavc59.37.100` (`LIBAVCODEC_IDENT`).
+pub fn codec_ident() -> String {
+    let [_, (_, [major, minor, micro]), _] = libraries();
+    format!("Lavc{major}.{minor}.{micro}")
+}
+
 /// The licence of libavformat as it was built.
 pub fn license() -> String {
     // SAFETY: a constant string (invariant 12).

@@ -172,6 +172,15 @@ impl Reader {
         let _ = self.join();
     }
 
+    /// Tells the demuxer by how many frames the decoder of a stream lags, which its guesses at timestamps go by.
+    pub fn set_video_delay(&mut self, stream: usize, frames: i32) {
+        if let State::Here(demuxer) = &mut self.state
+            && let Some(mut stream) = demuxer.stream_mut(stream)
+        {
+            stream.set_video_delay(frames);
+        }
+    }
+
     /// See [`Demuxer::take_failure`]; `None` while a thread reads.
     pub fn take_failure(&self) -> Option<Error> {
         if let State::Here(demuxer) = &self.state { demuxer.take_failure() } else { None }
