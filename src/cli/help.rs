@@ -2,46 +2,62 @@
 
 use std::fmt::Write;
 
-use crate::command_line::{self, OptionHelp, Scope};
+use crate::command_line::{self, OptionHelp, Show};
+use crate::error::{Error, Kind};
 use crate::libav::version;
 
-const USAGE: &str = "usage: ffauth [global options] {[input options] -i URL} ... {[output options] OUTPUT} ...\n       \
-    ffauth COMMAND ...    (probe, check, token, profiles, providers, demo; `ffauth COMMAND --help`)\n";
+const USAGE: &str = "\
+ffmpeg that speaks OAuth
+usage: ffauth [options] [[infile options] -i infile]... {[outfile options] outfile}...
+       ffauth COMMAND ...    (probe, check, token, profiles, providers, demo; `ffauth COMMAND --help`)
 
-/// Prints how to use the program; `topic` is what was typed behind `-h`.
-pub fn usage(topic: Option<&str>) {
-    let mut text = format!("ffmpeg that speaks OAuth\n{USAGE}\n");
-    let sections: &[(&str, Scope)] = &[
-        ("Show something and end:", Scope::Show),
-        ("Global options:", Scope::Global),
-        ("Per-file options (input and output):", Scope::File),
-        ("Input options:", Scope::Input),
-        ("Output options:", Scope::Output),
-    ];
-    for (title, scope) in sections {
+Getting help:
+    -h      -- print basic options
+    -h long -- print more options
+    -h full -- print all options (including all format and codec specific options, very long)
+    -h type=name -- print all options for the named decoder/encoder/demuxer/muxer/filter/bsf/protocol
+    See man ffmpeg for detailed description of the options.
+
+";
+
+/// Prints what was asked for.
+///
+/// # Errors
+/// The libraries cannot be asked.
+pub fn show(what: &Show) -> Result<(), Error> {
+    match what {
+        Show::Help(topic) => print!("{}", usage(topic.as_deref().unwrap_or_default())),
+        Show::Version => print!("{}", banner()),
+        Show::License => license(),
+        Show::Configuration | Show::List(_) | Show::Sources(_) | Show::Sinks(_) => {
+            return Err(Error::new(Kind::Usage, "ffauth does not list what the libraries have")
+                .with_hint("`ffmpeg` with the same option shows the same libraries"));
+        }
+    }
+    Ok(())
+}
+
+/// How to use the program; `topic` is what was typed behind `-h` (`show_help_default` of ffmpeg).
+fn usage(topic: &str) -> String {
+    let mut text = String::new();
+    let advanced = matches!(topic, "long" | "full");
+    if !advanced && !topic.is_empty() {
+        text = format!("Unknown help option '{topic}'.\n");
+    }
+    text.push_str(USAGE);
+    for section in command_line::help().iter().filter(|section| advanced || !section.advanced) {
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "{title}");
-        for option in command_line::options().filter(|option| option.scope == *scope) {
-            let OptionHelp { name, metavar, help, .. } = option;
-            let _ = writeln!(text, "-{:<24} {help}", format!("{name} {}", metavar.unwrap_or_default()));
+        let _ = writeln!(text, "{}", section.title);
+        for OptionHelp { name, metavar, help, .. } in &section.options {
+            let _ = writeln!(text, "-{:<17}  {help}", format!("{name} {metavar}").trim_end());
         }
         text.push('\n');
     }
-    if topic.is_some() {
-        text.push_str(
-            "AVOptions of muxers, demuxers and protocols go through as they are: `man ffmpeg-formats`, `man ffmpeg-protocols`.\n",
-        );
-    }
-    print!("{text}");
+    text.push('\n');
+    text
 }
 
-/// Prints the versions of ffauth and of the linked libraries.
-pub fn version() {
-    print!("{}", banner());
-}
-
-/// Prints the licence.
-pub fn license() {
+fn license() {
     println!(
         "ffauth is free software under the MIT licence or the Apache licence, version 2.0, at your choice.\n\
          The FFmpeg libraries that it is linked with: {}",

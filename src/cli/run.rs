@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::runtime::Runtime;
 
-use crate::command_line::{self, Parsed, Show};
+use crate::command_line::{self, Parsed};
 use crate::config::Config;
 use crate::env::Env;
 use crate::error::{Error, Kind};
@@ -41,14 +41,13 @@ pub fn main_job(args: &[String], env: &Env) -> i32 {
         }
     };
     match parsed {
-        Parsed::Show(what) => {
-            match what {
-                Show::Help(topic) => help::usage(topic.as_deref()),
-                Show::Version => help::version(),
-                Show::License => help::license(),
+        Parsed::Show(what) => match help::show(&what) {
+            Ok(()) => code::DONE,
+            Err(error) => {
+                tell(&error);
+                code::FAILED
             }
-            code::DONE
-        }
+        },
         Parsed::Run { plan, warnings } => {
             let finished = run(&plan, &warnings, env);
             log::flush();

@@ -57,7 +57,7 @@ pub fn lower(groups: Groups, now: SystemTime) -> Result<Parsed, Error> {
     }
     for given in &groups.global {
         if let Place::Show(topic) = given.row.place {
-            return show(topic, given).map(Parsed::Show);
+            return Ok(Parsed::Show(show(topic, given)));
         }
         apply(&mut plan.global, given, &mut context)?;
     }
@@ -193,13 +193,16 @@ fn apply<T: Target>(target: &mut T, given: &Given, context: &mut Context) -> Res
     Ok(())
 }
 
-fn show(topic: Topic, given: &Given) -> Result<Show, Error> {
+fn show(topic: Topic, given: &Given) -> Show {
+    let argument = Some(given.value.clone()).filter(|argument| !argument.is_empty());
     match topic {
-        Topic::Help => Ok(Show::Help(Some(given.value.clone()).filter(|topic| !topic.is_empty()))),
-        Topic::Version => Ok(Show::Version),
-        Topic::License => Ok(Show::License),
-        Topic::Libraries => Err(usage(format!("ffauth does not have ffmpeg's -{} ({})", given.option, given.row.help))
-            .with_hint(format!("`ffmpeg -{}` shows the same libraries", given.option))),
+        Topic::Help => Show::Help(argument),
+        Topic::Version => Show::Version,
+        Topic::License => Show::License,
+        Topic::Configuration => Show::Configuration,
+        Topic::List(list) => Show::List(list),
+        Topic::Sources => Show::Sources(argument),
+        Topic::Sinks => Show::Sinks(argument),
     }
 }
 
@@ -286,7 +289,7 @@ pub fn size(value: i32) -> usize {
 #[cfg(test)]
 mod tests {
     use super::super::split::split;
-    use super::super::{OptionLookup, OptionUse};
+    use super::super::{List, OptionLookup, OptionUse};
     use super::*;
 
     struct Headers;
@@ -317,11 +320,11 @@ mod tests {
             ("-i x -c copy o -? long", Show::Help(Some("long".into()))),
             ("-version", Show::Version),
             ("-L -version", Show::License),
+            ("-muxers", Show::List(List::Muxers)),
+            ("-sources pulse,server=x", Show::Sources(Some("pulse,server=x".into()))),
         ] {
             assert_eq!(lowered(line).expect(line), Parsed::Show(wanted), "{line}");
         }
-        let error = lowered("-muxers").expect_err("a list");
-        assert!(error.hint().is_some_and(|hint| hint.contains("`ffmpeg -muxers`")));
     }
 
     #[test]
@@ -391,7 +394,7 @@ mod tests {
     #[test]
     fn what_ffauth_cannot_honour_says_what_to_do_instead() {
         let error = lowered("-dump -i x o").expect_err("no packet dump");
-        assert_eq!(error.to_string(), "ffauth does not have ffmpeg's -dump (print each input packet)");
+        assert_eq!(error.to_string(), "ffauth does not have ffmpeg's -dump (dump each input packet)");
         assert!(error.hint().is_some());
         assert!(lowered("-nodump -i x o").is_ok());
     }

@@ -42,7 +42,7 @@ pub enum Parsed {
     Show(Show),
 }
 
-/// What `-h`, `-version` and `-L` show.
+/// What the options that end the program show.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Show {
     /// `-h [TOPIC]`, `-?`, `-help`: the usage; the topic as typed (`long`, `full`, `muxer=hls`).
@@ -51,6 +51,51 @@ pub enum Show {
     Version,
     /// `-L`.
     License,
+    /// `-buildconf`.
+    Configuration,
+    /// `-formats`, `-codecs` and their like.
+    List(List),
+    /// `-sources [DEVICE[,OPTIONS]]`.
+    Sources(Option<String>),
+    /// `-sinks [DEVICE[,OPTIONS]]`.
+    Sinks(Option<String>),
+}
+
+/// What the linked libraries have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum List {
+    /// `-formats`.
+    Formats,
+    /// `-muxers`.
+    Muxers,
+    /// `-demuxers`.
+    Demuxers,
+    /// `-devices`.
+    Devices,
+    /// `-codecs`.
+    Codecs,
+    /// `-decoders`.
+    Decoders,
+    /// `-encoders`.
+    Encoders,
+    /// `-bsfs`.
+    BitstreamFilters,
+    /// `-protocols`.
+    Protocols,
+    /// `-filters`.
+    Filters,
+    /// `-pix_fmts`.
+    PixelFormats,
+    /// `-layouts`.
+    ChannelLayouts,
+    /// `-sample_fmts`.
+    SampleFormats,
+    /// `-dispositions`.
+    Dispositions,
+    /// `-colors`.
+    Colors,
+    /// `-hwaccels`.
+    HardwareAccelerations,
 }
 
 /// Where libav knows an option of this name.
@@ -83,12 +128,25 @@ pub trait OptionLookup {
 pub struct OptionHelp {
     /// The option without its dash.
     pub name: &'static str,
-    /// What stands for its argument; `None` if it takes none.
-    pub metavar: Option<&'static str>,
+    /// Does it take an argument?
+    pub takes_argument: bool,
+    /// What stands behind the name, mostly for its argument; may be empty.
+    pub metavar: &'static str,
     /// Which files it may stand before.
     pub scope: Scope,
     /// What it does.
     pub help: &'static str,
+}
+
+/// A section of the help.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HelpSection {
+    /// Its heading.
+    pub title: &'static str,
+    /// Shown by `-h long` only.
+    pub advanced: bool,
+    /// Its options; one may stand in several sections.
+    pub options: Vec<OptionHelp>,
 }
 
 /// Which files an option may stand before.
@@ -108,18 +166,12 @@ pub enum Scope {
 
 /// All options that are no AVOptions, ffauth's own first.
 pub fn options() -> impl Iterator<Item = OptionHelp> {
-    table::ROWS.iter().map(|row| OptionHelp {
-        name: row.name,
-        metavar: Some(row.metavar).filter(|metavar| !metavar.is_empty()),
-        scope: match row.place {
-            table::Place::Show(_) => Scope::Show,
-            table::Place::Global(_) => Scope::Global,
-            table::Place::Input(_) => Scope::Input,
-            table::Place::Output(_) => Scope::Output,
-            table::Place::Both(..) => Scope::File,
-        },
-        help: row.help,
-    })
+    table::ROWS.iter().map(table::Row::describe)
+}
+
+/// The options as the help shows them, section by section.
+pub fn help() -> Vec<HelpSection> {
+    table::help()
 }
 
 /// Reads an ffmpeg command line, the program's name not included.
