@@ -73,19 +73,19 @@ impl CodecId {
 
     /// Its name: `h264`, `aac`.
     pub fn name(self) -> &'static str {
-        // SAFETY: avcodec_get_name returns a static ASCII string for every id.
+        // SAFETY: avcodec_get_name returns a static ASCII string for every id (invariant 12).
         unsafe { std::ffi::CStr::from_ptr(ffi::avcodec_get_name(self.0)) }.to_str().unwrap_or("unknown_codec")
     }
 
     /// Has the linked libavcodec an encoder for it?
     pub fn has_encoder(self) -> bool {
-        // SAFETY: looks the id up in a static table.
+        // SAFETY: looks the id up in a static table (invariant 12).
         !unsafe { ffi::avcodec_find_encoder(self.0) }.is_null()
     }
 
     /// The kinds of subtitles (text, bitmap) that it is, as `AVCodecDescriptor.props` has them; `None` without a descriptor.
     pub fn subtitle_kind(self) -> Option<SubtitleKind> {
-        // SAFETY: looks the id up in a static table.
+        // SAFETY: looks the id up in a static table (invariant 12).
         let descriptor = unsafe { ffi::avcodec_descriptor_get(self.0).as_ref() }?;
         Some(SubtitleKind {
             text: descriptor.props & ffi::AV_CODEC_PROP_TEXT_SUB != 0,
@@ -110,16 +110,16 @@ pub struct SubtitleKind {
 #[derive(Clone, Copy, Debug)]
 pub struct Decoder(&'static ffi::AVCodec);
 
-// SAFETY: an AVCodec is a constant of the library.
+// SAFETY: an AVCodec is a constant of the library (invariant 12).
 unsafe impl Send for Decoder {}
-// SAFETY: as above.
+// SAFETY: as above (invariant 10).
 unsafe impl Sync for Decoder {}
 
 impl Decoder {
     /// The decoder of this name, else the one for the codec of this name.
     pub fn by_name(name: &str) -> Option<Self> {
         let name = c_string(name).ok()?;
-        // SAFETY: the name lives through the calls; what they return is constant.
+        // SAFETY: the name lives through the calls; what they return is constant (invariants 11 and 12).
         unsafe {
             let codec = ffi::avcodec_find_decoder_by_name(name.as_ptr()).as_ref();
             let codec = codec.or_else(|| {
@@ -132,7 +132,7 @@ impl Decoder {
 
     /// The decoder for a codec.
     pub fn by_id(id: CodecId) -> Option<Self> {
-        // SAFETY: looks the id up in a static table.
+        // SAFETY: looks the id up in a static table (invariant 12).
         unsafe { ffi::avcodec_find_decoder(id.0).as_ref() }.map(Self)
     }
 
@@ -159,13 +159,13 @@ impl Decoder {
 /// `AVCodecParameters`: what a coded stream is.
 pub struct Parameters(NonNull<ffi::AVCodecParameters>);
 
-// SAFETY: plain memory without thread affinity, owned by this type.
+// SAFETY: plain memory without thread affinity, owned by this type (invariant 10).
 unsafe impl Send for Parameters {}
 
 impl Parameters {
     /// Parameters that say nothing.
     pub fn new() -> Self {
-        // SAFETY: no preconditions; null means out of memory.
+        // SAFETY: no preconditions; null means out of memory (invariant 14).
         let parameters = NonNull::new(unsafe { ffi::avcodec_parameters_alloc() });
         Self(parameters.unwrap_or_else(|| handle_alloc_error(Layout::new::<ffi::AVCodecParameters>())))
     }
@@ -176,7 +176,7 @@ impl Parameters {
     /// `raw` is valid.
     pub(in crate::libav) unsafe fn copy_of(raw: *const ffi::AVCodecParameters) -> Result<Self, AvError> {
         let copy = Self::new();
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's promise (invariant 13).
         AvError::check(unsafe { ffi::avcodec_parameters_copy(copy.as_ptr(), raw) })?;
         Ok(copy)
     }
@@ -186,7 +186,7 @@ impl Parameters {
     }
 
     fn raw(&self) -> &ffi::AVCodecParameters {
-        // SAFETY: owned and valid.
+        // SAFETY: owned and valid (invariant 10).
         unsafe { self.0.as_ref() }
     }
 
@@ -232,7 +232,7 @@ impl Parameters {
 
     /// Samples in an audio packet of `bytes` bytes; 0 = unknown (`av_get_audio_frame_duration2`).
     pub fn audio_duration(&self, bytes: usize) -> i32 {
-        // SAFETY: owned and valid; the function only reads.
+        // SAFETY: owned and valid; the function only reads (invariant 10).
         unsafe { ffi::av_get_audio_frame_duration2(self.as_ptr(), c_int::try_from(bytes).unwrap_or(c_int::MAX)) }
     }
 
@@ -243,7 +243,7 @@ impl Parameters {
     /// A value that its option does not take.
     pub fn with_options(&self, options: &mut Dictionary) -> Result<Self, AvError> {
         let changed = Self::new();
-        // SAFETY: the context is ours from alloc to free; libav takes null in avcodec_free_context too.
+        // SAFETY: the context is ours from alloc to free; libav takes null in avcodec_free_context too (invariant 14).
         unsafe {
             let mut context = ffi::avcodec_alloc_context3(std::ptr::null());
             if context.is_null() {
@@ -268,13 +268,13 @@ impl Default for Parameters {
 impl Drop for Parameters {
     fn drop(&mut self) {
         let mut parameters = self.0.as_ptr();
-        // SAFETY: owned, freed once.
+        // SAFETY: owned, freed once (invariant 10).
         unsafe { ffi::avcodec_parameters_free(&mut parameters) };
     }
 }
 
 /// The name of a decoder-like constant, for messages.
 pub(in crate::libav) fn format_name(name: *const std::ffi::c_char) -> String {
-    // SAFETY: names of formats and codecs are constants of the library or null.
+    // SAFETY: names of formats and codecs are constants of the library or null (invariant 12).
     unsafe { string(name) }.unwrap_or_default().into_owned()
 }

@@ -14,6 +14,13 @@
 //!    top-level playlist's context, since hls.c would copy it to every segment whatever its host.
 //! 8. The interrupt callback never blocks and never logs.
 //! 9. Pointers that libav returns are checked for null before use, and stay valid until the call that its documentation names.
+//! 10. A wrapper owns what it points to from its constructor to its `Drop`, which frees it once. What it lends (streams,
+//!     dictionaries, parameters) borrows the wrapper, and libav keeps arrays and their counts in step.
+//! 11. Strings and buffers given to a call live through it, terminated or with their size; libav copies, or takes a reference
+//!     to, what it keeps.
+//! 12. Codecs, formats, options, classes and their names are constants of the library: read, never written.
+//! 13. An `unsafe fn` says in its documentation what its caller promises.
+//! 14. Functions of plain numbers and of libav's own global atomics have no preconditions.
 #![allow(unsafe_code)]
 
 pub mod avio;
