@@ -29,7 +29,7 @@ pub fn show(what: &Show) -> Result<(), Error> {
         Show::Help(topic) => print!("{}", usage(topic.as_deref().unwrap_or_default())),
         Show::Version => print!("{}", banner()),
         Show::License => license(),
-        Show::Configuration | Show::List(_) | Show::Sources(_) | Show::Sinks(_) => {
+        Show::Configuration | Show::List(_) | Show::Sources(_) | Show::Sinks(_) | Show::HardwareDevices => {
             return Err(Error::new(Kind::Usage, "ffauth does not list what the libraries have")
                 .with_hint("`ffmpeg` with the same option shows the same libraries"));
         }

@@ -16,6 +16,7 @@ mod diagnose;
 mod level;
 mod lower;
 mod map;
+mod preset;
 mod read;
 mod split;
 mod table;
@@ -59,6 +60,8 @@ pub enum Show {
     Sources(Option<String>),
     /// `-sinks [DEVICE[,OPTIONS]]`.
     Sinks(Option<String>),
+    /// `-init_hw_device list`.
+    HardwareDevices,
 }
 
 /// What the linked libraries have.
@@ -111,8 +114,10 @@ pub struct OptionUse {
     pub encoding: bool,
     /// The codec option is for decoders.
     pub decoding: bool,
-    /// libswscale or libswresample has it.
-    pub scaler_or_resampler: bool,
+    /// libswscale has it.
+    pub scaler: bool,
+    /// libswresample has it.
+    pub resampler: bool,
     /// A set of flags: values that begin with `+` or `-` add to those given before.
     pub flags: bool,
 }
@@ -121,6 +126,19 @@ pub struct OptionUse {
 pub trait OptionLookup {
     /// Where the option `name` (without a stream specifier) exists; `None` = nowhere.
     fn find(&self, name: &str) -> Option<OptionUse>;
+
+    /// The file of encoder settings that `-vpre NAME` and its like mean: its path and its text. `codec`: the encoder that was
+    /// named before, if any.
+    fn preset(&self, name: &str, codec: Option<&str>) -> Option<(String, String)> {
+        let _ = (name, codec);
+        None
+    }
+
+    /// The text of a file that an option names (`-fpre`).
+    fn file(&self, path: &str) -> Option<String> {
+        let _ = path;
+        None
+    }
 }
 
 /// One line of help.

@@ -1,7 +1,7 @@
 //! One row per option: its name, its argument, the files it may stand before, and what it sets.
 //!
 //! The rows are those that `ffmpeg -h long` of FFmpeg 5.1 prints, and ffauth's own. Options whose effect is more than storing
-//! a value name the function that reads them; options that need a decoder, a filter or an encoder are kept as typed.
+//! a value name the function that reads them.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use super::value::Argument;
 use super::{HelpSection, List, OptionHelp, Scope};
 use super::{level, map, read};
 use crate::error::Error;
-use crate::pipeline::plan::{Global, Input, Micros, Output};
+use crate::pipeline::plan::{ComplexFilter, Global, Input, Micros, Output};
 
 /// An option.
 pub struct Row {
@@ -94,6 +94,8 @@ pub enum Set<T> {
     Time(fn(&mut T, Micros)),
     /// Adds a truth value under a stream specifier.
     EachFlag(fn(&mut T, String, bool)),
+    /// Adds a truth value that is given as a number, or by the `-no…` form.
+    EachFlagNumber(fn(&mut T, String, bool)),
     /// Adds a text under a stream specifier.
     EachText(fn(&mut T, String, String)),
     /// Adds a 32-bit number under a stream specifier.
@@ -104,10 +106,12 @@ pub enum Set<T> {
     EachFloat(fn(&mut T, String, f64)),
     /// Means another option, which brings the type of its streams along: `vcodec` is `codec:v`.
     Same(&'static str),
+    /// Stands for the options in a file, which `split` has put beside it.
+    Preset,
     /// Takes more than storing.
     Read(fn(&mut T, &Given, &mut Context) -> Result<(), Error>),
-    /// Is read by a decoder, filter or encoder; kept as typed once its argument has been checked.
-    Transcoding(Argument),
+    /// Takes more than storing, but no argument.
+    ReadSwitch(fn(&mut T, &Given, &mut Context) -> Result<(), Error>),
     /// Cannot be honoured; the sentence says why or what to do instead.
     Unsupported(Argument, &'static str),
 }
@@ -116,13 +120,14 @@ impl<T> Set<T> {
     fn argument(&self) -> Argument {
         match self {
             Self::Flag(_) | Self::EachFlag(..) => Argument::Flag,
-            Self::Switch(_) => Argument::Switch,
-            Self::Text(_) | Self::EachText(..) | Self::Same(_) | Self::Read(_) => Argument::Text,
+            Self::Switch(_) | Self::ReadSwitch(_) => Argument::Switch,
+            Self::EachFlagNumber(..) => Argument::FlagNumber,
+            Self::Text(_) | Self::EachText(..) | Self::Same(_) | Self::Preset | Self::Read(_) => Argument::Text,
             Self::Int(_) | Self::EachInt(..) => Argument::Int,
             Self::Long(_) | Self::EachLong(..) => Argument::Long,
             Self::Float(_) | Self::EachFloat(..) => Argument::Float,
             Self::Time(_) => Argument::Time,
-            Self::Transcoding(argument) | Self::Unsupported(argument, _) => *argument,
+            Self::Unsupported(argument, _) => *argument,
         }
     }
 }
@@ -302,30 +307,30 @@ pub const ROWS: &[Row] = &[
     global("loglevel", "loglevel", Read(level::log_level), "set logging level"),
     global("v", "loglevel", Read(level::log_level), "set logging level"),
     global("report", "", Switch(|g| g.report = true), "generate a report"),
-    global("max_alloc", "bytes", Unsupported(A::Text, "the limit would hold for the whole process"), "set maximum size of a single allocated block"),
+    global("max_alloc", "bytes", Read(read::max_alloc), "set maximum size of a single allocated block"),
     global("y", "", Flag(|_, _| {}), "overwrite output files"),
     global("n", "", Flag(|_, _| {}), "never overwrite output files"),
     global("ignore_unknown", "", Flag(|g, on| g.ignore_unknown = on), "Ignore unknown stream types"),
-    global("filter_threads", "", Transcoding(A::Text), "number of non-complex filter threads"),
-    global("filter_complex_threads", "", Transcoding(A::Int), "number of threads for -filter_complex"),
+    global("filter_threads", "", Text(|g, v| g.filter_threads = Some(v)), "number of non-complex filter threads"),
+    global("filter_complex_threads", "", Int(|g, v| g.filter_complex_threads = v), "number of threads for -filter_complex"),
     global("stats", "", Flag(|g, on| g.stats = Some(on)), "print progress report during encoding"),
     global("max_error_rate", "maximum error rate", Float(|g, v| g.max_error_rate = v), "ratio of decoding errors (0.0: no errors, 1.0: 100% errors) above which ffmpeg returns an error instead of success."),
-    global("cpuflags", "flags", Transcoding(A::Text), "force specific cpu flags").expert(),
-    global("cpucount", "count", Transcoding(A::Text), "force specific cpu count").expert(),
+    global("cpuflags", "flags", Text(|g, v| g.cpu_flags = Some(v)), "force specific cpu flags").expert(),
+    global("cpucount", "count", Int(|g, v| g.cpu_count = Some(v)), "force specific cpu count").expert(),
     global("hide_banner", "hide_banner", Flag(|g, on| g.hide_banner = on), "do not show program banner").expert(),
     global("copy_unknown", "", Flag(|g, on| g.copy_unknown = on), "Copy unknown stream types").expert(),
-    global("recast_media", "", Transcoding(A::Flag), "allow recasting stream type in order to force a decoder of different media type").expert(),
-    global("benchmark", "", Unsupported(A::Flag, "use the shell's `time`"), "add timings for benchmarking").expert(),
-    global("benchmark_all", "", Unsupported(A::Flag, "use the shell's `time`"), "add timings for each task").expert(),
+    global("recast_media", "", Flag(|g, on| g.recast_media = on), "allow recasting stream type in order to force a decoder of different media type").expert(),
+    global("benchmark", "", Flag(|g, on| g.benchmark = on), "add timings for benchmarking").expert(),
+    global("benchmark_all", "", Unsupported(A::Flag, "tasks run side by side here, so that none has a time of its own; use -benchmark"), "add timings for each task").expert(),
     global("progress", "url", Text(|g, v| g.progress = Some(lower::pipe(v))), "write program-readable progress information").expert(),
     global("stdin", "", Flag(|g, on| g.stdin = on), "enable or disable interaction on standard input").expert(),
-    global("timelimit", "limit", Unsupported(A::Int, "use the shell's `ulimit -t`"), "set max runtime in seconds in CPU user time").expert(),
-    global("dump", "", Unsupported(A::Flag, "use `ffauth probe -show_packets`"), "dump each input packet").expert(),
-    global("hex", "", Unsupported(A::Flag, "use `ffauth probe -show_packets`"), "when dumping packets, also dump the payload").expert(),
+    global("timelimit", "limit", Read(read::time_limit), "set max runtime in seconds in CPU user time").expert(),
+    global("dump", "", Flag(|g, on| g.dump_packets = on), "dump each input packet").expert(),
+    global("hex", "", Flag(|g, on| g.dump_payload = on), "when dumping packets, also dump the payload").expert(),
     global("vsync", "", Read(read::vsync), "set video sync method globally; deprecated, use -fps_mode").expert(),
-    global("frame_drop_threshold", "", Transcoding(A::Float), " frame drop threshold").expert(),
-    global("async", "", Transcoding(A::Int), "audio sync method").expert(),
-    global("adrift_threshold", "threshold", Transcoding(A::Float), "audio drift threshold").expert(),
+    global("frame_drop_threshold", "", Float(|g, v| g.frame_drop_threshold = v), " frame drop threshold").expert(),
+    global("async", "", Int(|g, v| g.audio_sync = v), "audio sync method").expert(),
+    global("adrift_threshold", "threshold", Float(|g, v| g.audio_drift_threshold = v), "audio drift threshold").expert(),
     global("copyts", "", Flag(|g, on| g.copy_ts = on), "copy timestamps").expert(),
     global("start_at_zero", "", Flag(|g, on| g.start_at_zero = on), "shift input timestamps to start at 0 when using copyts").expert(),
     global("copytb", "mode", Int(|g, v| g.copy_tb = v), "copy input stream time base when stream copying").expert(),
@@ -333,12 +338,12 @@ pub const ROWS: &[Row] = &[
     global("dts_error_threshold", "threshold", Float(|g, v| g.dts_error_threshold = v), "timestamp error delta threshold").expert(),
     global("xerror", "error", Flag(|g, on| g.exit_on_error = on), "exit on error").expert(),
     global("abort_on", "flags", Read(read::abort_on), "abort on the specified condition flags").expert(),
-    global("filter_complex", "graph_description", Transcoding(A::Text), "create a complex filtergraph").expert(),
-    global("lavfi", "graph_description", Transcoding(A::Text), "create a complex filtergraph").expert(),
-    global("filter_complex_script", "filename", Transcoding(A::Text), "read complex filtergraph description from a file").expert(),
-    global("auto_conversion_filters", "", Transcoding(A::Flag), "enable automatic conversion filters globally").expert(),
+    global("filter_complex", "graph_description", Text(|g, v| g.complex_filters.push(ComplexFilter::Graph(v))), "create a complex filtergraph").expert(),
+    global("lavfi", "graph_description", Text(|g, v| g.complex_filters.push(ComplexFilter::Graph(v))), "create a complex filtergraph").expert(),
+    global("filter_complex_script", "filename", Text(|g, v| g.complex_filters.push(ComplexFilter::Script(v))), "read complex filtergraph description from a file").expert(),
+    global("auto_conversion_filters", "", Flag(|g, on| g.auto_conversion_filters = on), "enable automatic conversion filters globally").expert(),
     global("stats_period", "time", Read(read::stats_period), "set the period at which ffmpeg updates stats and -progress output").expert(),
-    global("debug_ts", "", Unsupported(A::Flag, "use `ffauth probe -show_packets`"), "print timestamp debugging info").expert(),
+    global("debug_ts", "", Flag(|g, on| g.debug_timestamps = on), "print timestamp debugging info").expert(),
     // Per file
     both("f", "fmt", Text(|i, v| i.format = Some(v)), Text(|o, v| o.format = Some(v)), "force format"),
     both("c", "codec",
@@ -351,7 +356,7 @@ pub const ROWS: &[Row] = &[
         EachText(|o, s, v| o.codec.push((s, v))),
         "codec name",
     ),
-    output("pre", "preset", Transcoding(A::Text), "preset name"),
+    output("pre", "preset", EachText(|o, s, v| o.preset.push((s, v))), "preset name"),
     output("map_metadata", "outfile[,metadata]:infile[,metadata]", Read(map::map_metadata), "set metadata information of outfile from infile"),
     both("t", "duration", Time(|i, t| i.duration = Some(t)), Time(|o, t| o.duration = Some(t)), "record or transcode \"duration\" seconds of audio/video"),
     both("to", "time_stop", Time(|i, t| i.stop = Some(t)), Time(|o, t| o.stop = Some(t)), "record or transcode stop time"),
@@ -363,16 +368,16 @@ pub const ROWS: &[Row] = &[
     output("metadata", "string=string", Read(map::metadata), "add metadata"),
     output("program", "title=string:st=number...", Text(|o, v| o.program.push(v)), "add program with specified streams"),
     output("target", "type", Read(target::target), "specify target file type (\"vcd\", \"svcd\", \"dvd\", \"dv\" or \"dv50\" with optional prefixes \"pal-\", \"ntsc-\" or \"film-\")"),
-    output("apad", "", Transcoding(A::Text), "audio pad"),
+    output("apad", "", EachText(|o, s, v| o.audio_pad.push((s, v))), "audio pad"),
     output("frames", "number", EachLong(|o, s, v| o.frames.push((s, v))), "set the number of frames to output"),
-    output("filter", "filter_graph", Transcoding(A::Text), "set stream filtergraph"),
-    output("filter_script", "filename", Transcoding(A::Text), "read stream filtergraph description from a file"),
-    input("reinit_filter", "", Transcoding(A::Int), "reinit filtergraph on input parameter changes"),
+    output("filter", "filter_graph", EachText(|o, s, v| o.filters.push((s, v))), "set stream filtergraph"),
+    output("filter_script", "filename", EachText(|o, s, v| o.filter_scripts.push((s, v))), "read stream filtergraph description from a file"),
+    input("reinit_filter", "", EachInt(|i, s, v| i.reinit_filter.push((s, v))), "reinit filtergraph on input parameter changes"),
     input("discard", "", EachText(|i, s, v| i.discard.push((s, v))), "discard"),
     output("disposition", "", EachText(|o, s, v| o.disposition.push((s, v))), "disposition"),
     // Per file, advanced
     output("map", "[-]input_file_id[:stream_specifier][,sync_file_id[:stream_specifier]]", Read(map::map), "set input stream mapping").expert(),
-    output("map_channel", "file.stream.channel[:syncfile.syncstream]", Transcoding(A::Text), "map an audio channel from one stream to another").expert(),
+    output("map_channel", "file.stream.channel[:syncfile.syncstream]", Read(map::map_channel), "map an audio channel from one stream to another").expert(),
     output("map_chapters", "input_file_index", Read(map::map_chapters), "set chapters mapping").expert(),
     input("accurate_seek", "", Flag(|i, on| i.no_accurate_seek = !on), "enable/disable accurate seeking with -ss").expert(),
     input("isync", "sync ref", Read(read::sync_with), "Indicate the input index for sync reference").expert(),
@@ -393,7 +398,7 @@ pub const ROWS: &[Row] = &[
     output("copyinkf", "", EachFlag(|o, s, on| o.copy_initial_nonkey.push((s, on))), "copy initial non-keyframes").expert(),
     output("copypriorss", "", EachInt(|o, s, v| o.copy_prior_start.push((s, v))), "copy or discard frames before start time").expert(),
     both("tag", "fourcc/tag", EachText(|i, s, v| i.tag.push((s, v))), EachText(|o, s, v| o.tag.push((s, v))), "force codec tag/fourcc").expert(),
-    output("q", "q", Transcoding(A::Float), "use fixed quality scale (VBR)").expert(),
+    output("q", "q", EachFloat(|o, s, v| o.quality.push((s, v))), "use fixed quality scale (VBR)").expert(),
     output("qscale", "q", Read(read::qscale), "use fixed quality scale (VBR)").expert(),
     output("profile", "profile", Read(read::profile), "set profile").expert(),
     output("attach", "filename", Text(|o, v| o.attach.push(v)), "add an attachment to the output file").expert(),
@@ -404,15 +409,15 @@ pub const ROWS: &[Row] = &[
         "set the maximum number of queued packets from the demuxer",
     ).expert(),
     input("find_stream_info", "", Flag(|i, on| i.no_find_stream_info = !on), "read and decode the streams to fill missing information with heuristics").expert(),
-    output("bits_per_raw_sample", "number", Transcoding(A::Int), "set the number of bits per raw sample").expert(),
-    input("autorotate", "", Transcoding(A::FlagNumber), "automatically insert correct rotate filters").expert(),
-    output("autoscale", "", Transcoding(A::FlagNumber), "automatically insert a scale filter at the end of the filter graph").expert(),
+    output("bits_per_raw_sample", "number", EachInt(|o, s, v| o.bits_per_raw_sample.push((s, v))), "set the number of bits per raw sample").expert(),
+    input("autorotate", "", EachFlagNumber(|i, s, on| i.autorotate.push((s, on))), "automatically insert correct rotate filters").expert(),
+    output("autoscale", "", EachFlagNumber(|o, s, on| o.autoscale.push((s, on))), "automatically insert a scale filter at the end of the filter graph").expert(),
     output("muxdelay", "seconds", Float(|o, v| o.mux_max_delay = v), "set the maximum demux-decode delay").expert(),
     output("muxpreload", "seconds", Float(|o, v| o.mux_preload = v), "set the initial demux-decode delay").expert(),
     output("time_base", "ratio", EachText(|o, s, v| o.time_base.push((s, v))), "set the desired time base hint for output stream (1:24, 1:48000 or 0.04166, 2.0833e-5)").expert(),
-    output("enc_time_base", "ratio", Transcoding(A::Text), "set the desired time base for the encoder (1:24, 1:48000 or 0.04166, 2.0833e-5). two special values are defined - 0 = use frame rate (video) or sample rate (audio),-1 = match source time base").expert(),
+    output("enc_time_base", "ratio", EachText(|o, s, v| o.encoder_time_base.push((s, v))), "set the desired time base for the encoder (1:24, 1:48000 or 0.04166, 2.0833e-5). two special values are defined - 0 = use frame rate (video) or sample rate (audio),-1 = match source time base").expert(),
     output("bsf", "bitstream_filters", EachText(|o, s, v| o.bsf.push((s, v))), "A comma-separated list of bitstream filters").expert(),
-    output("fpre", "filename", Transcoding(A::Text), "set options from indicated preset file").expert(),
+    output("fpre", "filename", Preset, "set options from indicated preset file").expert(),
     output("max_muxing_queue_size", "packets",
         EachInt(|o, s, v| o.max_muxing_queue_size.push((s, lower::size(v)))),
         "maximum number of packets that can be buffered while waiting for all streams to initialize",
@@ -425,81 +430,81 @@ pub const ROWS: &[Row] = &[
     // Video
     output("vframes", "number", Same("frames:v"), "set the number of video frames to output").of(VIDEO),
     both("r", "rate", EachText(|i, s, v| i.frame_rate.push((s, v))), EachText(|o, s, v| o.frame_rate.push((s, v))), "set frame rate (Hz value, fraction or abbreviation)").of(VIDEO),
-    output("fpsmax", "rate", Transcoding(A::Text), "set max frame rate (Hz value, fraction or abbreviation)").of(VIDEO),
-    both("s", "size", Text(|i, v| lower::set_option(&mut i.options, "video_size", v)), Transcoding(A::Text), "set frame size (WxH or abbreviation)").of(VIDEO_AND_SUBTITLE),
+    output("fpsmax", "rate", EachText(|o, s, v| o.frame_rate_max.push((s, v))), "set max frame rate (Hz value, fraction or abbreviation)").of(VIDEO),
+    both("s", "size", Text(|i, v| lower::set_option(&mut i.options, "video_size", v)), EachText(|o, s, v| o.size.push((s, v))), "set frame size (WxH or abbreviation)").of(VIDEO_AND_SUBTITLE),
     output("aspect", "aspect", EachText(|o, s, v| o.aspect.push((s, v))), "set aspect ratio (4:3, 16:9 or 1.3333, 1.7777)").of(VIDEO),
     both("vn", "", Flag(|i, on| i.disable.video = on), Flag(|o, on| o.disable.video = on), "disable video").of(VIDEO),
     both("vcodec", "codec", Same("codec:v"), Same("codec:v"), "force video codec ('copy' to copy stream)").of(VIDEO),
     output("timecode", "hh:mm:ss[:;.]ff", Read(read::timecode), "set initial TimeCode value.").of(VIDEO),
-    output("pass", "n", Transcoding(A::Int), "select the pass number (1 to 3)").of(VIDEO),
-    output("vf", "filter_graph", Transcoding(A::Text), "set video filters").of(VIDEO),
+    output("pass", "n", EachInt(|o, s, v| o.pass.push((s, v))), "select the pass number (1 to 3)").of(VIDEO),
+    output("vf", "filter_graph", Same("filter:v"), "set video filters").of(VIDEO),
     output("ab", "bitrate", Read(read::bitrate), "audio bitrate (please use -b:a)").of(VIDEO),
     output("b", "bitrate", Read(read::bitrate), "video bitrate (please use -b:v)").of(VIDEO),
     both("dn", "", Flag(|i, on| i.disable.data = on), Flag(|o, on| o.disable.data = on), "disable data").of(VIDEO),
     // Video, advanced
     both("pix_fmt", "format",
         Text(|i, v| lower::set_option(&mut i.options, "pixel_format", v)),
-        Transcoding(A::Text),
+        EachText(|o, s, v| o.pixel_format.push((s, v))),
         "set pixel format",
     ).expert().of(VIDEO),
-    output("rc_override", "override", Transcoding(A::Text), "rate control override for specific intervals").expert().of(VIDEO),
-    output("passlogfile", "prefix", Transcoding(A::Text), "select two pass log file name prefix").expert().of(VIDEO),
-    global("psnr", "", Transcoding(A::Flag), "calculate PSNR of compressed frames").expert().of(VIDEO),
-    global("vstats", "", Transcoding(A::Switch), "dump video coding statistics to file").expert().of(VIDEO),
-    global("vstats_file", "file", Transcoding(A::Text), "dump video coding statistics to file").expert().of(VIDEO),
-    global("vstats_version", "", Transcoding(A::Int), "Version of the vstats format to use.").expert().of(VIDEO),
-    output("intra_matrix", "matrix", Transcoding(A::Text), "specify intra matrix coeffs").expert().of(VIDEO),
-    output("inter_matrix", "matrix", Transcoding(A::Text), "specify inter matrix coeffs").expert().of(VIDEO),
-    output("chroma_intra_matrix", "matrix", Transcoding(A::Text), "specify intra matrix coeffs").expert().of(VIDEO),
-    both("top", "", Transcoding(A::Int), Transcoding(A::Int), "top=1/bottom=0/auto=-1 field first").expert().of(VIDEO),
+    output("rc_override", "override", EachText(|o, s, v| o.rc_override.push((s, v))), "rate control override for specific intervals").expert().of(VIDEO),
+    output("passlogfile", "prefix", EachText(|o, s, v| o.pass_log.push((s, v))), "select two pass log file name prefix").expert().of(VIDEO),
+    global("psnr", "", Flag(|g, on| g.psnr = on), "calculate PSNR of compressed frames").expert().of(VIDEO),
+    global("vstats", "", ReadSwitch(read::vstats), "dump video coding statistics to file").expert().of(VIDEO),
+    global("vstats_file", "file", Text(|g, v| g.vstats_file = Some(v)), "dump video coding statistics to file").expert().of(VIDEO),
+    global("vstats_version", "", Int(|g, v| g.vstats_version = v), "Version of the vstats format to use.").expert().of(VIDEO),
+    output("intra_matrix", "matrix", EachText(|o, s, v| o.intra_matrix.push((s, v))), "specify intra matrix coeffs").expert().of(VIDEO),
+    output("inter_matrix", "matrix", EachText(|o, s, v| o.inter_matrix.push((s, v))), "specify inter matrix coeffs").expert().of(VIDEO),
+    output("chroma_intra_matrix", "matrix", EachText(|o, s, v| o.chroma_intra_matrix.push((s, v))), "specify intra matrix coeffs").expert().of(VIDEO),
+    both("top", "", EachInt(|i, s, v| i.top_field_first.push((s, v))), EachInt(|o, s, v| o.top_field_first.push((s, v))), "top=1/bottom=0/auto=-1 field first").expert().of(VIDEO),
     both("vtag", "fourcc/tag", Same("tag:v"), Same("tag:v"), "force video tag/fourcc").expert().of(VIDEO),
-    global("qphist", "", Transcoding(A::Flag), "show QP histogram").expert().of(VIDEO),
-    output("fps_mode", "", Transcoding(A::Text), "set framerate mode for matching video streams; overrides vsync").expert().of(VIDEO),
-    output("force_fps", "", Transcoding(A::Flag), "force the selected framerate, disable the best supported framerate selection").expert().of(VIDEO),
+    global("qphist", "", Flag(|g, on| g.qp_histogram = on), "show QP histogram").expert().of(VIDEO),
+    output("fps_mode", "", EachText(|o, s, v| o.fps_mode.push((s, v))), "set framerate mode for matching video streams; overrides vsync").expert().of(VIDEO),
+    output("force_fps", "", EachFlag(|o, s, on| o.force_frame_rate.push((s, on))), "force the selected framerate, disable the best supported framerate selection").expert().of(VIDEO),
     output("streamid", "streamIndex:value", Read(map::stream_id), "set the value of an outfile streamid").expert().of(VIDEO),
-    output("force_key_frames", "timestamps", Transcoding(A::Text), "force key frames at specified timestamps").expert().of(VIDEO),
-    input("hwaccel", "hwaccel name", Transcoding(A::Text), "use HW accelerated decoding").expert().of(VIDEO),
-    input("hwaccel_device", "devicename", Transcoding(A::Text), "select a device for HW acceleration").expert().of(VIDEO),
-    input("hwaccel_output_format", "format", Transcoding(A::Text), "select output format used with HW accelerated decoding").expert().of(VIDEO),
+    output("force_key_frames", "timestamps", EachText(|o, s, v| o.force_key_frames.push((s, v))), "force key frames at specified timestamps").expert().of(VIDEO),
+    input("hwaccel", "hwaccel name", EachText(|i, s, v| i.hwaccel.push((s, v))), "use HW accelerated decoding").expert().of(VIDEO),
+    input("hwaccel_device", "devicename", EachText(|i, s, v| i.hwaccel_device.push((s, v))), "select a device for HW acceleration").expert().of(VIDEO),
+    input("hwaccel_output_format", "format", EachText(|i, s, v| i.hwaccel_output_format.push((s, v))), "select output format used with HW accelerated decoding").expert().of(VIDEO),
     output("vbsf", "video bitstream_filters", Same("bsf:v"), "deprecated").expert().of(VIDEO),
-    output("vpre", "preset", Transcoding(A::Text), "set the video options to the indicated preset").expert().of(VIDEO),
+    output("vpre", "preset", Preset, "set the video options to the indicated preset").expert().of(VIDEO),
     // Audio
     output("aframes", "number", Same("frames:a"), "set the number of audio frames to output").of(AUDIO),
     output("aq", "quality", Same("q:a"), "set audio quality (codec-specific)").of(AUDIO),
     both("ar", "rate",
         Int(|i, v| lower::set_option(&mut i.options, "sample_rate", v.to_string())),
-        Transcoding(A::Int),
+        EachInt(|o, s, v| o.sample_rate.push((s, v))),
         "set audio sampling rate (in Hz)",
     ).of(AUDIO),
-    both("ac", "channels", Int(|i, v| i.channels = Some(v)), Transcoding(A::Int), "set number of audio channels").of(AUDIO),
+    both("ac", "channels", Int(|i, v| i.channels = Some(v)), EachInt(|o, s, v| o.channels.push((s, v))), "set number of audio channels").of(AUDIO),
     both("an", "", Flag(|i, on| i.disable.audio = on), Flag(|o, on| o.disable.audio = on), "disable audio").of(AUDIO),
     both("acodec", "codec", Same("codec:a"), Same("codec:a"), "force audio codec ('copy' to copy stream)").of(AUDIO),
-    global("vol", "volume", Transcoding(A::Int), "change audio volume (256=normal)").of(AUDIO),
-    output("af", "filter_graph", Transcoding(A::Text), "set audio filters").of(AUDIO),
+    global("vol", "volume", Int(|g, v| g.volume = v), "change audio volume (256=normal)").of(AUDIO),
+    output("af", "filter_graph", Same("filter:a"), "set audio filters").of(AUDIO),
     // Audio, advanced
     output("atag", "fourcc/tag", Same("tag:a"), "force audio tag/fourcc").expert().of(AUDIO),
-    both("sample_fmt", "format", Transcoding(A::Text), Transcoding(A::Text), "set sample format").expert().of(AUDIO),
-    both("channel_layout", "layout", Text(|i, v| i.channel_layout = Some(v)), Transcoding(A::Text), "set channel layout").expert().of(AUDIO),
-    both("ch_layout", "layout", Text(|i, v| i.channel_layout = Some(v)), Transcoding(A::Text), "set channel layout").expert().of(AUDIO),
-    input("guess_layout_max", "", Transcoding(A::Int), "set the maximum number of channels to try to guess the channel layout").expert().of(AUDIO),
+    both("sample_fmt", "format", Read(read::input_sample_format), EachText(|o, s, v| o.sample_format.push((s, v))), "set sample format").expert().of(AUDIO),
+    both("channel_layout", "layout", Text(|i, v| i.channel_layout = Some(v)), EachText(|o, s, v| o.channel_layout.push((s, v))), "set channel layout").expert().of(AUDIO),
+    both("ch_layout", "layout", Text(|i, v| i.channel_layout = Some(v)), EachText(|o, s, v| o.channel_layout.push((s, v))), "set channel layout").expert().of(AUDIO),
+    input("guess_layout_max", "", EachInt(|i, s, v| i.guess_layout_max.push((s, v))), "set the maximum number of channels to try to guess the channel layout").expert().of(AUDIO),
     output("absf", "audio bitstream_filters", Same("bsf:a"), "deprecated").expert().of(AUDIO),
-    output("apre", "preset", Transcoding(A::Text), "set the audio options to the indicated preset").expert().of(AUDIO),
+    output("apre", "preset", Preset, "set the audio options to the indicated preset").expert().of(AUDIO),
     // Subtitles
     both("sn", "", Flag(|i, on| i.disable.subtitle = on), Flag(|o, on| o.disable.subtitle = on), "disable subtitle").of(SUBTITLE),
     both("scodec", "codec", Same("codec:s"), Same("codec:s"), "force subtitle codec ('copy' to copy stream)").of(SUBTITLE),
     output("stag", "fourcc/tag", Same("tag:s"), "force subtitle tag/fourcc").expert().of(SUBTITLE),
-    input("fix_sub_duration", "", Transcoding(A::Flag), "fix subtitles duration").expert().of(SUBTITLE),
-    input("canvas_size", "size", Transcoding(A::Text), "set canvas size (WxH or abbreviation)").of(SUBTITLE),
-    output("spre", "preset", Transcoding(A::Text), "set the subtitle options to the indicated preset").expert().of(SUBTITLE),
+    input("fix_sub_duration", "", EachFlag(|i, s, on| i.fix_sub_duration.push((s, on))), "fix subtitles duration").expert().of(SUBTITLE),
+    input("canvas_size", "size", EachText(|i, s, v| i.canvas_size.push((s, v))), "set canvas size (WxH or abbreviation)").of(SUBTITLE),
+    output("spre", "preset", Preset, "set the subtitle options to the indicated preset").expert().of(SUBTITLE),
     // Devices and SDP
     global("sdp_file", "file",
-        Unsupported(A::Text, "take the SDP from an RTSP server instead"),
+        Text(|g, v| g.sdp_file = Some(v)),
         "specify a file in which to print sdp information",
     ).expert(),
-    global("vaapi_device", "device", Transcoding(A::Text), "set VAAPI hardware device (DRM path or X11 display name)").expert(),
-    global("qsv_device", "device", Transcoding(A::Text), "set QSV hardware device (DirectX adapter index, DRM path or X11 display name)").expert(),
-    global("init_hw_device", "args", Transcoding(A::Text), "initialise hardware device").expert(),
-    global("filter_hw_device", "device", Transcoding(A::Text), "set hardware device used when filtering").expert(),
+    global("vaapi_device", "device", Text(|g, v| g.hw_devices.push(format!("vaapi:{v}"))), "set VAAPI hardware device (DRM path or X11 display name)").expert(),
+    global("qsv_device", "device", Text(|g, v| g.hw_devices.push(format!("qsv=__qsv_device:hw_any,child_device={v}"))), "set QSV hardware device (DirectX adapter index, DRM path or X11 display name)").expert(),
+    global("init_hw_device", "args", Text(|g, v| g.hw_devices.push(v)), "initialise hardware device").expert(),
+    global("filter_hw_device", "device", Read(read::filter_hw_device), "set hardware device used when filtering").expert(),
 ];
 
 #[cfg(test)]
@@ -558,7 +563,93 @@ mod tests {
         ("-progress -", |p| p.global.progress.as_deref() == Some("pipe:")),
         ("-nostdin", |p| !p.global.stdin),
         ("-stdin -i pipe:0 o", |p| !p.global.stdin),
-        ("-vsync 0", |p| p.global.transcoding == [pair("vsync", "0")]),
+        ("-vsync 0", |p| p.global.fps_mode.as_deref() == Some("passthrough")),
+        ("-vsync VFR", |p| p.global.fps_mode.as_deref() == Some("vfr")),
+        ("-vsync -1", |p| p.global.fps_mode.as_deref() == Some("auto")),
+        ("-max_alloc 1000", |p| p.global.max_alloc == Some(1000)),
+        ("-filter_threads 2 -filter_complex_threads 3", |p| {
+            p.global.filter_threads.as_deref() == Some("2") && p.global.filter_complex_threads == 3
+        }),
+        ("-cpuflags -sse+mmx -cpucount 2", |p| {
+            p.global.cpu_flags.as_deref() == Some("-sse+mmx") && p.global.cpu_count == Some(2)
+        }),
+        ("-recast_media -psnr -qphist -benchmark", |p| {
+            p.global.recast_media && p.global.psnr && p.global.qp_histogram && p.global.benchmark
+        }),
+        ("-timelimit 10", |p| p.global.time_limit == Some(10)),
+        ("-dump -hex -debug_ts", |p| p.global.dump_packets && p.global.dump_payload && p.global.debug_timestamps),
+        ("-frame_drop_threshold 1.1 -async 1 -adrift_threshold 0.2 -vol 128", |p| {
+            let global = &p.global;
+            (global.frame_drop_threshold, global.audio_drift_threshold) == (1.1, 0.2)
+                && (global.audio_sync, global.volume) == (1, 128)
+        }),
+        ("-filter_complex a -lavfi b -filter_complex_script c", |p| {
+            let graph = |text: &str| ComplexFilter::Graph(text.to_owned());
+            p.global.complex_filters == [graph("a"), graph("b"), ComplexFilter::Script("c".into())]
+        }),
+        ("-noauto_conversion_filters", |p| !p.global.auto_conversion_filters),
+        ("-auto_conversion_filters", |p| p.global.auto_conversion_filters),
+        ("-vstats -vstats_version 1", |p| {
+            p.global.vstats_file.as_deref() == Some("vstats_000000.log") && p.global.vstats_version == 1
+        }),
+        ("-vstats_file v.log", |p| p.global.vstats_file.as_deref() == Some("v.log")),
+        ("-sdp_file s.sdp", |p| p.global.sdp_file.as_deref() == Some("s.sdp")),
+        ("-vaapi_device /dev/dri/renderD128 -qsv_device 0 -init_hw_device cuda=c", |p| {
+            p.global.hw_devices == ["vaapi:/dev/dri/renderD128", "qsv=__qsv_device:hw_any,child_device=0", "cuda=c"]
+        }),
+        ("-filter_hw_device c", |p| p.global.filter_hw_device.as_deref() == Some("c")),
+        ("-i x -pre a -apad whole_dur=5 o", |p| {
+            p.outputs[0].preset == [pair("", "a")] && p.outputs[0].audio_pad == [pair("", "whole_dur=5")]
+        }),
+        ("-i x -vf a -af b -filter:v:1 c -filter_script:a d o", |p| {
+            p.outputs[0].filters == [pair("v", "a"), pair("a", "b"), pair("v:1", "c")]
+                && p.outputs[0].filter_scripts == [pair("a", "d")]
+        }),
+        ("-reinit_filter 0 -autorotate 0 -noautorotate:1 -i x o", |p| {
+            p.inputs[0].reinit_filter == [(String::new(), 0)]
+                && p.inputs[0].autorotate == [(String::new(), false), ("1".into(), false)]
+        }),
+        ("-i x -autoscale 1 -noautoscale o", |p| p.outputs[0].autoscale.iter().map(|(_, on)| *on).eq([true, false])),
+        ("-top 1 -i x -top:v 0 o", |p| {
+            p.inputs[0].top_field_first == [(String::new(), 1)] && p.outputs[0].top_field_first == [("v".into(), 0)]
+        }),
+        ("-guess_layout_max 2 -fix_sub_duration -canvas_size 720x576 -i x o", |p| {
+            let input = &p.inputs[0];
+            input.guess_layout_max[0].1 == 2 && input.fix_sub_duration[0].1 && input.canvas_size == [pair("", "720x576")]
+        }),
+        ("-hwaccel:v auto -hwaccel_device d -hwaccel_output_format cuda -i x o", |p| {
+            let input = &p.inputs[0];
+            (&input.hwaccel[0], &input.hwaccel_device[0], &input.hwaccel_output_format[0])
+                == (&pair("v", "auto"), &pair("", "d"), &pair("", "cuda"))
+        }),
+        ("-i x -map_channel 0.0.1 o", |p| p.outputs[0].map_channels[0].source == Some((0, 0, 1))),
+        ("-i x -bits_per_raw_sample 10 -enc_time_base -1 -fpsmax 30 -pass 2 -passlogfile log o", |p| {
+            let output = &p.outputs[0];
+            output.bits_per_raw_sample[0].1 == 10
+                && (&output.encoder_time_base[0], &output.frame_rate_max[0]) == (&pair("", "-1"), &pair("", "30"))
+                && (output.pass[0].1, &output.pass_log[0]) == (2, &pair("", "log"))
+        }),
+        ("-i x -s:v 64x48 -pix_fmt +gray -sample_fmt s16 -ar 8000 -ac:a:0 1 -channel_layout mono -ch_layout stereo o", |p| {
+            let output = &p.outputs[0];
+            (&output.size[0], &output.pixel_format[0]) == (&pair("v", "64x48"), &pair("", "+gray"))
+                && output.sample_format == [pair("", "s16")]
+                && (output.sample_rate[0].1, &output.channels[0]) == (8000, &("a:0".into(), 1))
+                && output.channel_layout == [pair("", "mono"), pair("", "stereo")]
+        }),
+        ("-i x -rc_override 0,5,2 -intra_matrix 1 -inter_matrix 2 -chroma_intra_matrix 3 o", |p| {
+            let output = &p.outputs[0];
+            [&output.rc_override, &output.intra_matrix, &output.inter_matrix, &output.chroma_intra_matrix]
+                .iter()
+                .map(|values| values[0].1.as_str())
+                .eq(["0,5,2", "1", "2", "3"])
+        }),
+        ("-i x -fps_mode:v cfr -force_fps -force_key_frames expr:gte(t,1) o", |p| {
+            let output = &p.outputs[0];
+            output.fps_mode == [pair("v", "cfr")]
+                && output.force_frame_rate[0].1
+                && output.force_key_frames == [pair("", "expr:gte(t,1)")]
+        }),
+        ("-sample_fmt s16 -i x o", |p| p.inputs[0].options.is_empty()),
         ("-copyts", |p| p.global.copy_ts),
         ("-start_at_zero", |p| p.global.start_at_zero),
         ("-copytb 1", |p| p.global.copy_tb == 1),
@@ -615,8 +706,9 @@ mod tests {
             p.outputs[0].tag == [pair("", "a"), pair("v", "b"), pair("a", "c"), pair("s", "d")]
         }),
         ("-i x -qscale 3 -qscale:a 4 -aq 5 o", |p| {
-            p.outputs[0].transcoding == [pair("q:v", "3"), pair("q:a", "4"), pair("q:a", "5")]
+            p.outputs[0].quality == [("v".into(), 3.0), ("a".into(), 4.0), ("a".into(), 5.0)]
         }),
+        ("-i x -q 6 -q:v:1 7 o", |p| p.outputs[0].quality == [(String::new(), 6.0), ("v:1".into(), 7.0)]),
         ("-i x -profile:v high -profile main o", |p| p.outputs[0].options == [pair("profile:v", "main")]),
         ("-i x -attach a -attach b o", |p| p.outputs[0].attach == ["a", "b"]),
         ("-dump_attachment:t:0 a -i x o", |p| p.inputs[0].dump_attachment == [pair("t:0", "a")]),
@@ -668,38 +760,9 @@ mod tests {
                 name == row.name || (row.negatable() && name.strip_prefix("no") == Some(row.name))
             })
         };
-        let stores = |row: &Row| {
-            !matches!(
-                row.place,
-                Place::Show(_)
-                    | Place::Global(Transcoding(_) | Unsupported(..))
-                    | Place::Input(Transcoding(_) | Unsupported(..))
-                    | Place::Output(Transcoding(_) | Unsupported(..))
-                    | Place::Both(Transcoding(_), Transcoding(_))
-            )
-        };
+        let stores = |row: &Row| !matches!(row.place, Place::Show(_) | Place::Global(Unsupported(..)) | Place::Output(Preset));
         let missing: Vec<&Row> = ROWS.iter().filter(|row| stores(row) && !used(row)).collect();
         assert!(missing.is_empty(), "{missing:?}");
-    }
-
-    #[test]
-    fn options_for_decoders_filters_and_encoders_are_kept_as_typed() {
-        let given = |row: &Row| match row.argument() {
-            Argument::Flag | Argument::Switch => format!("-{}", row.name),
-            _ => format!("-{} 1", row.name),
-        };
-        for row in ROWS {
-            let kept = vec![pair(row.name, "1")];
-            if let Place::Global(Transcoding(_)) = &row.place {
-                assert_eq!(plan(&given(row)).global.transcoding, kept, "{row:?}");
-            }
-            if let Place::Input(Transcoding(_)) | Place::Both(Transcoding(_), _) = &row.place {
-                assert_eq!(plan(&format!("{} -i x o", given(row))).inputs[0].transcoding, kept, "{row:?}");
-            }
-            if let Place::Output(Transcoding(_)) | Place::Both(_, Transcoding(_)) = &row.place {
-                assert_eq!(plan(&format!("-i x {} o", given(row))).outputs[0].transcoding, kept, "{row:?}");
-            }
-        }
     }
 
     #[test]

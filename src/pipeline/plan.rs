@@ -119,8 +119,20 @@ pub struct Global {
     pub hw_devices: Vec<String>,
     /// `-filter_hw_device`: the name of one of them.
     pub filter_hw_device: Option<String>,
-    /// Options that a decoder, filter or encoder reads and that have no field of their own: (option as typed, value).
-    pub transcoding: Vec<(String, String)>,
+    /// `-max_alloc`, in bytes: the largest block of memory; for the whole process.
+    pub max_alloc: Option<usize>,
+    /// `-timelimit`: seconds of CPU time; for the whole process.
+    pub time_limit: Option<u64>,
+    /// `-benchmark`: log the times and the memory that the job took.
+    pub benchmark: bool,
+    /// `-dump`: log each packet that is read.
+    pub dump_packets: bool,
+    /// `-hex`: with `dump_packets`, its payload too.
+    pub dump_payload: bool,
+    /// `-debug_ts`: log timestamps on their way.
+    pub debug_timestamps: bool,
+    /// `-sdp_file`: where the description of RTP outputs goes; `None` = standard output.
+    pub sdp_file: Option<String>,
     /// `-auth_config`.
     pub auth_config: Option<String>,
     /// `-auth_log`, as libav's number.
@@ -170,7 +182,13 @@ impl Default for Global {
             cpu_count: None,
             hw_devices: Vec::new(),
             filter_hw_device: None,
-            transcoding: Vec::new(),
+            max_alloc: None,
+            time_limit: None,
+            benchmark: false,
+            dump_packets: false,
+            dump_payload: false,
+            debug_timestamps: false,
+            sdp_file: None,
             auth_config: None,
             auth_log: None,
             summary: None,
@@ -266,8 +284,6 @@ pub struct Input {
     pub hwaccel_device: PerStream<String>,
     /// `-hwaccel_output_format`: a pixel format.
     pub hwaccel_output_format: PerStream<String>,
-    /// Options that only a decoder reads and that have no field of their own: (option as typed, value).
-    pub transcoding: Vec<(String, String)>,
 }
 
 /// `-vn -an -sn -dn`.
@@ -470,6 +486,4 @@ pub struct Output {
     pub preset: PerStream<String>,
     /// `-map_channel`, in order.
     pub map_channels: Vec<ChannelMap>,
-    /// Options that need a decoder, filter or encoder and have no field of their own: (option as typed, value).
-    pub transcoding: Vec<(String, String)>,
 }

@@ -2,7 +2,6 @@
 
 use crate::error::{Error, Kind};
 use crate::libav::codec::MediaType;
-use crate::libav::log::{self, level};
 
 use super::mux::Output;
 use super::plan::{self, Plan};
@@ -17,10 +16,9 @@ const INSTEAD: &str = "-c copy copies every stream; to encode, let ffmpeg read w
 /// # Errors
 /// Names the option.
 pub fn graphs(plan: &Plan) -> Result<(), Error> {
-    let graph = |name: &str| ["filter_complex", "lavfi", "filter_complex_script"].contains(&name);
-    match plan.global.transcoding.iter().find(|(option, _)| graph(option)) {
-        Some((option, _)) => Err(copies_only(format!("-{option} needs decoders and encoders"))),
-        None => Ok(()),
+    match plan.global.complex_filters.is_empty() {
+        true => Ok(()),
+        false => Err(copies_only("-filter_complex needs decoders and encoders".to_owned())),
     }
 }
 
@@ -37,28 +35,18 @@ pub fn codec(name: Option<&str>, file: usize, plan: &plan::Output, source: Sourc
     let url = crate::redact::url(&plan.url);
     let stream = format!("{} stream #{}:{}", kind.name(), source.file, source.stream);
     // Whoever filters wants to encode: the option is what they will look for.
-    let options: Vec<String> = plan.transcoding.iter().map(|(option, _)| format!("-{option}")).collect();
-    let also = if options.is_empty() { String::new() } else { format!(" (as {} asks, too)", options.join(", ")) };
+    let also = if plan.filters.is_empty() { "" } else { " (as -vf, -af or -filter asks, too)" };
     Err(copies_only(format!("output #{file} ({url}): {stream} {why}{also}")))
 }
 
-/// Refuses filters on copied streams, as ffmpeg does; notes the other options that mean nothing to a copied stream.
+/// Refuses filters on copied streams, as ffmpeg does.
 ///
 /// # Errors
 /// Names filter and stream.
 pub fn filters(plan: &plan::Output, output: &Output) -> Result<(), Error> {
-    for (option, value) in &plan.transcoding {
-        let (name, specifier) = option.split_once(':').unwrap_or((option, ""));
-        let (kind, specifier) = match name {
-            "vf" => ("Filtergraph", "v"),
-            "af" => ("Filtergraph", "a"),
-            "filter" => ("Filtergraph", specifier),
-            "filter_script" => ("Filtergraph script", specifier),
-            _ => {
-                log::write(level::VERBOSE, &format!("-{option} means nothing to copied streams.\n"));
-                continue;
-            }
-        };
+    let graphs = plan.filters.iter().map(|filter| ("Filtergraph", filter));
+    let scripts = plan.filter_scripts.iter().map(|filter| ("Filtergraph script", filter));
+    for (kind, (specifier, value)) in graphs.chain(scripts) {
         for (position, stream) in output.streams.iter().enumerate() {
             let Some(raw) = output.muxer.stream(position) else { continue };
             let filtered = matches!(stream.media_type, MediaType::Video | MediaType::Audio);
@@ -99,9 +87,8 @@ mod tests {
     #[test]
     fn a_filtergraph_is_refused_by_name() {
         let mut plan = Plan::default();
-        plan.global.transcoding.push(("vsync".into(), "0".into()));
-        graphs(&plan).expect("copied streams have no use for it");
-        plan.global.transcoding.push(("filter_complex".into(), "null".into()));
+        graphs(&plan).expect("nothing to filter");
+        plan.global.complex_filters.push(plan::ComplexFilter::Graph("null".into()));
         assert!(graphs(&plan).is_err_and(|error| error.to_string().starts_with("-filter_complex ")));
     }
 }
