@@ -41,6 +41,7 @@ pub mod muxer;
 pub mod option;
 pub mod packet;
 pub mod panic;
+pub mod process;
 pub mod rational;
 pub mod stream;
 pub mod version;
