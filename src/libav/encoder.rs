@@ -554,13 +554,13 @@ mod tests {
         let mut first = video("mpeg4", 64);
         first.set_first_pass();
         let mut notes = String::new();
-        let mut encoder = first.open(&mut [("b", "20k")].into_iter().collect()).expect("an encoder");
+        let mut encoder = first.open(&mut [("b", "400k")].into_iter().collect()).expect("an encoder");
         encode(&mut encoder, 10, |encoder, _| notes += &encoder.statistics().expect("statistics").to_string_lossy());
         assert_eq!(notes.lines().count(), 10, "{notes}");
         let mut second = video("mpeg4", 64);
         second.set_second_pass(&notes).expect("memory");
         let mut count = 0;
-        let mut encoder = second.open(&mut [("b", "20k")].into_iter().collect()).expect("an encoder");
+        let mut encoder = second.open(&mut [("b", "400k")].into_iter().collect()).expect("an encoder");
         encode(&mut encoder, 10, |_, _| count += 1);
         assert_eq!(count, 10);
     }
