@@ -1,5 +1,6 @@
 //! ffauth seen from outside: what the servers received, and the packets that came out.
 
+mod auth_log;
 mod bad_input;
 mod command_line;
 mod demo;
@@ -8,6 +9,7 @@ mod handover;
 mod layering;
 mod parity;
 mod probe;
+mod readme;
 mod redaction;
 mod signals;
 mod support;

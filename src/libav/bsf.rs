@@ -11,7 +11,7 @@ use super::{ffi, panic};
 /// A chain of bitstream filters.
 pub struct BitstreamFilter(NonNull<ffi::AVBSFContext>);
 
-// SAFETY: bitstream filters have no thread affinity; one thread at a time has this one.
+// SAFETY: bitstream filters have no thread affinity; one thread at a time has this one (invariant 10).
 unsafe impl Send for BitstreamFilter {}
 
 impl BitstreamFilter {
@@ -22,14 +22,14 @@ impl BitstreamFilter {
     pub fn parse(chain: &str) -> Result<Self, AvError> {
         let chain = c_string(chain)?;
         let mut filter = ptr::null_mut();
-        // SAFETY: the text lives through the call; on success the filter is ours.
+        // SAFETY: the text lives through the call; on success the filter is ours (invariant 11).
         AvError::check(unsafe { ffi::av_bsf_list_parse_str(chain.as_ptr(), &mut filter) })?;
         NonNull::new(filter).map(Self).ok_or(AvError::from_errno(libc::ENOMEM))
     }
 
     /// The filter's name.
     pub fn name(&self) -> String {
-        // SAFETY: a filter context has a filter whose name is a constant.
+        // SAFETY: a filter context has a filter whose name is a constant (invariant 12).
         unsafe { string((*(*self.0.as_ptr()).filter).name) }.unwrap_or_default().into_owned()
     }
 
@@ -38,7 +38,7 @@ impl BitstreamFilter {
     /// # Errors
     /// The filter does not take this codec.
     pub fn prepare(&mut self, stream: &mut StreamMut<'_>) -> Result<(), AvError> {
-        // SAFETY: filter and stream are valid; par_in is allocated with the filter, par_out by av_bsf_init.
+        // SAFETY: filter and stream are valid; par_in is allocated with the filter, par_out by av_bsf_init (invariant 10).
         unsafe {
             let (filter, stream) = (&mut *self.0.as_ptr(), &mut *stream.as_ptr());
             AvError::check(ffi::avcodec_parameters_copy(filter.par_in, stream.codecpar))?;
@@ -56,7 +56,7 @@ impl BitstreamFilter {
     /// The filter's.
     pub fn send(&mut self, packet: Option<&mut Packet>) -> Result<(), AvError> {
         let packet = packet.map_or(ptr::null_mut(), Packet::as_mut_ptr);
-        // SAFETY: a prepared filter; the packet is valid, or null for the end.
+        // SAFETY: a prepared filter; the packet is valid, or null for the end (invariant 10).
         AvError::check(unsafe { ffi::av_bsf_send_packet(self.0.as_ptr(), packet) }).map(drop)
     }
 
@@ -66,7 +66,7 @@ impl BitstreamFilter {
     /// The filter's.
     pub fn receive(&mut self, packet: &mut Packet) -> Result<bool, AvError> {
         packet.clear();
-        // SAFETY: a prepared filter and a valid, empty packet.
+        // SAFETY: a prepared filter and a valid, empty packet (invariant 10).
         let code = unsafe { ffi::av_bsf_receive_packet(self.0.as_ptr(), packet.as_mut_ptr()) };
         panic::resume();
         match AvError::check(code) {
@@ -80,7 +80,7 @@ impl BitstreamFilter {
 impl Drop for BitstreamFilter {
     fn drop(&mut self) {
         let mut filter = self.0.as_ptr();
-        // SAFETY: ours, freed once.
+        // SAFETY: ours, freed once (invariant 10).
         unsafe { ffi::av_bsf_free(&mut filter) };
     }
 }

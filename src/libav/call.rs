@@ -15,7 +15,7 @@ pub fn c_string(text: &str) -> Result<CString, AvError> {
 /// # Safety
 /// `pointer` is null or points to a NUL-terminated string that stays as it is during the call.
 pub unsafe fn string<'a>(pointer: *const c_char) -> Option<std::borrow::Cow<'a, str>> {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's promise (invariant 13).
     (!pointer.is_null()).then(|| unsafe { CStr::from_ptr(pointer) }.to_string_lossy())
 }
 
@@ -24,7 +24,7 @@ pub unsafe fn string<'a>(pointer: *const c_char) -> Option<std::borrow::Cow<'a, 
 pub fn token(text: &str, ends: &str) -> (String, String) {
     let (Ok(text), Ok(ends)) = (c_string(text), c_string(ends)) else { return (text.to_owned(), String::new()) };
     let mut rest = text.as_ptr();
-    // SAFETY: both strings live through the call; `rest` stays within the first; the token is ours to free.
+    // SAFETY: both strings live through the call; `rest` stays within the first; the token is ours to free (invariant 11).
     unsafe {
         let token = ffi::av_get_token(&mut rest, ends.as_ptr());
         let taken = string(token).unwrap_or_default().into_owned();

@@ -36,14 +36,14 @@ impl Muxer {
         let stream = self.stream_mut(index).ok_or(AvError::from_errno(libc::EINVAL))?;
         // SAFETY: both streams belong to contexts that are borrowed here, and each has parameters (invariants 1 and 9).
         let (target, source) = unsafe { (&mut *stream.as_ptr(), &*source.as_ptr()) };
-        // SAFETY: as above.
+        // SAFETY: as above (invariant 10).
         let (to, from) = unsafe { (&mut *target.codecpar, &*parameters.as_ptr()) };
 
         // The user's tag, else the source's where the container knows it for this codec or knows none at all.
         let mut tag = to.codec_tag;
         if tag == 0 {
             let mut own = 0;
-            // SAFETY: the format's tag tables are constants or null.
+            // SAFETY: the format's tag tables are constants or null (invariant 12).
             let keep = unsafe {
                 format.codec_tag.is_null()
                     || ffi::av_codec_get_id(format.codec_tag, from.codec_tag) == from.codec_id
@@ -53,7 +53,7 @@ impl Muxer {
                 tag = from.codec_tag;
             }
         }
-        // SAFETY: both are valid.
+        // SAFETY: both are valid (invariant 10).
         AvError::check(unsafe { ffi::avcodec_parameters_copy(to, from) })?;
         to.codec_tag = tag;
 
@@ -64,17 +64,17 @@ impl Muxer {
             2 => ffi::AVTimebaseSource::AVFMT_TBCF_R_FRAMERATE,
             _ => ffi::AVTimebaseSource::AVFMT_TBCF_AUTO,
         };
-        // SAFETY: the streams are valid; nothing is kept.
+        // SAFETY: the streams are valid; nothing is kept (invariant 10).
         AvError::check(unsafe { ffi::avformat_transfer_internal_stream_timing_info(format, target, source, copy_tb) })?;
         if !Rational::from(target.time_base).is_positive() {
             target.time_base = match wanted.frame_rate {
                 Some(rate) => rate.inverse().into(),
-                // SAFETY: a valid stream; adding zero takes common factors away.
+                // SAFETY: a valid stream; adding zero takes common factors away (invariant 10).
                 None => unsafe { ffi::av_add_q(ffi::av_stream_get_codec_timebase(target), Rational::new(0, 1).into()) },
             };
         }
         if target.duration <= 0 && source.duration > 0 {
-            // SAFETY: plain arithmetic.
+            // SAFETY: plain arithmetic (invariant 14).
             target.duration = unsafe { ffi::av_rescale_q(source.duration, source.time_base, target.time_base) };
         }
         copy_side_data(target, source)?;
@@ -134,10 +134,10 @@ fn set_rotation(target: &mut ffi::AVStream, degrees: f64) {
     let size = 9 * size_of::<i32>();
     let kind = ffi::AVPacketSideDataType::AV_PKT_DATA_DISPLAYMATRIX;
     #[cfg(libavformat_59)]
-    // SAFETY: a valid stream.
+    // SAFETY: a valid stream (invariant 10).
     let matrix = unsafe { ffi::av_stream_new_side_data(target, kind, size) };
     #[cfg(not(libavformat_59))]
-    // SAFETY: a valid stream with parameters; libav keeps array and count in step.
+    // SAFETY: a valid stream with parameters; libav keeps array and count in step (invariant 10).
     let matrix = unsafe {
         let parameters = &mut *target.codecpar;
         let (list, count) = (&mut parameters.coded_side_data, &mut parameters.nb_coded_side_data);
@@ -145,7 +145,7 @@ fn set_rotation(target: &mut ffi::AVStream, degrees: f64) {
         if element.is_null() { std::ptr::null_mut() } else { (*element).data }
     };
     if !matrix.is_null() {
-        // SAFETY: nine 32-bit numbers were allocated, aligned for any type.
+        // SAFETY: nine 32-bit numbers were allocated, aligned for any type (invariant 14).
         unsafe { ffi::av_display_rotation_set(matrix.cast(), -degrees) };
     }
 }

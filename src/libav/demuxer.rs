@@ -57,10 +57,10 @@ impl Demuxer {
     /// What the hook or libavformat met, with the URL (masked) in front.
     pub fn open(url: &str, opening: &Opening, options: &mut Dictionary, access: Access, stop: Shutdown) -> Result<Self, Error> {
         let c_url = c_string(url).map_err(|error| error.about(url))?;
-        // SAFETY: no preconditions; null means out of memory.
+        // SAFETY: no preconditions; null means out of memory (invariant 14).
         let mut context = unsafe { ffi::avformat_alloc_context() };
         let Some(raw) = NonNull::new(context) else { return Err(AvError::from_errno(libc::ENOMEM).about(url)) };
-        // SAFETY: fresh from avformat_alloc_context, not opened yet; nothing else refers to it.
+        // SAFETY: fresh from avformat_alloc_context, not opened yet; nothing else refers to it (invariant 10).
         unsafe {
             let Decoders { video, audio, subtitle, data } = opening.decoders;
             let (pointer, id) = (Codec::as_ptr, |decoder: Codec| decoder.id().0);
@@ -83,13 +83,13 @@ impl Demuxer {
         let hook = match unsafe { Hook::install(context, access, options, stop) } {
             Ok(hook) => hook,
             Err(error) => {
-                // SAFETY: ours and not opened.
+                // SAFETY: ours and not opened (invariant 10).
                 unsafe { ffi::avformat_free_context(context) };
                 return Err(error);
             }
         };
         let format = opening.format.map_or(ptr::null(), InputFormat::as_ptr);
-        // SAFETY: the context and the URL are valid; on failure libavformat frees the context.
+        // SAFETY: the context and the URL are valid; on failure libavformat frees the context (invariant 10).
         let code = unsafe { ffi::avformat_open_input(&mut context, c_url.as_ptr(), format, options.as_mut_ptr()) };
         panic::resume();
         match AvError::check(code) {
@@ -115,10 +115,10 @@ impl Demuxer {
         let mut raw: Vec<_> = options.into_iter().map(Dictionary::into_raw).collect();
         raw.resize(streams, ptr::null_mut());
         let pointer = if raw.is_empty() { ptr::null_mut() } else { raw.as_mut_ptr() };
-        // SAFETY: an open context; the array has one entry for each stream, which libav may replace.
+        // SAFETY: an open context; the array has one entry for each stream, which libav may replace (invariant 10).
         let code = unsafe { ffi::avformat_find_stream_info(self.as_mut_ptr(), pointer) };
         for entry in raw {
-            // SAFETY: the entries are ours again.
+            // SAFETY: the entries are ours again (invariant 10).
             drop(unsafe { Dictionary::from_raw(entry) });
         }
         panic::resume();
@@ -146,13 +146,13 @@ impl Demuxer {
 
     /// The stream at `index`.
     pub fn stream(&self, index: usize) -> Option<Stream<'_>> {
-        // SAFETY: the streams live as long as the context, which is borrowed.
+        // SAFETY: the streams live as long as the context, which is borrowed (invariant 10).
         self.context.stream(index).map(|raw| unsafe { Stream::new(raw) })
     }
 
     /// The stream at `index`, to be changed.
     pub fn stream_mut(&mut self, index: usize) -> Option<StreamMut<'_>> {
-        // SAFETY: as in `stream`; the borrow is exclusive.
+        // SAFETY: as in `stream`; the borrow is exclusive (invariant 10).
         self.context.stream(index).map(|raw| unsafe { StreamMut::new(raw) })
     }
 
@@ -206,7 +206,7 @@ impl Demuxer {
     /// Can its bytes be read from any position? `None` where the demuxer has no byte stream.
     pub fn is_seekable(&self) -> Option<bool> {
         let pb = self.context.raw().pb;
-        // SAFETY: null or the context's own byte stream.
+        // SAFETY: null or the context's own byte stream (invariant 10).
         (!pb.is_null()).then(|| unsafe { (*pb).seekable } != 0)
     }
 
@@ -238,7 +238,7 @@ impl Demuxer {
     /// Size in bytes, where it is known.
     pub fn size(&self) -> Option<u64> {
         let pb = self.context.raw().pb;
-        // SAFETY: avio_size takes null, and otherwise asks the protocol.
+        // SAFETY: avio_size takes null, and otherwise asks the protocol (invariant 14).
         let size = unsafe { ffi::avio_size(pb) };
         panic::resume();
         u64::try_from(size).ok()
@@ -246,7 +246,7 @@ impl Demuxer {
 
     /// Title and the like.
     pub fn metadata(&self) -> Dictionary {
-        // SAFETY: null or the context's dictionary.
+        // SAFETY: null or the context's dictionary (invariant 10).
         unsafe { Dictionary::copy_of(self.context.raw().metadata) }
     }
 
@@ -261,7 +261,7 @@ impl Demuxer {
                 time_base: Rational::from(raw.time_base),
                 start: raw.start,
                 end: raw.end,
-                // SAFETY: null or the chapter's dictionary.
+                // SAFETY: null or the chapter's dictionary (invariant 10).
                 metadata: unsafe { Dictionary::copy_of(raw.metadata) },
             }
         };
@@ -292,7 +292,7 @@ impl Demuxer {
     /// libavformat's.
     pub fn seek(&mut self, timestamp: i64) -> Result<(), AvError> {
         self.hook.before_packet();
-        // SAFETY: an open context.
+        // SAFETY: an open context (invariant 10).
         let code = unsafe { ffi::avformat_seek_file(self.as_mut_ptr(), -1, i64::MIN, timestamp, timestamp, 0) };
         panic::resume();
         AvError::check(code).map(drop)
@@ -305,7 +305,7 @@ impl Demuxer {
     pub fn read(&mut self, packet: &mut Packet) -> Result<bool, AvError> {
         self.hook.before_packet();
         packet.clear();
-        // SAFETY: an open context and a valid, empty packet.
+        // SAFETY: an open context and a valid, empty packet (invariant 10).
         let code = unsafe { ffi::av_read_frame(self.as_mut_ptr(), packet.as_mut_ptr()) };
         panic::resume();
         match AvError::check(code) {
@@ -318,7 +318,7 @@ impl Demuxer {
     /// Ticks of a video packet that names no duration: one, and one more for each repeated field that its parser saw.
     pub fn packet_ticks(&self, stream: usize) -> i64 {
         let Some(stream) = self.stream(stream).filter(|stream| stream.media_type() == MediaType::Video) else { return 1 };
-        // SAFETY: the stream is valid; its parser is null or valid until the next read.
+        // SAFETY: the stream is valid; its parser is null or valid until the next read (invariant 10).
         let parser = unsafe { ffi::av_stream_get_parser(stream.as_ptr()).as_ref() };
         parser.map_or(1, |parser| i64::from(parser.repeat_pict) + 1)
     }
@@ -343,7 +343,7 @@ impl Drop for Demuxer {
     fn drop(&mut self) {
         self.hook.before_close_input();
         let mut context = self.as_mut_ptr();
-        // SAFETY: ours, closed once.
+        // SAFETY: ours, closed once (invariant 10).
         unsafe { ffi::avformat_close_input(&mut context) };
     }
 }

@@ -16,15 +16,15 @@ pub fn load() -> Result<(), String> {
 }
 
 fn register() -> Result<(), String> {
-    // SAFETY: returns a number.
+    // SAFETY: returns a number (invariant 14).
     let version = unsafe { ffi::avformat_version() } >> 16;
     // libavdevice's major version has been libavformat's since FFmpeg 5.0; the file is named after it.
     let library = format!("libavdevice.so.{version}");
     let register = symbol(&library, "avdevice_register_all")
         .map_err(|error| format!("devices need {library}, which could not be loaded ({error}); install libavdevice{version}"))?;
-    // SAFETY: avdevice_register_all takes and returns nothing in every version.
+    // SAFETY: avdevice_register_all takes and returns nothing in every version (invariant 14).
     let register: unsafe extern "C" fn() = unsafe { std::mem::transmute::<*mut c_void, unsafe extern "C" fn()>(register) };
-    // SAFETY: registering is thread-safe and idempotent; the library stays loaded for the life of the process.
+    // SAFETY: registering is thread-safe and idempotent; the library stays loaded for the life of the process (invariant 14).
     unsafe { register() };
     panic::resume();
     Ok(())
@@ -35,7 +35,7 @@ pub(in crate::libav) fn symbol(library: &str, name: &str) -> Result<*mut c_void,
     let (Ok(library), Ok(name)) = (super::call::c_string(library), super::call::c_string(name)) else {
         return Err("a NUL in a name".to_owned());
     };
-    // SAFETY: both strings live through the calls; dlerror's text is read before the next call of the dl family.
+    // SAFETY: both strings live through the calls; dlerror's text is read before the next call of the dl family (invariant 11).
     unsafe {
         let handle = libc::dlopen(library.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL);
         let address = if handle.is_null() { handle } else { libc::dlsym(handle, name.as_ptr()) };

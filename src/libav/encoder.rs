@@ -122,7 +122,7 @@ impl Configuration {
     pub fn set_color(&mut self, color: Color) {
         let raw = self.0.as_mut_ptr();
         // SAFETY: the fields are C enumerations, each as large as an int; encoders know that a number may be foreign to them
-        // (invariant 11).
+        // (invariant 15).
         unsafe {
             (&raw mut (*raw).color_range).cast::<c_int>().write(color.range);
             (&raw mut (*raw).color_primaries).cast::<c_int>().write(color.primaries);
@@ -243,7 +243,7 @@ impl Configuration {
     /// The device to encode with.
     pub fn set_device(&mut self, device: &Device) {
         let raw = self.0.raw_mut();
-        // SAFETY: as above.
+        // SAFETY: as above (invariant 10).
         unsafe { ffi::av_buffer_unref(&mut raw.hw_device_ctx) };
         raw.hw_device_ctx = device.to_shared();
     }
@@ -446,7 +446,7 @@ impl Encoder {
             shown.num_rects = 0;
         }
         let (room, size) = (self.subtitle.as_mut_ptr(), ROOM as c_int);
-        // SAFETY: an open subtitle encoder, a buffer of that size, and a subtitle that is only read.
+        // SAFETY: an open subtitle encoder, a buffer of that size, and a subtitle that is only read (invariant 11).
         let code = unsafe { ffi::avcodec_encode_subtitle(self.as_mut_ptr(), room, size, &shown) };
         panic::resume();
         let size = usize::try_from(AvError::check(code)?).unwrap_or_default();

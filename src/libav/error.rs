@@ -96,7 +96,7 @@ impl AvError {
 impl fmt::Display for AvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = [0 as c_char; 128];
-        // SAFETY: the buffer is 128 bytes long and av_strerror terminates what it writes, also for unknown codes.
+        // SAFETY: the buffer is 128 bytes long and av_strerror terminates what it writes, also for unknown codes (invariant 11).
         let text = unsafe {
             ffi::av_strerror(self.0, text.as_mut_ptr(), text.len());
             CStr::from_ptr(text.as_ptr())

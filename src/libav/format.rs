@@ -23,7 +23,7 @@ impl InputFormat {
     /// Nothing has that name.
     pub fn by_name(name: &str) -> Result<Self, Error> {
         let c_name = c_string(name).map_err(|error| error.about(name))?;
-        // SAFETY: the name lives through the call; formats are constants of the library.
+        // SAFETY: the name lives through the call; formats are constants of the library (invariants 11 and 12).
         let find = || unsafe { ffi::av_find_input_format(c_name.as_ptr()).as_ref() }.map(Self);
         if let Some(format) = find() {
             return Ok(format);
@@ -102,7 +102,7 @@ impl OutputFormat {
     pub fn default_codec(self, url: &str, media_type: MediaType) -> CodecId {
         let Ok(url) = c_string(url) else { return CodecId::NONE };
         let none = std::ptr::null();
-        // SAFETY: the format is a constant, the URL lives through the call, the other strings may be null.
+        // SAFETY: the format is a constant, the URL lives through the call, the other strings may be null (invariants 11 and 12).
         CodecId(unsafe { ffi::av_guess_codec(self.0, none, url.as_ptr(), none, media_type.to_raw()) })
     }
 
@@ -113,7 +113,7 @@ impl OutputFormat {
 
     /// Its video streams are cover pictures: avformat_query_codec says `APIC` of audio containers.
     pub fn takes_pictures_only(self) -> bool {
-        // SAFETY: both are constants of the library.
+        // SAFETY: both are constants of the library (invariant 12).
         let answer = unsafe { ffi::avformat_query_codec(self.0, self.0.video_codec, 0) };
         answer == i32::from_le_bytes(*b"APIC")
     }
@@ -150,7 +150,7 @@ impl Context {
             return Ok(true);
         }
         let specifier = c_string(specifier)?;
-        // SAFETY: context and stream belong together and the specifier lives through the call; nothing is changed.
+        // SAFETY: context and stream belong together and the specifier lives through the call; nothing is changed (invariant 11).
         let code = unsafe { ffi::avformat_match_stream_specifier(self.0.as_ptr(), stream.as_ptr(), specifier.as_ptr()) };
         AvError::check(code).map(|code| code > 0)
     }
@@ -170,7 +170,7 @@ impl Context {
     }
 
     pub fn url<'a>(self) -> std::borrow::Cow<'a, str> {
-        // SAFETY: the context's URL is a string or null and stays while the context is borrowed.
+        // SAFETY: the context's URL is a string or null and stays while the context is borrowed (invariant 10).
         unsafe { string(self.raw().url) }.unwrap_or_default()
     }
 
@@ -178,7 +178,7 @@ impl Context {
     pub fn dump(self, index: usize, url: &str, is_output: bool) {
         let Ok(url) = c_string(url) else { return };
         let index = c_int::try_from(index).unwrap_or(c_int::MAX);
-        // SAFETY: the context is valid; the URL lives through the call.
+        // SAFETY: the context is valid; the URL lives through the call (invariant 11).
         unsafe { ffi::av_dump_format(self.0.as_ptr(), index, url.as_ptr(), c_int::from(is_output)) };
         panic::resume();
     }

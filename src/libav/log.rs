@@ -45,7 +45,7 @@ pub type Sink = Box<dyn Fn(i32, &str) + Send + Sync>;
 /// Puts our callback in place of libav's. Until [`set_sink`] lines go to `tracing` (target `libav`).
 pub fn install() {
     static ONCE: Once = Once::new();
-    // SAFETY: the callback is a function of this crate with the signature that av_log_set_callback takes.
+    // SAFETY: the callback is a function of this crate with the signature that av_log_set_callback takes (invariant 14).
     ONCE.call_once(|| unsafe { ffauth_install_log_callback() });
 }
 
@@ -57,19 +57,19 @@ pub fn set_sink(sink: Sink) {
 
 /// Lines of a higher level are not shown.
 pub fn set_level(level: i32) {
-    // SAFETY: libav keeps the level in an atomic.
+    // SAFETY: libav keeps the level in an atomic (invariant 14).
     unsafe { ffi::av_log_set_level(level) };
 }
 
 /// The level in force.
 pub fn level() -> i32 {
-    // SAFETY: as set_level.
+    // SAFETY: as set_level (invariant 14).
     unsafe { ffi::av_log_get_level() }
 }
 
 /// [`SKIP_REPEATED`], [`PRINT_LEVEL`].
 pub fn set_flags(flags: i32) {
-    // SAFETY: as set_level.
+    // SAFETY: as set_level (invariant 14).
     unsafe { ffi::av_log_set_flags(flags) };
 }
 
@@ -124,7 +124,7 @@ fn lines() -> std::sync::MutexGuard<'static, Lines> {
 }
 
 fn flags() -> i32 {
-    // SAFETY: libav keeps the flags in an int that is only read here.
+    // SAFETY: libav keeps the flags in an int that is only read here (invariant 14).
     unsafe { ffi::av_log_get_flags() }
 }
 
@@ -212,7 +212,7 @@ extern "C" fn ffauth_log_line(level: c_int, line: *const c_char, prefix: c_int) 
         return;
     }
     super::panic::contain((), || {
-        // SAFETY: av_log_format_line2 terminates what it writes; the buffer lives through the call.
+        // SAFETY: av_log_format_line2 terminates what it writes; the buffer lives through the call (invariant 11).
         if let Some(line) = unsafe { string(line) } {
             lines().take(level, &line);
         }

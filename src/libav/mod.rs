@@ -14,11 +14,15 @@
 //!    top-level playlist's context, since hls.c would copy it to every segment whatever its host.
 //! 8. The interrupt callback never blocks and never logs.
 //! 9. Pointers that libav returns are checked for null before use, and stay valid until the call that its documentation names.
-//! 10. What a type of this folder owns (packet, frame, dictionary, codec context, graph, buffer reference) is valid from its
-//!     making to its `Drop`, which frees it once; all that changes it takes `&mut`, so that one thread at a time does.
-//! 11. A number from outside becomes a value of a bound enumeration only after a look whether the bindings have it.
-//! 12. A filter is named by its place in its graph's list, and looked up there for each use; none leaves the list while the
-//!     graph lives.
+//! 10. A wrapper owns what it points to from its constructor to its `Drop`, which frees it once. What it lends (streams,
+//!     dictionaries, parameters) borrows the wrapper, and libav keeps arrays and their counts in step.
+//! 11. Strings and buffers given to a call live through it, terminated or with their size; libav copies, or takes a reference
+//!     to, what it keeps.
+//! 12. Codecs, formats, options, classes and their names are constants of the library: read, never written.
+//! 13. An `unsafe fn` says in its documentation what its caller promises.
+//! 14. Functions of plain numbers and of libav's own global atomics have no preconditions.
+//! 15. A number from outside becomes a value of a bound enumeration only after a look whether the bindings have it.
+//! 16. A filter is named by its place in its graph's list and looked up there, with its kind, for each use.
 #![allow(unsafe_code)]
 
 pub mod avio;

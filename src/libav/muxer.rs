@@ -39,13 +39,13 @@ impl Muxer {
         let mut context = ptr::null_mut();
         let mut missing = Ok(());
         if let Some(format) = &c_format {
-            // SAFETY: the name lives through the call; formats are constants of the library.
+            // SAFETY: the name lives through the call; formats are constants of the library (invariants 11 and 12).
             let known = !unsafe { ffi::av_guess_format(format.as_ptr(), ptr::null(), ptr::null()) }.is_null();
             if !known {
                 missing = device::load();
             }
         }
-        // SAFETY: the strings live through the call, which copies them.
+        // SAFETY: the strings live through the call, which copies them (invariant 11).
         let code = unsafe {
             let format = c_format.as_ref().map_or(ptr::null(), |format| format.as_ptr());
             ffi::avformat_alloc_output_context2(&mut context, ptr::null(), format, c_url.as_ptr())
@@ -61,7 +61,7 @@ impl Muxer {
         match unsafe { Hook::install(context, access, options, stop) } {
             Ok(hook) => Ok(Self { context: Context(raw), url: c_url, hook }),
             Err(error) => {
-                // SAFETY: ours and not opened.
+                // SAFETY: ours and not opened (invariant 10).
                 unsafe { ffi::avformat_free_context(context) };
                 Err(error)
             }
@@ -73,7 +73,7 @@ impl Muxer {
     }
 
     fn raw_mut(&mut self) -> &mut ffi::AVFormatContext {
-        // SAFETY: ours and valid; the borrow is exclusive.
+        // SAFETY: ours and valid; the borrow is exclusive (invariant 10).
         unsafe { self.context.0.as_mut() }
     }
 
@@ -108,10 +108,10 @@ impl Muxer {
     /// # Errors
     /// `AVERROR(ENOMEM)`.
     pub fn add_stream(&mut self) -> Result<StreamMut<'_>, AvError> {
-        // SAFETY: a valid context; no codec is named.
+        // SAFETY: a valid context; no codec is named (invariant 10).
         let raw = NonNull::new(unsafe { ffi::avformat_new_stream(self.as_mut_ptr(), ptr::null()) });
         let raw = raw.ok_or(AvError::from_errno(libc::ENOMEM))?;
-        // SAFETY: the stream lives as long as the context, which is borrowed.
+        // SAFETY: the stream lives as long as the context, which is borrowed (invariant 10).
         Ok(unsafe { StreamMut::new(raw) })
     }
 
@@ -122,13 +122,13 @@ impl Muxer {
 
     /// The stream at `index`.
     pub fn stream(&self, index: usize) -> Option<Stream<'_>> {
-        // SAFETY: the streams live as long as the context, which is borrowed.
+        // SAFETY: the streams live as long as the context, which is borrowed (invariant 10).
         self.context.stream(index).map(|raw| unsafe { Stream::new(raw) })
     }
 
     /// The stream at `index`, to be changed.
     pub fn stream_mut(&mut self, index: usize) -> Option<StreamMut<'_>> {
-        // SAFETY: as in `stream`; the borrow is exclusive.
+        // SAFETY: as in `stream`; the borrow is exclusive (invariant 10).
         self.context.stream(index).map(|raw| unsafe { StreamMut::new(raw) })
     }
 
@@ -142,13 +142,13 @@ impl Muxer {
 
     /// Title and the like.
     pub fn metadata(&self) -> Dictionary {
-        // SAFETY: null or the context's dictionary.
+        // SAFETY: null or the context's dictionary (invariant 10).
         unsafe { Dictionary::copy_of(self.context.raw().metadata) }
     }
 
     /// Replaces the metadata.
     pub fn set_metadata(&mut self, metadata: Dictionary) {
-        // SAFETY: the old dictionary belongs to the context; the new one is given to it.
+        // SAFETY: the old dictionary belongs to the context; the new one is given to it (invariant 10).
         drop(unsafe { Dictionary::from_raw(std::mem::replace(&mut self.raw_mut().metadata, metadata.into_raw())) });
     }
 
@@ -159,7 +159,7 @@ impl Muxer {
     pub fn set_chapters(&mut self, chapters: Vec<Chapter>) -> Result<(), AvError> {
         for chapter in chapters {
             // SAFETY: zeroed memory is an empty AVChapter; av_dynarray_add_nofree appends it to libavformat's own array or
-            // leaves that as it was.
+            // leaves that as it was (invariant 10).
             unsafe {
                 let raw = ffi::av_mallocz(size_of::<ffi::AVChapter>()).cast::<ffi::AVChapter>();
                 if raw.is_null() {
@@ -191,7 +191,7 @@ impl Muxer {
     /// # Errors
     /// `AVERROR(ENOMEM)`.
     pub fn add_program(&mut self, id: i32, metadata: Dictionary, streams: &[usize]) -> Result<(), AvError> {
-        // SAFETY: a valid context; the program belongs to it; indices out of range are logged and left out.
+        // SAFETY: a valid context; the program belongs to it; indices out of range are logged and left out (invariant 10).
         unsafe {
             let Some(program) = ffi::av_new_program(self.as_mut_ptr(), id).as_mut() else {
                 return Err(AvError::from_errno(libc::ENOMEM));
@@ -221,7 +221,7 @@ impl Muxer {
         if index >= usize::try_from(context.nb_chapters).unwrap_or_default() {
             return false;
         }
-        // SAFETY: as above, for chapters.
+        // SAFETY: as above, for chapters (invariant 10).
         unsafe { change_in_place(&mut (**context.chapters.add(index)).metadata, change) };
         true
     }
@@ -234,7 +234,7 @@ impl Muxer {
         if self.format().opens_its_files() {
             return Ok(());
         }
-        // SAFETY: the hook is on this context.
+        // SAFETY: the hook is on this context (invariant 2).
         let code = unsafe { self.hook.open_output(self.context.0.as_ptr(), &self.url, options) };
         panic::resume();
         self.checked(code).map(drop)
@@ -246,7 +246,7 @@ impl Muxer {
     /// What the hook or libavformat met.
     pub fn write_header(&mut self, options: &mut Dictionary) -> Result<(), Error> {
         self.hook.before_packet();
-        // SAFETY: an opened context; whatever the dictionary holds afterwards is ours.
+        // SAFETY: an opened context; whatever the dictionary holds afterwards is ours (invariant 10).
         let code = unsafe { ffi::avformat_write_header(self.as_mut_ptr(), options.as_mut_ptr()) };
         panic::resume();
         self.checked(code).map(drop)
@@ -258,7 +258,7 @@ impl Muxer {
     /// libavformat's; [`take_failure`](Self::take_failure) may know more.
     pub fn write(&mut self, packet: &mut Packet) -> Result<(), AvError> {
         self.hook.before_packet();
-        // SAFETY: an opened context whose header is written, and a valid packet, which libavformat takes over.
+        // SAFETY: an opened context whose header is written, and a valid packet, which libavformat takes over (invariant 10).
         let code = unsafe { ffi::av_interleaved_write_frame(self.as_mut_ptr(), packet.as_mut_ptr()) };
         panic::resume();
         AvError::check(code).map(drop)
@@ -270,7 +270,7 @@ impl Muxer {
     /// As [`write`](Self::write).
     pub fn write_trailer(&mut self) -> Result<(), AvError> {
         self.hook.before_packet();
-        // SAFETY: an opened context whose header is written.
+        // SAFETY: an opened context whose header is written (invariant 10).
         let code = unsafe { ffi::av_write_trailer(self.as_mut_ptr()) };
         panic::resume();
         AvError::check(code).map(drop)
@@ -284,7 +284,7 @@ impl Muxer {
         if self.format().opens_its_files() {
             return Ok(());
         }
-        // SAFETY: the hook is on this context and has opened its output.
+        // SAFETY: the hook is on this context and has opened its output (invariant 2).
         let code = unsafe { self.hook.close_output(self.context.0.as_ptr()) };
         panic::resume();
         self.checked(code).map(drop)
@@ -300,7 +300,7 @@ impl Muxer {
         if pb.is_null() {
             return None;
         }
-        // SAFETY: the context's own byte stream; a seek by nothing from here moves nothing (avio_tell).
+        // SAFETY: the context's own byte stream; a seek by nothing from here moves nothing (avio_tell) (invariant 10).
         u64::try_from(unsafe { ffi::avio_seek(pb, 0, libc::SEEK_CUR) }).ok()
     }
 
@@ -310,7 +310,7 @@ impl Muxer {
         if pb.is_null() {
             return None;
         }
-        // SAFETY: the context's own byte stream.
+        // SAFETY: the context's own byte stream (invariant 10).
         let size = unsafe { ffi::avio_size(pb) };
         panic::resume();
         if size > 0 { u64::try_from(size).ok() } else { self.position() }
@@ -350,7 +350,7 @@ impl Muxer {
 /// # Safety
 /// `place` holds null or a dictionary that its owner will free.
 unsafe fn change_in_place(place: &mut *mut ffi::AVDictionary, change: impl FnOnce(&mut Dictionary)) {
-    // SAFETY: the caller's promise; the dictionary is ours until it is given back.
+    // SAFETY: the caller's promise; the dictionary is ours until it is given back (invariant 13).
     let mut dictionary = unsafe { Dictionary::from_raw(std::mem::replace(place, ptr::null_mut())) };
     change(&mut dictionary);
     *place = dictionary.into_raw();
@@ -360,7 +360,7 @@ impl Drop for Muxer {
     fn drop(&mut self) {
         // A file whose owner failed on the way is still closed; what that says adds nothing to the failure.
         let _ = self.close();
-        // SAFETY: ours, freed once.
+        // SAFETY: ours, freed once (invariant 10).
         unsafe { ffi::avformat_free_context(self.as_mut_ptr()) };
     }
 }

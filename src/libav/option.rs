@@ -15,7 +15,7 @@ pub use lookup::{CodecSide, Found, Lookup};
 /// An owned `AVDictionary`: option or metadata pairs in order. Keys are matched without regard to case, as libav does.
 pub struct Dictionary(*mut ffi::AVDictionary);
 
-// SAFETY: an AVDictionary is plain memory without thread affinity, and this type owns it.
+// SAFETY: an AVDictionary is plain memory without thread affinity, and this type owns it (invariant 10).
 unsafe impl Send for Dictionary {}
 
 impl Dictionary {
@@ -30,7 +30,7 @@ impl Dictionary {
     /// `raw` is null or a valid dictionary.
     pub(in crate::libav) unsafe fn copy_of(raw: *const ffi::AVDictionary) -> Self {
         let mut copy = Self::new();
-        // SAFETY: the caller's promise; av_dict_copy takes null on either side.
+        // SAFETY: the caller's promise; av_dict_copy takes null on either side (invariant 13).
         unsafe { ffi::av_dict_copy(&mut copy.0, raw, 0) };
         copy
     }
@@ -64,7 +64,7 @@ impl Dictionary {
     /// `AVERROR(EINVAL)` for a NUL in key or value, `AVERROR(ENOMEM)`.
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), AvError> {
         let (key, value) = (c_string(key)?, c_string(value)?);
-        // SAFETY: both strings live through the call; libav copies them.
+        // SAFETY: both strings live through the call; libav copies them (invariant 11).
         AvError::check(unsafe { ffi::av_dict_set(&mut self.0, key.as_ptr(), value.as_ptr(), 0) }).map(drop)
     }
 
@@ -81,7 +81,7 @@ impl Dictionary {
     /// # Errors
     /// As [`set`](Self::set).
     pub fn add_missing(&mut self, other: &Self) -> Result<(), AvError> {
-        // SAFETY: both are null or valid.
+        // SAFETY: both are null or valid (invariant 10).
         AvError::check(unsafe { ffi::av_dict_copy(&mut self.0, other.0, ffi::AV_DICT_DONT_OVERWRITE) }).map(drop)
     }
 
@@ -93,7 +93,7 @@ impl Dictionary {
     pub fn parse(text: &str, equals: &str, between: &str) -> Result<Self, AvError> {
         let (text, equals, between) = (c_string(text)?, c_string(equals)?, c_string(between)?);
         let mut pairs = Self::new();
-        // SAFETY: the strings live through the call, which copies what it takes.
+        // SAFETY: the strings live through the call, which copies what it takes (invariant 11).
         let code = unsafe { ffi::av_dict_parse_string(&mut pairs.0, text.as_ptr(), equals.as_ptr(), between.as_ptr(), 0) };
         AvError::check(code).map(|_| pairs)
     }
@@ -102,7 +102,7 @@ impl Dictionary {
     pub fn remove(&mut self, key: &str) -> Option<String> {
         let value = self.get(key)?;
         let key = c_string(key).ok()?;
-        // SAFETY: the key lives through the call; a null value deletes the entry.
+        // SAFETY: the key lives through the call; a null value deletes the entry (invariant 11).
         unsafe { ffi::av_dict_set(&mut self.0, key.as_ptr(), ptr::null(), 0) };
         Some(value)
     }
@@ -110,7 +110,7 @@ impl Dictionary {
     /// The value of `key`.
     pub fn get(&self, key: &str) -> Option<String> {
         let key = c_string(key).ok()?;
-        // SAFETY: the key lives through the call; the entry belongs to the dictionary and is copied at once.
+        // SAFETY: the key lives through the call; the entry belongs to the dictionary and is copied at once (invariant 11).
         unsafe {
             let entry = ffi::av_dict_get(self.0, key.as_ptr(), ptr::null(), 0);
             if entry.is_null() { None } else { string((*entry).value).map(|value| value.into_owned()) }
@@ -122,12 +122,12 @@ impl Dictionary {
         let mut pairs = Vec::new();
         let mut entry: *const ffi::AVDictionaryEntry = ptr::null();
         loop {
-            // SAFETY: an empty key with IGNORE_SUFFIX walks all entries; `entry` is the one before or null.
+            // SAFETY: an empty key with IGNORE_SUFFIX walks all entries; `entry` is the one before or null (invariant 10).
             entry = unsafe { ffi::av_dict_get(self.0, c"".as_ptr(), entry, ffi::AV_DICT_IGNORE_SUFFIX) };
             if entry.is_null() {
                 return pairs;
             }
-            // SAFETY: entries hold two NUL-terminated strings as long as the dictionary is not changed.
+            // SAFETY: entries hold two NUL-terminated strings as long as the dictionary is not changed (invariant 10).
             let (key, value) = unsafe { (string((*entry).key), string((*entry).value)) };
             pairs.push((key.unwrap_or_default().into_owned(), value.unwrap_or_default().into_owned()));
         }
@@ -135,7 +135,7 @@ impl Dictionary {
 
     /// True if there is no entry.
     pub fn is_empty(&self) -> bool {
-        // SAFETY: null is an empty dictionary for av_dict_count.
+        // SAFETY: null is an empty dictionary for av_dict_count (invariant 14).
         unsafe { ffi::av_dict_count(self.0) == 0 }
     }
 }
@@ -148,14 +148,14 @@ impl Default for Dictionary {
 
 impl Clone for Dictionary {
     fn clone(&self) -> Self {
-        // SAFETY: `self.0` is null or valid.
+        // SAFETY: `self.0` is null or valid (invariant 10).
         unsafe { Self::copy_of(self.0) }
     }
 }
 
 impl Drop for Dictionary {
     fn drop(&mut self) {
-        // SAFETY: owned; av_dict_free takes a pointer to null too.
+        // SAFETY: owned; av_dict_free takes a pointer to null too (invariant 10).
         unsafe { ffi::av_dict_free(&mut self.0) };
     }
 }
@@ -179,7 +179,7 @@ pub(in crate::libav) unsafe fn set(object: *mut c_void, name: &str, value: Optio
     let name = c_string(name)?;
     let value = value.map(c_string).transpose()?;
     let value = value.as_ref().map_or(ptr::null(), |value| value.as_ptr());
-    // SAFETY: the caller's promise; the strings live through the call and libav copies them.
+    // SAFETY: the caller's promise; the strings live through the call and libav copies them (invariants 13 and 1 and 11).
     AvError::check(unsafe { ffi::av_opt_set(object, name.as_ptr(), value, ffi::AV_OPT_SEARCH_CHILDREN) }).map(drop)
 }
 

@@ -11,7 +11,7 @@ use super::rational::Rational;
 /// A packet: the payload is reference-counted by libav, the struct itself is meant to be used again and again.
 pub struct Packet(NonNull<ffi::AVPacket>);
 
-// SAFETY: an AVPacket has no thread affinity (its buffers' counts are atomic), and this type owns it.
+// SAFETY: an AVPacket has no thread affinity (its buffers' counts are atomic), and this type owns it (invariant 14).
 unsafe impl Send for Packet {}
 
 /// See [`Packet::encoding_stats`].
@@ -41,7 +41,7 @@ impl SideData {
         if count == 0 {
             return Vec::new();
         }
-        // SAFETY: the caller's promise; each element's data is `size` bytes long.
+        // SAFETY: the caller's promise; each element's data is `size` bytes long (invariants 13 and 11).
         unsafe {
             let elements = std::slice::from_raw_parts(elements, count);
             let copy = |element: &ffi::AVPacketSideData| Self { kind: element.type_, bytes: bytes(element.data, element.size) };
@@ -63,14 +63,14 @@ impl SideData {
 /// # Safety
 /// `data` points to `size` bytes, or `size` is 0.
 unsafe fn bytes(data: *const u8, size: usize) -> Vec<u8> {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's promise (invariant 13).
     if size == 0 { Vec::new() } else { unsafe { std::slice::from_raw_parts(data, size) }.to_vec() }
 }
 
 impl Packet {
     /// An empty packet.
     pub fn new() -> Self {
-        // SAFETY: no preconditions; null means out of memory.
+        // SAFETY: no preconditions; null means out of memory (invariant 14).
         let packet = NonNull::new(unsafe { ffi::av_packet_alloc() });
         Self(packet.unwrap_or_else(|| handle_alloc_error(Layout::new::<ffi::AVPacket>())))
     }
@@ -84,18 +84,18 @@ impl Packet {
     }
 
     fn raw(&self) -> &ffi::AVPacket {
-        // SAFETY: owned and valid.
+        // SAFETY: owned and valid (invariant 10).
         unsafe { self.0.as_ref() }
     }
 
     fn raw_mut(&mut self) -> &mut ffi::AVPacket {
-        // SAFETY: owned and valid.
+        // SAFETY: owned and valid (invariant 10).
         unsafe { self.0.as_mut() }
     }
 
     /// Drops the payload.
     pub fn clear(&mut self) {
-        // SAFETY: owned and valid.
+        // SAFETY: owned and valid (invariant 10).
         unsafe { ffi::av_packet_unref(self.as_mut_ptr()) };
     }
 
@@ -105,14 +105,14 @@ impl Packet {
     /// `AVERROR(ENOMEM)`.
     pub fn reference(&mut self, other: &Self) -> Result<(), AvError> {
         self.clear();
-        // SAFETY: both are valid, this one is empty.
+        // SAFETY: both are valid, this one is empty (invariant 10).
         AvError::check(unsafe { ffi::av_packet_ref(self.as_mut_ptr(), other.0.as_ptr()) }).map(drop)
     }
 
     /// Takes over what `other` holds; `other` is empty afterwards.
     pub fn take(&mut self, other: &mut Self) {
         self.clear();
-        // SAFETY: both are valid, this one is empty.
+        // SAFETY: both are valid, this one is empty (invariant 10).
         unsafe { ffi::av_packet_move_ref(self.as_mut_ptr(), other.as_mut_ptr()) };
     }
 
@@ -167,7 +167,7 @@ impl Packet {
         if raw.data.is_null() {
             return &[];
         }
-        // SAFETY: a packet's data is `size` bytes long.
+        // SAFETY: a packet's data is `size` bytes long (invariant 11).
         unsafe { std::slice::from_raw_parts(raw.data, self.size()) }
     }
 
@@ -227,7 +227,7 @@ impl Packet {
 
     /// Converts all times (`av_packet_rescale_ts`).
     pub fn rescale(&mut self, from: Rational, to: Rational) {
-        // SAFETY: owned and valid.
+        // SAFETY: owned and valid (invariant 10).
         unsafe { ffi::av_packet_rescale_ts(self.as_mut_ptr(), from.into(), to.into()) };
     }
 
@@ -237,7 +237,8 @@ impl Packet {
     /// `AVERROR(ENOMEM)`.
     pub fn add_side_data(&mut self, side_data: &SideData) -> Result<(), AvError> {
         let (kind, bytes) = side_data.parts();
-        // SAFETY: owned and valid; a size that is not wanted may be null; the new element is `bytes.len()` bytes long.
+        // SAFETY: owned and valid; a size that is not wanted may be null; the new element is `bytes.len()` bytes long (invariant
+        // 11).
         unsafe {
             if !ffi::av_packet_get_side_data(self.0.as_ptr(), kind, std::ptr::null_mut()).is_null() {
                 return Ok(());
@@ -261,7 +262,7 @@ impl Default for Packet {
 impl Drop for Packet {
     fn drop(&mut self) {
         let mut packet = self.0.as_ptr();
-        // SAFETY: owned, freed once.
+        // SAFETY: owned, freed once (invariant 10).
         unsafe { ffi::av_packet_free(&mut packet) };
     }
 }

@@ -44,7 +44,7 @@ impl Rational {
     /// The product, reduced (`av_mul_q`).
     #[must_use]
     pub fn times(self, other: Self) -> Self {
-        // SAFETY: plain arithmetic.
+        // SAFETY: plain arithmetic (invariant 14).
         unsafe { ffi::av_mul_q(self.into(), other.into()) }.into()
     }
 
@@ -55,7 +55,7 @@ impl Rational {
     pub fn parse_ratio(text: &str, max: i32) -> Result<Self, AvError> {
         let text = c_string(text)?;
         let mut ratio = Self::default().into();
-        // SAFETY: the text lives through the call; a null context means "log without one".
+        // SAFETY: the text lives through the call; a null context means "log without one" (invariant 11).
         AvError::check(unsafe { ffi::av_parse_ratio(&mut ratio, text.as_ptr(), max, 0, std::ptr::null_mut()) })?;
         Ok(ratio.into())
     }
@@ -67,7 +67,7 @@ impl Rational {
     pub fn parse_rate(text: &str) -> Result<Self, AvError> {
         let text = c_string(text)?;
         let mut rate = Self::default().into();
-        // SAFETY: the text lives through the call.
+        // SAFETY: the text lives through the call (invariant 11).
         AvError::check(unsafe { ffi::av_parse_video_rate(&mut rate, text.as_ptr()) })?;
         Ok(rate.into())
     }
@@ -93,13 +93,13 @@ impl From<Rational> for ffi::AVRational {
 
 /// `value` in units of `from`, told in units of `to`, rounded to nearest (`av_rescale_q`).
 pub fn rescale(value: i64, from: Rational, to: Rational) -> i64 {
-    // SAFETY: plain arithmetic.
+    // SAFETY: plain arithmetic (invariant 14).
     unsafe { ffi::av_rescale_q(value, from.into(), to.into()) }
 }
 
 /// Which of two times in different units is earlier (`av_compare_ts`).
 pub fn compare(a: i64, a_base: Rational, b: i64, b_base: Rational) -> std::cmp::Ordering {
-    // SAFETY: plain arithmetic.
+    // SAFETY: plain arithmetic (invariant 14).
     unsafe { ffi::av_compare_ts(a, a_base.into(), b, b_base.into()) }.cmp(&0)
 }
 
@@ -115,7 +115,7 @@ impl DeltaState {
 /// Rescales the timestamp of an audio packet of `duration` samples through the unit of one sample, so that rounding does not
 /// add up (`av_rescale_delta`).
 pub fn rescale_delta(from: Rational, value: i64, sample: Rational, duration: i32, state: &mut DeltaState, to: Rational) -> i64 {
-    // SAFETY: plain arithmetic on numbers and on the state behind a valid reference.
+    // SAFETY: plain arithmetic on numbers and on the state behind a valid reference (invariant 14).
     unsafe { ffi::av_rescale_delta(from.into(), value, sample.into(), duration as c_int, &mut state.0, to.into()) }
 }
 

@@ -43,7 +43,8 @@ impl Disposition {
         let mut class = stream_class();
         let object = std::ptr::from_mut(&mut class).cast();
         let mut flags: c_int = self.0;
-        // SAFETY: a pointer to a class pointer is what AV_OPT_SEARCH_FAKE_OBJ and the evaluator take; the names live through it.
+        // SAFETY: a pointer to a class pointer is what AV_OPT_SEARCH_FAKE_OBJ and the evaluator take; the names live through
+        // it (invariant 11).
         unsafe {
             let option = ffi::av_opt_find(object, c"disposition".as_ptr(), std::ptr::null(), 0, ffi::AV_OPT_SEARCH_FAKE_OBJ);
             if option.is_null() {
@@ -56,7 +57,7 @@ impl Disposition {
 }
 
 fn stream_class() -> *const ffi::AVClass {
-    // SAFETY: returns a constant.
+    // SAFETY: returns a constant (invariant 12).
     unsafe { ffi::av_stream_get_class() }
 }
 
@@ -78,11 +79,11 @@ impl Discard {
     /// `AVERROR(EINVAL)`.
     pub fn parse(text: &str) -> Result<Self, AvError> {
         let text = c_string(text)?;
-        // SAFETY: returns a constant.
+        // SAFETY: returns a constant (invariant 12).
         let mut class = unsafe { ffi::avcodec_get_class() };
         let object = std::ptr::from_mut(&mut class).cast();
         let mut value: c_int = 0;
-        // SAFETY: as in Disposition::evaluate.
+        // SAFETY: as in Disposition::evaluate (invariant 10).
         unsafe {
             let option = ffi::av_opt_find(object, c"skip_frame".as_ptr(), std::ptr::null(), 0, ffi::AV_OPT_SEARCH_FAKE_OBJ);
             if option.is_null() {
@@ -151,12 +152,12 @@ impl<'a> Stream<'a> {
     }
 
     fn raw(&self) -> &'a ffi::AVStream {
-        // SAFETY: the promise given to `new`.
+        // SAFETY: the promise given to `new` (invariant 13).
         unsafe { self.raw.as_ref() }
     }
 
     fn codecpar(&self) -> &'a ffi::AVCodecParameters {
-        // SAFETY: libavformat allocates the parameters of each stream.
+        // SAFETY: libavformat allocates the parameters of each stream (invariant 10).
         unsafe { &*self.raw().codecpar }
     }
 
@@ -215,7 +216,7 @@ impl<'a> Stream<'a> {
     /// # Errors
     /// `AVERROR(ENOMEM)`.
     pub fn parameters(&self) -> Result<Parameters, AvError> {
-        // SAFETY: the stream's parameters are valid.
+        // SAFETY: the stream's parameters are valid (invariant 10).
         unsafe { Parameters::copy_of(self.codecpar()) }
     }
 
@@ -223,7 +224,7 @@ impl<'a> Stream<'a> {
     pub fn extradata(&self) -> &'a [u8] {
         let parameters = self.codecpar();
         match usize::try_from(parameters.extradata_size) {
-            // SAFETY: libav's extradata is extradata_size bytes long.
+            // SAFETY: libav's extradata is extradata_size bytes long (invariant 11).
             Ok(size @ 1..) if !parameters.extradata.is_null() => unsafe {
                 std::slice::from_raw_parts(parameters.extradata, size)
             },
@@ -248,7 +249,7 @@ impl<'a> Stream<'a> {
 
     /// Language, title and the like.
     pub fn metadata(&self) -> Dictionary {
-        // SAFETY: null or the stream's dictionary.
+        // SAFETY: null or the stream's dictionary (invariant 10).
         unsafe { Dictionary::copy_of(self.raw().metadata) }
     }
 
@@ -264,7 +265,7 @@ impl<'a> Stream<'a> {
 
     /// The last timestamp that the muxer was given, with its duration (`av_stream_get_end_pts`).
     pub fn end_pts(&self) -> Option<i64> {
-        // SAFETY: a valid stream.
+        // SAFETY: a valid stream (invariant 10).
         timestamp(unsafe { ffi::av_stream_get_end_pts(self.as_ptr()) })
     }
 
@@ -274,7 +275,7 @@ impl<'a> Stream<'a> {
         let (elements, count) = (self.raw().side_data, self.raw().nb_side_data);
         #[cfg(not(libavformat_59))]
         let (elements, count) = (self.codecpar().coded_side_data, self.codecpar().nb_coded_side_data);
-        // SAFETY: libav keeps pointer and count in step.
+        // SAFETY: libav keeps pointer and count in step (invariant 10).
         unsafe { SideData::copies(elements, usize::try_from(count).unwrap_or_default()) }
     }
 }
@@ -294,17 +295,17 @@ impl StreamMut<'_> {
     /// # Safety
     /// As [`Stream::new`], and nothing else refers to the stream meanwhile.
     pub(in crate::libav) unsafe fn new(raw: NonNull<ffi::AVStream>) -> Self {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's promise (invariant 13).
         Self(unsafe { Stream::new(raw) }, PhantomData)
     }
 
     fn raw_mut(&mut self) -> &mut ffi::AVStream {
-        // SAFETY: the promise given to `new`.
+        // SAFETY: the promise given to `new` (invariant 13).
         unsafe { &mut *self.as_ptr() }
     }
 
     fn codecpar_mut(&mut self) -> &mut ffi::AVCodecParameters {
-        // SAFETY: libavformat allocates the parameters of each stream.
+        // SAFETY: libavformat allocates the parameters of each stream (invariant 10).
         unsafe { &mut *self.raw_mut().codecpar }
     }
 
@@ -343,7 +344,7 @@ impl StreamMut<'_> {
     /// # Errors
     /// `AVERROR(ENOMEM)`.
     pub fn set_parameters(&mut self, parameters: &Parameters) -> Result<(), AvError> {
-        // SAFETY: both are valid.
+        // SAFETY: both are valid (invariant 10).
         AvError::check(unsafe { ffi::avcodec_parameters_copy(self.codecpar_mut(), parameters.as_ptr()) }).map(drop)
     }
 
@@ -355,7 +356,7 @@ impl StreamMut<'_> {
         let padding = usize::try_from(ffi::AV_INPUT_BUFFER_PADDING_SIZE).unwrap_or_default();
         let size = c_int::try_from(bytes.len() + padding).map_err(|_| AvError::from_errno(libc::EFBIG))?;
         let parameters = self.codecpar_mut();
-        // SAFETY: the old extradata is libav's or null; the new one is padded with zeros, as libav asks.
+        // SAFETY: the old extradata is libav's or null; the new one is padded with zeros, as libav asks (invariant 10).
         unsafe {
             let data = ffi::av_mallocz(bytes.len() + padding).cast::<u8>();
             if data.is_null() {
@@ -381,7 +382,7 @@ impl StreamMut<'_> {
 
     /// Replaces the metadata.
     pub fn set_metadata(&mut self, metadata: Dictionary) {
-        // SAFETY: the old dictionary belongs to the stream; the new one is given to it.
+        // SAFETY: the old dictionary belongs to the stream; the new one is given to it (invariant 10).
         drop(unsafe { Dictionary::from_raw(std::mem::replace(&mut self.raw_mut().metadata, metadata.into_raw())) });
     }
 }

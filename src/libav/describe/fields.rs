@@ -19,7 +19,7 @@ pub unsafe fn tags(section: &mut Section, metadata: *const ffi::AVDictionary, un
         return;
     }
     let mut tags = Section::new(TAGS.unique(unique));
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's promise (invariant 13).
     for (key, value) in unsafe { Dictionary::copy_of(metadata) }.pairs() {
         tags.text(&key, value);
     }
@@ -73,7 +73,7 @@ pub fn ratio(ratio: ffi::AVRational, separator: char) -> String {
 /// # Safety
 /// `first` is null or points to `count` values that stay as they are for `'a`.
 pub unsafe fn elements<'a, T>(first: *const T, count: u32) -> &'a [T] {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's promise (invariant 13).
     if first.is_null() { &[] } else { unsafe { std::slice::from_raw_parts(first, count as usize) } }
 }
 

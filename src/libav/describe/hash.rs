@@ -10,7 +10,7 @@ use super::super::ffi;
 /// A hash function as ffprobe's `-show_data_hash` takes it.
 pub struct Hash(*mut ffi::AVHashContext);
 
-// SAFETY: an AVHashContext is plain memory without thread affinity, and this type owns it.
+// SAFETY: an AVHashContext is plain memory without thread affinity, and this type owns it (invariant 10).
 unsafe impl Send for Hash {}
 
 impl Hash {
@@ -21,7 +21,7 @@ impl Hash {
     pub fn new(name: &str) -> Result<Self, AvError> {
         let name = c_string(name)?;
         let mut context = ptr::null_mut();
-        // SAFETY: a valid string and out pointer; on success the context is ours.
+        // SAFETY: a valid string and out pointer; on success the context is ours (invariant 10).
         AvError::check(unsafe { ffi::av_hash_alloc(&mut context, name.as_ptr()) })?;
         Ok(Self(context))
     }
@@ -38,7 +38,7 @@ impl Hash {
         // Twice the largest digest (SHA-512) and a NUL.
         let mut digits = [0u8; 2 * 64 + 1];
         // SAFETY: the context is valid, both buffers have the sizes given; av_hash_final_hex terminates what it writes; the
-        // name is a static string.
+        // name is a static string (invariants 11 and 12).
         unsafe {
             ffi::av_hash_init(self.0);
             ffi::av_hash_update(self.0, data.as_ptr(), data.len());
@@ -51,7 +51,7 @@ impl Hash {
 
 impl Drop for Hash {
     fn drop(&mut self) {
-        // SAFETY: owned.
+        // SAFETY: owned (invariant 10).
         unsafe { ffi::av_hash_freep(&mut self.0) };
     }
 }

@@ -187,7 +187,7 @@ unsafe fn describe_programs(context: *const ffi::AVFormatContext) -> Vec<(Sectio
 /// # Safety
 /// Both are valid, and rule 1 holds for them.
 unsafe fn describe_packet(packet: *const ffi::AVPacket, stream: *const ffi::AVStream, hash: Option<&mut Hash>) -> Section {
-    // SAFETY: the caller's promise; data and side data have the sizes that stand beside them.
+    // SAFETY: the caller's promise; data and side data have the sizes that stand beside them (invariant 13).
     unsafe {
         let (packet, stream) = (&*packet, &*stream);
         let mut section = Section::new(PACKET);

@@ -77,7 +77,7 @@ impl Decoder {
 
 impl Drop for Decoder {
     fn drop(&mut self) {
-        // SAFETY: owned; frees the private data with it.
+        // SAFETY: owned; frees the private data with it (invariant 10).
         unsafe { ffi::avcodec_free_context(&mut self.0) };
     }
 }
@@ -185,7 +185,7 @@ fn video(
         let mut display = ffi::AVRational { num: 0, den: 1 };
         let width = i64::from(par.width) * i64::from(sample_aspect.num);
         let height = i64::from(par.height) * i64::from(sample_aspect.den);
-        // SAFETY: two valid out pointers.
+        // SAFETY: two valid out pointers (invariant 10).
         unsafe { ffi::av_reduce(&mut display.num, &mut display.den, width, height, 1024 * 1024) };
         section.text("display_aspect_ratio", ratio(display, ':'));
     }
@@ -232,7 +232,7 @@ fn audio(section: &mut Section, par: &ffi::AVCodecParameters) {
 /// What a decoder tells through options of its private part (`is_avc` of h264).
 fn exported(section: &mut Section, decoder: &ffi::AVCodecContext) {
     // SAFETY: an open decoder's codec is valid; where that has a class, `priv_data` begins with a pointer to it, which is what
-    // the option functions need. The text is ours to free.
+    // the option functions need. The text is ours to free (invariant 10).
     unsafe {
         if (*decoder.codec).priv_class.is_null() {
             return;
@@ -259,12 +259,12 @@ fn fourcc(tag: u32) -> String {
 }
 
 fn pixel_format(format: i32) -> ffi::AVPixelFormat {
-    // SAFETY: libavformat stores one of this enum's values in a video stream's `format`, -1 for none included.
+    // SAFETY: libavformat stores one of this enum's values in a video stream's `format`, -1 for none included (invariant 10).
     unsafe { std::mem::transmute::<i32, ffi::AVPixelFormat>(format) }
 }
 
 fn sample_format(format: i32) -> ffi::AVSampleFormat {
-    // SAFETY: libavformat stores one of this enum's values in an audio stream's `format`, -1 for none included.
+    // SAFETY: libavformat stores one of this enum's values in an audio stream's `format`, -1 for none included (invariant 10).
     unsafe { std::mem::transmute::<i32, ffi::AVSampleFormat>(format) }
 }
 

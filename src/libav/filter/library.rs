@@ -27,8 +27,8 @@ macro_rules! functions {
                 Ok(Self {
                     $($name: {
                         let function = symbol(library, stringify!($name))?;
-                        // SAFETY: the library has the major version that the bindings were made for, and they give the
-                        // function this type (invariant 9).
+                        // SAFETY: the library has the major version that the bindings were made for, and they give the function
+                        // this type (invariant 9).
                         unsafe { std::mem::transmute::<*mut c_void, unsafe extern "C" fn($($argument),*) $(-> $result)?>(function) }
                     },)*
                 })
@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn the_library_is_of_the_version_of_the_bindings() {
         let library = library().expect("libavfilter");
-        // SAFETY: returns a number.
+        // SAFETY: returns a number (invariant 14).
         assert_eq!(unsafe { (library.avfilter_version)() } >> 16, MAJOR);
     }
 }

@@ -82,11 +82,11 @@ impl Hook {
         stop: Shutdown,
     ) -> Result<Self, Error> {
         log::install();
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's promise (invariant 13).
         let (writes, callbacks) = unsafe { (!(*context).oformat.is_null(), ((*context).io_open, (*context).io_close2)) };
         let state = Box::new(State::new(access, options, writes, callbacks, stop)?);
         let opaque: *mut c_void = std::ptr::from_ref(&*state).cast_mut().cast();
-        // SAFETY: the caller's promise; the box does not move.
+        // SAFETY: the caller's promise; the box does not move (invariant 13).
         unsafe {
             (*context).interrupt_callback = ffi::AVIOInterruptCB { callback: Some(state::interrupted), opaque };
             if state.is_authenticated() {
@@ -125,12 +125,12 @@ impl Hook {
     ) -> c_int {
         self.0.make_current();
         if self.0.is_authenticated() && state::is_http(&url.to_string_lossy()) {
-            // SAFETY: the caller's promise; io_open gets what libavformat would give it.
+            // SAFETY: the caller's promise; io_open gets what libavformat would give it (invariants 13 and 1).
             return unsafe {
                 open::io_open(context, &mut (*context).pb, url.as_ptr(), ffi::AVIO_FLAG_WRITE, options.as_mut_ptr())
             };
         }
-        // SAFETY: the context is valid; avio_open2 copies what it needs.
+        // SAFETY: the context is valid; avio_open2 copies what it needs (invariants 1 and 11).
         unsafe {
             ffi::avio_open2(
                 &mut (*context).pb,
@@ -148,7 +148,7 @@ impl Hook {
     /// As [`open_output`](Self::open_output), after the trailer.
     pub(in crate::libav) unsafe fn close_output(&self, context: *mut ffi::AVFormatContext) -> c_int {
         self.0.make_current();
-        // SAFETY: pb came from open_output; io_close2 tells ours from libavformat's own.
+        // SAFETY: pb came from open_output; io_close2 tells ours from libavformat's own (invariant 10).
         unsafe {
             let pb = std::mem::replace(&mut (*context).pb, std::ptr::null_mut());
             if pb.is_null() {

@@ -35,15 +35,15 @@ pub unsafe extern "C" fn io_open(
         };
         state.make_current();
         let Ok(url) = url.to_str() else { return AvError::from_errno(libc::EINVAL).0 };
-        // SAFETY: as above; `pb` is the member that libav wants filled.
+        // SAFETY: as above; `pb` is the member that libav wants filled (invariant 10).
         let top = unsafe { std::ptr::eq(pb, &raw mut (*context).pb) };
         let mut open = Open { state, context, pb, flags, top, options: given, used: Vec::new() };
         let result = if flags & ffi::AVIO_FLAG_WRITE != 0 { open.write(url) } else { open.read(url) };
         state.opened(result.is_err());
         if !options.is_null() {
-            // SAFETY: the dictionary is libav's to replace; ours is given away.
+            // SAFETY: the dictionary is libav's to replace; ours is given away (invariant 10).
             unsafe { ffi::av_dict_free(options) };
-            // SAFETY: as above.
+            // SAFETY: as above (invariant 10).
             unsafe { *options = open.options.into_raw() };
         }
         result.map_or_else(|error| error.0, |()| 0)
@@ -53,7 +53,7 @@ pub unsafe extern "C" fn io_open(
 /// `AVFormatContext.io_close2`.
 pub unsafe extern "C" fn io_close2(context: *mut ffi::AVFormatContext, pb: *mut ffi::AVIOContext) -> c_int {
     panic::contain(AvError::from_errno(libc::EIO).0, || {
-        // SAFETY: as in io_open; `pb` came from there and is not used afterwards.
+        // SAFETY: as in io_open; `pb` came from there and is not used afterwards (invariant 1).
         unsafe {
             let state = &*(*context).opaque.cast::<State>();
             state.make_current();
@@ -108,7 +108,7 @@ impl Open<'_> {
             return self.delegate(url);
         }
         let context = upload::open(self.state, url, self.top, &mut self.options)?;
-        // SAFETY: libav wants its context here.
+        // SAFETY: libav wants its context here (invariant 1).
         unsafe { *self.pb = context };
         Ok(())
     }
@@ -236,7 +236,7 @@ impl Open<'_> {
             self.options.remove(&name);
         }
         let stripped = self.top && beginning == Beginning::Playlist;
-        // SAFETY: the context is live and of this thread; its protocol has both options (http.c).
+        // SAFETY: the context is live and of this thread; its protocol has both options (http.c) (invariant 1).
         unsafe {
             // For seeks. Only now: as an option of the open, http.c would ask again with the same token. Not for what hls.c
             // keeps alive: a 401 comes back to io_open there, which need not wait as http.c does.
@@ -261,7 +261,7 @@ impl Open<'_> {
 
     /// Closes what [`attempt`](Self::attempt) opened.
     fn close_native(&self, context: *mut ffi::AVIOContext) {
-        // SAFETY: the context was opened just now and is registered nowhere; libav must not find it any more.
+        // SAFETY: the context was opened just now and is registered nowhere; libav must not find it any more (invariant 1).
         unsafe {
             *self.pb = std::ptr::null_mut();
             if let Some(close) = self.state.default_close {
@@ -275,7 +275,7 @@ impl Open<'_> {
         self.forbid_keepalive();
         let context = resume::open(self.state, target.url.as_str(), &mut self.options)?;
         // SAFETY: libav wants its context here. avio_close would take ours for a native one, so a top-level one is marked, as
-        // `avformat_open_input` itself would have, had it been there from the start.
+        // `avformat_open_input` itself would have, had it been there from the start (invariant 1).
         unsafe {
             *self.pb = context;
             if self.top {
@@ -315,7 +315,7 @@ impl Open<'_> {
     /// What the first bytes say. They stay in the buffer.
     fn beginning(&self, context: *mut ffi::AVIOContext) -> Beginning {
         let mut start = [0_u8; 1024];
-        // SAFETY: a live context of this thread; what is read fits, and going back over it stays within its buffer.
+        // SAFETY: a live context of this thread; what is read fits, and going back over it stays within its buffer (invariant 1).
         let read = unsafe {
             let at = ffi::avio_seek(context, 0, libc::SEEK_CUR);
             let read = ffi::avio_read_partial(context, start.as_mut_ptr(), start.len() as c_int);

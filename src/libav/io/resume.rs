@@ -47,7 +47,7 @@ pub fn open(state: &State, url: &str, options: &mut Dictionary) -> Result<*mut f
     let seekable = download.has_ranges() && cipher.is_none();
     let reader = Reader { download, cipher, state };
     let reader = Box::into_raw(Box::new(reader));
-    // SAFETY: the buffer comes from av_malloc, as avio_alloc_context asks; the reader is freed by `close` alone.
+    // SAFETY: the buffer comes from av_malloc, as avio_alloc_context asks; the reader is freed by `close` alone (invariant 10).
     unsafe {
         let buffer = ffi::av_malloc(BUFFER);
         let context =
@@ -67,7 +67,7 @@ pub fn open(state: &State, url: &str, options: &mut Dictionary) -> Result<*mut f
 /// # Safety
 /// `context` is a valid AVIOContext.
 pub unsafe fn is_ours(context: *mut ffi::AVIOContext) -> bool {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's promise (invariant 13).
     unsafe { (*context).read_packet }.is_some_and(|read| ptr::fn_addr_eq(read, read_packet as ReadPacket))
 }
 
@@ -78,7 +78,7 @@ type ReadPacket = unsafe extern "C" fn(*mut c_void, *mut u8, c_int) -> c_int;
 /// # Safety
 /// `context` is one of ours and is not used afterwards.
 pub unsafe fn close(context: *mut ffi::AVIOContext) {
-    // SAFETY: the caller's promise; the opaque pointer is the Reader of `open`, taken back here once.
+    // SAFETY: the caller's promise; the opaque pointer is the Reader of `open`, taken back here once (invariant 13).
     unsafe {
         drop(Box::from_raw((*context).opaque.cast::<Reader>()));
         ffi::av_freep((&raw mut (*context).buffer).cast());
@@ -144,7 +144,7 @@ unsafe extern "C" fn read_packet(opaque: *mut c_void, data: *mut u8, size: c_int
 
 unsafe extern "C" fn seek(opaque: *mut c_void, offset: i64, whence: c_int) -> i64 {
     panic::contain(i64::from(AvError::from_errno(libc::EIO).0), || {
-        // SAFETY: as in read_packet.
+        // SAFETY: as in read_packet (invariant 13).
         let reader = unsafe { &mut *opaque.cast::<Reader>() };
         let unknown = i64::from(AvError::from_errno(libc::ENOSYS).0);
         let size = reader.download.size().and_then(|size| i64::try_from(size).ok());
@@ -182,7 +182,7 @@ impl Cipher {
     /// Key and initialization vector as hls.c writes them: 32 hexadecimal digits each.
     fn new(key: &str, iv: &str) -> Result<Self, AvError> {
         let (key, iv) = (block_of_hex(key)?, block_of_hex(iv)?);
-        // SAFETY: a fresh cipher, initialized once with a key of 128 bits.
+        // SAFETY: a fresh cipher, initialized once with a key of 128 bits (invariant 10).
         let aes = unsafe {
             let aes = ffi::av_aes_alloc();
             if aes.is_null() {
@@ -212,7 +212,7 @@ impl Cipher {
         let (length, start) = (blocks * BLOCK, self.clear.len());
         self.clear.resize(start + length, 0);
         let count = c_int::try_from(blocks).unwrap_or(0);
-        // SAFETY: source and destination hold `blocks` blocks, the vector one; the cipher is initialized.
+        // SAFETY: source and destination hold `blocks` blocks, the vector one; the cipher is initialized (invariant 10).
         unsafe {
             ffi::av_aes_crypt(self.aes, self.clear[start..].as_mut_ptr(), self.sealed.as_ptr(), count, self.iv.as_mut_ptr(), 1);
         }
@@ -222,7 +222,7 @@ impl Cipher {
 
 impl Drop for Cipher {
     fn drop(&mut self) {
-        // SAFETY: from av_aes_alloc, owned.
+        // SAFETY: from av_aes_alloc, owned (invariant 10).
         unsafe { ffi::av_free(self.aes.cast()) };
     }
 }
@@ -245,7 +245,7 @@ mod tests {
         let mut sealed = vec![0_u8; 32];
         let mut padded = plain.to_vec();
         padded.resize(32, 3);
-        // SAFETY: as in Cipher; two blocks each way.
+        // SAFETY: as in Cipher; two blocks each way (invariant 10).
         unsafe {
             let aes = ffi::av_aes_alloc();
             ffi::av_aes_init(aes, key.as_ptr(), 128, 0);

@@ -202,7 +202,7 @@ impl State {
             let token = live.bearer.and_then(|index| Some((self.bearer(index)?, self.bearer(index)?.slot.latest()?)));
             let token = token.as_ref().map(|(bearer, published)| (*bearer, &**published));
             let lines = self.request.header_lines(live.origin.as_ref(), token);
-            // SAFETY: as in swap_tokens.
+            // SAFETY: as in swap_tokens (invariant 1).
             unsafe { live::set_headers(live.context, Some(&lines)) };
         }
     }

@@ -86,7 +86,7 @@ pub fn open(state: &State, url: &str, top: bool, options: &mut Dictionary) -> Re
     // ffmpeg says so at the same level.
     log::write(log::level::VERBOSE, &format!("Opening '{url}' for writing\n"));
     let writer = Box::into_raw(Box::new(Writer { upload: Some(upload), url, method, state, failed: None }));
-    // SAFETY: the buffer comes from av_malloc, as avio_alloc_context asks; the writer is freed by `close` alone.
+    // SAFETY: the buffer comes from av_malloc, as avio_alloc_context asks; the writer is freed by `close` alone (invariant 10).
     unsafe {
         let buffer = ffi::av_malloc(BUFFER);
         let context = ffi::avio_alloc_context(buffer.cast(), BUFFER as c_int, 1, writer.cast(), None, Some(write_packet), None);
@@ -118,7 +118,7 @@ const HTTP_OPTIONS: &[&str] = &[
 /// # Safety
 /// `context` is a valid AVIOContext.
 pub unsafe fn is_ours(context: *mut ffi::AVIOContext) -> bool {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's promise (invariant 13).
     unsafe { (*context).write_packet }.is_some_and(|write| ptr::fn_addr_eq(write, write_packet as WritePacket))
 }
 
@@ -129,7 +129,7 @@ type WritePacket = unsafe extern "C" fn(*mut c_void, *mut u8, c_int) -> c_int;
 /// # Safety
 /// `context` is one of ours and is not used afterwards.
 pub unsafe fn close(context: *mut ffi::AVIOContext) -> c_int {
-    // SAFETY: the caller's promise; the opaque pointer is the Writer of `open`, taken back here once.
+    // SAFETY: the caller's promise; the opaque pointer is the Writer of `open`, taken back here once (invariant 13).
     let mut writer = unsafe {
         ffi::avio_flush(context);
         let writer = Box::from_raw((*context).opaque.cast::<Writer>());

@@ -60,7 +60,7 @@ impl Lookup {
 
     /// The codec option's one line of help.
     pub fn codec_help(&self, name: &str) -> String {
-        // SAFETY: the help of an option is a constant string or null.
+        // SAFETY: the help of an option is a constant string or null (invariant 12).
         find(codec_class(), name, 0, true).and_then(|option| unsafe { string(option.help) }).unwrap_or_default().into_owned()
     }
 
@@ -87,12 +87,12 @@ pub(in crate::libav) fn class_has(class: *const ffi::AVClass, name: &str, flags:
 }
 
 fn codec_class() -> *const ffi::AVClass {
-    // SAFETY: returns a constant.
+    // SAFETY: returns a constant (invariant 12).
     unsafe { ffi::avcodec_get_class() }
 }
 
 fn format_class() -> *const ffi::AVClass {
-    // SAFETY: returns a constant.
+    // SAFETY: returns a constant (invariant 12).
     unsafe { ffi::avformat_get_class() }
 }
 
@@ -101,7 +101,8 @@ fn find(class: *const ffi::AVClass, name: &str, flags: c_int, children: bool) ->
     let mut class = class;
     let object: *mut c_void = ptr::from_mut(&mut class).cast();
     let search = ffi::AV_OPT_SEARCH_FAKE_OBJ | if children { ffi::AV_OPT_SEARCH_CHILDREN } else { 0 };
-    // SAFETY: a pointer to a class pointer is what AV_OPT_SEARCH_FAKE_OBJ takes; options are constants of the library.
+    // SAFETY: a pointer to a class pointer is what AV_OPT_SEARCH_FAKE_OBJ takes; options are constants of the
+    // library (invariant 12).
     let option = unsafe { ffi::av_opt_find(object, name.as_ptr(), ptr::null(), flags, search).as_ref() }?;
     // ffmpeg's opt_find: an option without flags is a named constant.
     (option.flags != 0).then_some(option)
@@ -110,7 +111,7 @@ fn find(class: *const ffi::AVClass, name: &str, flags: c_int, children: bool) ->
 /// libswscale is not linked, and libswresample only behind libavcodec: both are asked by name, and where they are missing they
 /// have no options.
 fn scaler_or_resampler(name: &str) -> Option<&'static ffi::AVOption> {
-    // SAFETY: return numbers.
+    // SAFETY: return numbers (invariant 14).
     let (codec, format) = unsafe { (ffi::avcodec_version() >> 16, ffi::avformat_version() >> 16) };
     // FFmpeg 5: libavformat 59, libswscale 6, libswresample 4; both have counted on with libavformat except that FFmpeg 7
     // left libswresample at 5.
@@ -119,7 +120,7 @@ fn scaler_or_resampler(name: &str) -> Option<&'static ffi::AVOption> {
         [(format!("libswscale.so.{}", format - 53), "sws_get_class"), (format!("libswresample.so.{resampler}"), "swr_get_class")];
     libraries.iter().find_map(|(library, function)| {
         let function = device::symbol(library, function).ok()?;
-        // SAFETY: both functions take nothing and return a constant class, in every version.
+        // SAFETY: both functions take nothing and return a constant class, in every version (invariant 12).
         let class = unsafe {
             let function = std::mem::transmute::<*mut c_void, unsafe extern "C" fn() -> *const ffi::AVClass>(function);
             function()
