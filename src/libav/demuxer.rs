@@ -4,7 +4,7 @@ use std::ffi::c_int;
 use std::ptr::{self, NonNull};
 
 use super::call::c_string;
-use super::codec::{Decoder, MediaType};
+use super::codec::{Codec, MediaType};
 use super::error::AvError;
 use super::format::{Context, InputFormat};
 use super::io::{Access, Hook, IoCounts};
@@ -31,13 +31,13 @@ pub struct Opening {
 #[derive(Clone, Copy, Default)]
 pub struct Decoders {
     /// For video.
-    pub video: Option<Decoder>,
+    pub video: Option<Codec>,
     /// For audio.
-    pub audio: Option<Decoder>,
+    pub audio: Option<Codec>,
     /// For subtitles.
-    pub subtitle: Option<Decoder>,
+    pub subtitle: Option<Codec>,
     /// For data.
-    pub data: Option<Decoder>,
+    pub data: Option<Codec>,
 }
 
 /// An open input.
@@ -63,7 +63,7 @@ impl Demuxer {
         // SAFETY: fresh from avformat_alloc_context, not opened yet; nothing else refers to it (invariant 10).
         unsafe {
             let Decoders { video, audio, subtitle, data } = opening.decoders;
-            let (pointer, id) = (Decoder::as_ptr, |decoder: Decoder| decoder.id().0);
+            let (pointer, id) = (Codec::as_ptr, |decoder: Codec| decoder.id().0);
             let none = ffi::AVCodecID::AV_CODEC_ID_NONE;
             let raw = &mut *raw.as_ptr();
             raw.video_codec = video.map_or(ptr::null(), pointer);

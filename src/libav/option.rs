@@ -85,6 +85,19 @@ impl Dictionary {
         AvError::check(unsafe { ffi::av_dict_copy(&mut self.0, other.0, ffi::AV_DICT_DONT_OVERWRITE) }).map(drop)
     }
 
+    /// Reads pairs such as `a=1:b=2`, where `equals` and `between` name the characters that stand in and between them
+    /// (`av_dict_parse_string`).
+    ///
+    /// # Errors
+    /// `AVERROR(EINVAL)`.
+    pub fn parse(text: &str, equals: &str, between: &str) -> Result<Self, AvError> {
+        let (text, equals, between) = (c_string(text)?, c_string(equals)?, c_string(between)?);
+        let mut pairs = Self::new();
+        // SAFETY: the strings live through the call, which copies what it takes (invariant 11).
+        let code = unsafe { ffi::av_dict_parse_string(&mut pairs.0, text.as_ptr(), equals.as_ptr(), between.as_ptr(), 0) };
+        AvError::check(code).map(|_| pairs)
+    }
+
     /// Removes `key` and returns its value.
     pub fn remove(&mut self, key: &str) -> Option<String> {
         let value = self.get(key)?;

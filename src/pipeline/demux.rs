@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Kind};
 use crate::libav::avio;
-use crate::libav::codec::{Decoder, MediaType, Parameters};
+use crate::libav::codec::{Codec, MediaType, Parameters};
 use crate::libav::demuxer::{Decoders, Demuxer, Opening};
 use crate::libav::format::InputFormat;
 use crate::libav::log::{self, level};
@@ -68,7 +68,7 @@ impl Input {
         force_decoders(&mut demuxer, plan)?;
         if !plan.no_find_stream_info {
             let per_stream = demuxer.streams().map(|stream| {
-                let decoder = Decoder::by_id(stream.codec());
+                let decoder = Codec::decoder(stream.codec());
                 options.for_stream(&demuxer, stream, CodecSide::Decoding, decoder)
             });
             let per_stream = per_stream.collect::<Result<Vec<_>, _>>()?;
@@ -102,7 +102,7 @@ impl Input {
             start,
         };
         let used = input.demuxer.streams().map(|stream| {
-            let decoder = Decoder::by_id(stream.codec());
+            let decoder = Codec::decoder(stream.codec());
             options.for_stream(&input.demuxer, stream, CodecSide::Decoding, decoder)
         });
         options.check_unused(&used.collect::<Result<Vec<_>, _>>()?, CodecSide::Decoding, index, url)?;
@@ -207,7 +207,7 @@ fn opening(plan: &plan::Input, options: &mut Dictionary) -> Result<Opening, Erro
     if let Some((_, rate)) = plan.frame_rate.last().filter(|_| has("framerate")) {
         set("framerate", rate)?;
     }
-    let decoder = |specifier: &str, media_type: MediaType| -> Result<Option<Decoder>, Error> {
+    let decoder = |specifier: &str, media_type: MediaType| -> Result<Option<Codec>, Error> {
         let named = plan.codec.iter().rev().find(|(given, _)| given == specifier);
         named.map(|(_, name)| decoder(name, media_type)).transpose()
     };
@@ -220,8 +220,8 @@ fn opening(plan: &plan::Input, options: &mut Dictionary) -> Result<Opening, Erro
     Ok(Opening { format, bitexact: plan.bitexact, decoders })
 }
 
-fn decoder(name: &str, media_type: MediaType) -> Result<Decoder, Error> {
-    let decoder = Decoder::by_name(name).ok_or_else(|| Error::new(Kind::Usage, format!("Unknown decoder '{name}'")))?;
+fn decoder(name: &str, media_type: MediaType) -> Result<Codec, Error> {
+    let decoder = Codec::decoder_by_name(name).ok_or_else(|| Error::new(Kind::Usage, format!("Unknown decoder '{name}'")))?;
     if decoder.media_type() == media_type {
         Ok(decoder)
     } else {

@@ -4,7 +4,7 @@ use std::ffi::{c_int, c_void};
 use std::ptr;
 
 use crate::libav::call::{c_string, string};
-use crate::libav::codec::{Decoder, MediaType};
+use crate::libav::codec::{Codec, MediaType};
 use crate::libav::{device, ffi};
 
 /// Where libav knows an option of some name; the fields that ffmpeg's `opt_default` needs.
@@ -70,7 +70,7 @@ impl Lookup {
     }
 
     /// Has a codec context of this kind of stream the option, in common or through `decoder`'s private part?
-    pub fn codec_takes(&self, name: &str, media_type: MediaType, side: CodecSide, decoder: Option<Decoder>) -> bool {
+    pub fn codec_takes(&self, name: &str, media_type: MediaType, side: CodecSide, decoder: Option<Codec>) -> bool {
         let kind = match media_type {
             MediaType::Video => ffi::AV_OPT_FLAG_VIDEO_PARAM,
             MediaType::Audio => ffi::AV_OPT_FLAG_AUDIO_PARAM,
