@@ -1,8 +1,8 @@
 #!/bin/sh
 # FFmpeg's own regression suite, FATE, with another program in ffmpeg's place: the part that needs neither samples nor
-# compiled helpers. The reference files are FFmpeg's, untouched.
+# FFmpeg's own test programs. The reference files are FFmpeg's, untouched.
 #
-#     apt-get source ffmpeg && sudo apt-get install make gcc
+#     apt-get source ffmpeg && sudo apt-get install make gcc libavfilter-dev
 #     tests/fate.sh ffmpeg-5.1.9 target/fate                        # what the installed `ffmpeg` passes: the baseline
 #     tests/fate.sh ffmpeg-5.1.9 target/fate target/release/ffauth  # the same tests with ffauth
 #
@@ -19,14 +19,18 @@ stock=$(command -v ffmpeg)
 jobs=${FATE_JOBS:-2}
 cd "$build"
 
-# Only FFmpeg's makefiles are wanted; nothing of it is compiled but its generators of test pictures and sounds.
+# Only FFmpeg's makefiles are wanted; nothing of it is compiled but its generators of test pictures and sounds, and the lister of
+# a filter's formats, which asks the installed libavfilter.
 if [ ! -e ffbuild/config.mak ]; then
     "$source/configure" --disable-x86asm --disable-doc --disable-autodetect --enable-zlib --enable-gpl >configure.log
+    mkdir -p libavfilter/tests
+    gcc -w -I. -I"$source" -o libavfilter/tests/filtfmts "$source/libavfilter/tests/filtfmts.c" "$source/libavfilter/formats.c" \
+        -lavfilter -lavutil
 fi
 
-# The suite with its program as an up-to-date file. With a folder of samples the tests that take none of them are listed too.
+# The suite with its programs as up-to-date files. With a folder of samples the tests that take none of them are listed too.
 suite() {
-    make -o ffmpeg -o ffprobe -o .version SAMPLES=/nonexistent "$@"
+    make -o ffmpeg -o ffprobe -o libavfilter/tests/filtfmts -o .version SAMPLES=/nonexistent "$@"
 }
 
 place() {
@@ -38,7 +42,8 @@ place() {
 run() {
     rm -rf tests/data/fate
     mkdir -p tests/data/fate
-    xargs make -s -k -j "$jobs" -o ffmpeg -o ffprobe -o .version SAMPLES=/nonexistent >fate.log 2>&1 || true
+    xargs make -s -k -j "$jobs" -o ffmpeg -o ffprobe -o libavfilter/tests/filtfmts -o .version SAMPLES=/nonexistent >fate.log 2>&1 ||
+        true
     for report in tests/data/fate/*.rep; do
         IFS=: read -r name status _ <"$report" && [ "$status" = 0 ] && echo "fate-$name"
     done | sort
@@ -49,7 +54,7 @@ if [ ! -s baseline ]; then
     suite -s fate-list 2>/dev/null | grep '^fate-' | sort >all
     # Tests whose prerequisites are compiled from FFmpeg itself, and the one that reads FFmpeg's sources.
     suite -pn fate 2>/dev/null | grep -E '^fate-[^ :]+: ' | grep -vE '^[^ ]+ [A-Z_]+ [:+?]?=' | sed 's/|.*//' |
-        grep -E ' (lib[a-z]+/tests|tools|tests/api|tests/checkasm|tests/dnn)/|\.o( |$)' | sed 's/:.*//' | sort -u >compiled
+        sed 's, libavfilter/tests/filtfmts , ,' | grep -E ' (lib[a-z]+/tests|tools|tests/api|tests/checkasm|tests/dnn)/|\.o( |$)' | sed 's/:.*//' | sort -u >compiled
     echo fate-source >>compiled
     grep -vxFf compiled all | run >baseline
 fi
