@@ -281,7 +281,6 @@ fn sources() -> tempfile::TempDir {
         "-f lavfi -i testsrc2=size=160x90:rate=25:duration=2 -f lavfi -i sine=duration=2 -c:v libx264 -preset veryfast -g 20 -bf 2 -c:a aac v.mp4",
     );
     std::fs::copy(dir.path().join("v.mp4"), dir.path().join("link.mp4")).expect("a copy");
-    ffmpeg("-i v.mp4 -c copy -bsf:v setts=ts=TS*if(mod(N\\,3)\\,1\\,1.02) -an -f null -");
     ffmpeg(
         "-f lavfi -i testsrc2=size=160x90:rate=25:duration=3 -vf select=mod(n\\,7)*mod(n\\,11) -fps_mode vfr -c:v mpeg4 vfr.mkv",
     );
@@ -302,11 +301,41 @@ fn sources() -> tempfile::TempDir {
     write("graph.txt", "[0:v]scale=80:-2,\nhflip[o]\n");
     write("chain.txt", "scale=80:-2,vflip\n");
     write("empty.mp4", "");
+    std::fs::write(dir.path().join("pgs.sup"), bitmap_subtitles()).expect("a file");
     damage(dir.path());
     dir
 }
 
-/// Bitmap subtitles, and files that are cut off or have holes.
+/// Bitmap subtitles (PGS): a box from 0.5 s to 1.5 s.
+fn bitmap_subtitles() -> Vec<u8> {
+    let (width, height) = (60u16, 20u16);
+    let mut file = Vec::new();
+    let mut segment = |time: u32, kind: u8, payload: &[u8]| {
+        file.extend_from_slice(b"PG");
+        file.extend_from_slice(&time.to_be_bytes());
+        file.extend_from_slice(&[0; 4]);
+        file.push(kind);
+        file.extend_from_slice(&u16::try_from(payload.len()).expect("a short segment").to_be_bytes());
+        file.extend_from_slice(payload);
+    };
+    let window = [[1, 0].as_slice(), &[0, 10, 0, 10], &width.to_be_bytes(), &height.to_be_bytes()].concat();
+    let line = [0, 0x80 | 60, 1, 0, 0];
+    let picture = [&width.to_be_bytes()[..], &height.to_be_bytes(), &line.repeat(height.into())].concat();
+    let size = u32::try_from(picture.len()).expect("a small picture").to_be_bytes();
+    let object = [&[0, 0, 0, 0xc0][..], &size[1..], &picture].concat();
+    let presentation = [0, 160, 0, 90, 0x10];
+    segment(45_000, 0x16, &[&presentation[..], &[0, 0, 0x80, 0, 0, 1], &[0, 0, 0, 0, 0, 10, 0, 10]].concat());
+    segment(45_000, 0x17, &window);
+    segment(45_000, 0x14, &[0, 0, 1, 180, 90, 60, 255]);
+    segment(45_000, 0x15, &object);
+    segment(45_000, 0x80, &[]);
+    segment(135_000, 0x16, &[&presentation[..], &[0, 1, 0, 0, 0, 0]].concat());
+    segment(135_000, 0x17, &window);
+    segment(135_000, 0x80, &[]);
+    file
+}
+
+/// Files that are cut off or have holes.
 fn damage(dir: &Path) {
     let read = |name: &str| std::fs::read(dir.join(name)).expect("a source");
     let write = |name: &str, bytes: &[u8]| std::fs::write(dir.join(name), bytes).expect("a file");
