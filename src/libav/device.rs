@@ -1,4 +1,5 @@
-//! libavdevice, loaded when something asks for a device and not before: it brings 80 libraries with it.
+//! libavdevice, loaded when something asks for a device and not before (it brings 80 libraries with it), and the other
+//! libraries that are not linked but asked by name.
 
 use std::ffi::c_void;
 use std::sync::OnceLock;
@@ -28,6 +29,37 @@ fn register() -> Result<(), String> {
     unsafe { register() };
     panic::resume();
     Ok(())
+}
+
+/// The file of libswscale, which is not linked.
+pub(in crate::libav) fn scaler() -> String {
+    // SAFETY: returns a number (invariant 14).
+    let format = unsafe { ffi::avformat_version() } >> 16;
+    // FFmpeg 5 has libavformat 59 and libswscale 6; they have counted on together.
+    format!("libswscale.so.{}", format - 53)
+}
+
+/// The options of libswscale; `None` where it is missing.
+pub(in crate::libav) fn scaler_class() -> Option<*const ffi::AVClass> {
+    class(&scaler(), "sws_get_class")
+}
+
+/// The options of libswresample, which is only linked behind libavcodec; `None` where it is missing.
+pub(in crate::libav) fn resampler_class() -> Option<*const ffi::AVClass> {
+    // SAFETY: returns a number (invariant 14).
+    let codec = unsafe { ffi::avcodec_version() } >> 16;
+    // FFmpeg 5 has libavcodec 59 and libswresample 4; they have counted on together, but FFmpeg 7 left libswresample at 5.
+    let major = if codec >= 61 { codec - 56 } else { codec - 55 };
+    class(&format!("libswresample.so.{major}"), "swr_get_class")
+}
+
+fn class(library: &str, function: &str) -> Option<*const ffi::AVClass> {
+    let function = symbol(library, function).ok()?;
+    // SAFETY: both functions take nothing and return a constant class, in every version (invariant 12).
+    unsafe {
+        let function = std::mem::transmute::<*mut c_void, unsafe extern "C" fn() -> *const ffi::AVClass>(function);
+        Some(function())
+    }
 }
 
 /// The address of `name` in a shared library that is loaded and never unloaded.

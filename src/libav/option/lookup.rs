@@ -108,25 +108,8 @@ fn find(class: *const ffi::AVClass, name: &str, flags: c_int, children: bool) ->
     (option.flags != 0).then_some(option)
 }
 
-/// libswscale is not linked, and libswresample only behind libavcodec: both are asked by name, and where they are missing they
-/// have no options.
 fn scaler_or_resampler(name: &str) -> Option<&'static ffi::AVOption> {
-    // SAFETY: return numbers (invariant 14).
-    let (codec, format) = unsafe { (ffi::avcodec_version() >> 16, ffi::avformat_version() >> 16) };
-    // FFmpeg 5: libavformat 59, libswscale 6, libswresample 4; both have counted on with libavformat except that FFmpeg 7
-    // left libswresample at 5.
-    let resampler = if codec >= 61 { codec - 56 } else { codec - 55 };
-    let libraries =
-        [(format!("libswscale.so.{}", format - 53), "sws_get_class"), (format!("libswresample.so.{resampler}"), "swr_get_class")];
-    libraries.iter().find_map(|(library, function)| {
-        let function = device::symbol(library, function).ok()?;
-        // SAFETY: both functions take nothing and return a constant class, in every version (invariant 12).
-        let class = unsafe {
-            let function = std::mem::transmute::<*mut c_void, unsafe extern "C" fn() -> *const ffi::AVClass>(function);
-            function()
-        };
-        find(class, name, 0, true)
-    })
+    [device::scaler_class(), device::resampler_class()].into_iter().flatten().find_map(|class| find(class, name, 0, true))
 }
 
 #[cfg(test)]

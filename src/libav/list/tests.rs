@@ -1,0 +1,109 @@
+use std::process::Command;
+
+use super::*;
+
+/// What `ffmpeg` prints on stdout; `None` where there is no such program, or one of another release than the linked libraries.
+fn ffmpeg(arguments: &[&str]) -> Option<String> {
+    let run = |arguments: &[&str]| Command::new("ffmpeg").arg("-hide_banner").args(arguments).output().ok();
+    let version = String::from_utf8(run(&["-version"])?.stdout).ok()?;
+    let [major, minor, _] = crate::libav::version::libraries()[1].1;
+    // `libavcodec     59. 37.100 / 59. 37.100`
+    version.replace(' ', "").contains(&format!("libavcodec{major}.{minor}.")).then_some(())?;
+    Some(String::from_utf8_lossy(&run(arguments)?.stdout).into_owned())
+}
+
+fn assert_same(ours: &str, theirs: &str, what: &str) {
+    let different = ours.lines().zip(theirs.lines()).find(|(ours, theirs)| ours != theirs);
+    assert!(ours == theirs, "{what}: {different:?}, {} against {} lines", ours.lines().count(), theirs.lines().count());
+}
+
+#[test]
+fn lists_are_ffmpegs() {
+    for (listing, option) in Listing::ALL {
+        let Some(theirs) = ffmpeg(&[&format!("-{option}")]) else { return };
+        assert_same(&listing.text().expect("all libraries"), &theirs, option);
+        assert_eq!(Listing::by_option(option), Some(listing));
+    }
+    assert_eq!(Listing::by_option("nosuch"), None);
+}
+
+#[test]
+fn help_is_ffmpegs() {
+    let topics = [
+        "encoder=aac",
+        "encoder=libx264",
+        "encoder=h264",
+        "encoder=mpeg2video",
+        "encoder=srt",
+        "encoder=pcm_s16le",
+        "encoder=nosuch",
+        "encoder=rl2",
+        "encoder",
+        "decoder=h264",
+        "decoder=aac",
+        "decoder=vp9",
+        "decoder=pcm_s24le",
+        "decoder=nosuch",
+        "decoder",
+        "demuxer=mov",
+        "demuxer=hls",
+        "demuxer=lavfi",
+        "demuxer=nosuch",
+        "muxer=mp4",
+        "muxer=hls",
+        "muxer=matroska",
+        "muxer=null",
+        "muxer=nosuch",
+        "filter=scale",
+        "filter=overlay",
+        "filter=amix",
+        "filter=testsrc",
+        "filter=buffersink",
+        "filter=drawtext",
+        "filter=nosuch",
+        "filter",
+        "bsf=h264_metadata",
+        "bsf=null",
+        "bsf=extract_extradata",
+        "bsf=nosuch",
+        "bsf",
+        "protocol=http",
+        "protocol=file",
+        "protocol=nosuch",
+        "protocol",
+    ];
+    for topic in topics {
+        let Some(theirs) = ffmpeg(&["-h", topic]) else { return };
+        let (kind, name) = topic.split_once('=').map_or((topic, None), |(kind, name)| (kind, Some(name)));
+        let ours = Topic::by_name(kind).expect("a topic").help(name).expect("all libraries");
+        assert_same(&ours, &theirs, topic);
+    }
+    assert_eq!(Topic::by_name("full"), None);
+}
+
+#[test]
+fn every_name_in_a_list_has_its_help() {
+    for (kind, option) in
+        [("muxer", "muxers"), ("demuxer", "demuxers"), ("filter", "filters"), ("bsf", "bsfs"), ("encoder", "encoders")]
+    {
+        let topic = Topic::by_name(kind).expect("a topic");
+        let list = Listing::by_option(option).expect("a list").text().expect("all libraries");
+        // The head ends with a line of dashes, `-filters`' with its last letter; `-bsfs` has one line.
+        let ends = |line: &str| line.trim().chars().all(|letter| letter == '-') || line.contains("| = ") || option == "bsfs";
+        let column = usize::from(option != "bsfs");
+        let rows = list.lines().skip_while(|line| !ends(line)).skip(1);
+        for name in rows.filter_map(|row| row.split_whitespace().nth(column)) {
+            let name = name.split(',').next().unwrap_or_default();
+            let help = topic.help(Some(name)).expect("all libraries");
+            assert!(!help.starts_with("Unknown"), "{kind}={name}: {help}");
+        }
+    }
+}
+
+#[test]
+fn the_options_of_all_libraries_are_those_of_the_long_help() {
+    let Some(theirs) = ffmpeg(&["-h", "full"]) else { return };
+    let ours = generic_options().expect("all libraries");
+    let from = theirs.find("AVCodecContext AVOptions:").expect("the codecs' options");
+    assert_same(&ours, &theirs[from..], "-h full");
+}
