@@ -80,6 +80,22 @@ functions! {
     av_buffersink_get_hw_frames_ctx: fn(*const AVFilterContext) -> *mut AVBufferRef;
 }
 
+/// The four kinds of filter that frames go in and come out by.
+#[derive(Clone, Copy)]
+pub struct Ends {
+    pub sources: [*const AVFilter; 2],
+    pub sinks: [*const AVFilter; 2],
+}
+
+impl Library {
+    /// Looks the four up, which takes longer than is good for each frame.
+    pub fn ends(&self) -> Ends {
+        // SAFETY: the names live through the calls; filters are constants of the library (invariants 11 and 12).
+        let find = |name: &std::ffi::CStr| unsafe { (self.avfilter_get_by_name)(name.as_ptr()) };
+        Ends { sources: [c"buffer", c"abuffer"].map(find), sinks: [c"buffersink", c"abuffersink"].map(find) }
+    }
+}
+
 /// libavfilter, loaded once for the life of the process.
 ///
 /// # Errors

@@ -1,15 +1,21 @@
 use std::process::Command;
+use std::sync::OnceLock;
 
 use super::*;
 
 /// What `ffmpeg` prints on stdout; `None` where there is no such program, or one of another release than the linked libraries.
 fn ffmpeg(arguments: &[&str]) -> Option<String> {
-    let run = |arguments: &[&str]| Command::new("ffmpeg").arg("-hide_banner").args(arguments).output().ok();
-    let version = String::from_utf8(run(&["-version"])?.stdout).ok()?;
-    let [major, minor, _] = crate::libav::version::libraries()[1].1;
-    // `libavcodec     59. 37.100 / 59. 37.100`
-    version.replace(' ', "").contains(&format!("libavcodec{major}.{minor}.")).then_some(())?;
-    Some(String::from_utf8_lossy(&run(arguments)?.stdout).into_owned())
+    static IS_SAME: OnceLock<bool> = OnceLock::new();
+    let run = |arguments: &[&str]| {
+        let output = Command::new("ffmpeg").arg("-hide_banner").args(arguments).output().ok()?;
+        Some(String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let is_same = *IS_SAME.get_or_init(|| {
+        let [major, minor, _] = crate::libav::version::libraries()[1].1;
+        // `libavcodec     59. 37.100 / 59. 37.100`
+        run(&["-version"]).is_some_and(|text| text.replace(' ', "").contains(&format!("libavcodec{major}.{minor}.")))
+    });
+    if is_same { run(arguments) } else { None }
 }
 
 fn assert_same(ours: &str, theirs: &str, what: &str) {
@@ -33,42 +39,31 @@ fn help_is_ffmpegs() {
         "encoder=aac",
         "encoder=libx264",
         "encoder=h264",
-        "encoder=mpeg2video",
-        "encoder=srt",
         "encoder=pcm_s16le",
         "encoder=nosuch",
         "encoder=rl2",
         "encoder",
         "decoder=h264",
-        "decoder=aac",
-        "decoder=vp9",
         "decoder=pcm_s24le",
         "decoder=nosuch",
         "decoder",
         "demuxer=mov",
         "demuxer=hls",
-        "demuxer=lavfi",
         "demuxer=nosuch",
         "muxer=mp4",
-        "muxer=hls",
         "muxer=matroska",
-        "muxer=null",
         "muxer=nosuch",
         "filter=scale",
         "filter=overlay",
-        "filter=amix",
         "filter=testsrc",
         "filter=buffersink",
-        "filter=drawtext",
         "filter=nosuch",
         "filter",
         "bsf=h264_metadata",
         "bsf=null",
-        "bsf=extract_extradata",
         "bsf=nosuch",
         "bsf",
         "protocol=http",
-        "protocol=file",
         "protocol=nosuch",
         "protocol",
     ];
