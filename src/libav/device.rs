@@ -17,18 +17,26 @@ pub fn load() -> Result<(), String> {
 }
 
 fn register() -> Result<(), String> {
-    // SAFETY: returns a number (invariant 14).
-    let version = unsafe { ffi::avformat_version() } >> 16;
-    // libavdevice's major version has been libavformat's since FFmpeg 5.0; the file is named after it.
-    let library = format!("libavdevice.so.{version}");
-    let register = symbol(&library, "avdevice_register_all")
-        .map_err(|error| format!("devices need {library}, which could not be loaded ({error}); install libavdevice{version}"))?;
+    let register = function("avdevice_register_all")?;
     // SAFETY: avdevice_register_all takes and returns nothing in every version (invariant 14).
     let register: unsafe extern "C" fn() = unsafe { std::mem::transmute::<*mut c_void, unsafe extern "C" fn()>(register) };
     // SAFETY: registering is thread-safe and idempotent; the library stays loaded for the life of the process (invariant 14).
     unsafe { register() };
     panic::resume();
     Ok(())
+}
+
+/// The address of a function of libavdevice.
+///
+/// # Errors
+/// A sentence that says what to install.
+pub(in crate::libav) fn function(name: &str) -> Result<*mut c_void, String> {
+    // SAFETY: returns a number (invariant 14).
+    let version = unsafe { ffi::avformat_version() } >> 16;
+    // libavdevice's major version has been libavformat's since FFmpeg 5.0; the file is named after it.
+    let library = format!("libavdevice.so.{version}");
+    symbol(&library, name)
+        .map_err(|error| format!("devices need {library}, which could not be loaded ({error}); install libavdevice{version}"))
 }
 
 /// The file of libswscale, which is not linked.

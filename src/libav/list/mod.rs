@@ -8,9 +8,11 @@ use super::ffi;
 use super::hw::DeviceType;
 use crate::error::Error;
 
+pub use devices::{sinks, sources};
 pub use help::{Topic, generic_options};
 
 mod codecs;
+mod devices;
 mod filters;
 mod formats;
 mod help;
@@ -104,13 +106,20 @@ impl Listing {
             Self::SampleFormats => samples::sample_formats(),
             Self::Dispositions => formats::dispositions(),
             Self::Colors => samples::colors(),
-            Self::HardwareAccelerations => {
-                let names = DeviceType::all().into_iter().map(|kind| kind.name() + "\n");
-                format!("Hardware acceleration methods:\n{}\n", names.collect::<String>())
-            }
+            Self::HardwareAccelerations => hardware("Hardware acceleration methods"),
             Self::BuildConfiguration => build_configuration(),
         })
     }
+}
+
+/// What `-init_hw_device list` prints.
+pub fn hardware_devices() -> String {
+    hardware("Supported hardware device types")
+}
+
+fn hardware(head: &str) -> String {
+    let names = DeviceType::all().into_iter().map(|kind| kind.name() + "\n");
+    format!("{head}:\n{}\n", names.collect::<String>())
 }
 
 /// Each option of `configure` on a line of its own.

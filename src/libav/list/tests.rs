@@ -77,6 +77,20 @@ fn help_is_ffmpegs() {
 }
 
 #[test]
+fn devices_are_ffmpegs() {
+    type List = fn(Option<&str>) -> Result<String, Error>;
+    for (list, option) in [(sources as List, "-sources"), (sinks as List, "-sinks")] {
+        for device in ["fbdev", "v4l2", "alsa,a=b", "nosuch"] {
+            let Some(theirs) = ffmpeg(&[option, device]) else { return };
+            assert_same(&list(Some(device)).expect("libavdevice"), &theirs, device);
+        }
+        assert!(list(Some("alsa,a")).is_err(), "an option has a value");
+    }
+    let Some(theirs) = ffmpeg(&["-init_hw_device", "list"]) else { return };
+    assert_same(&hardware_devices(), &theirs, "hardware devices");
+}
+
+#[test]
 fn every_name_in_a_list_has_its_help() {
     for (kind, option) in
         [("muxer", "muxers"), ("demuxer", "demuxers"), ("filter", "filters"), ("bsf", "bsfs"), ("encoder", "encoders")]
