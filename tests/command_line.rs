@@ -7,7 +7,7 @@ use ffauth::command_line::{self, OptionHelp, Parsed, Scope};
 use ffauth::job::LinkedOptions;
 
 /// ffauth's own options.
-const OWN: &[&str] = &["auth", "auth_wait", "auth_config", "auth_log", "summary"];
+const OWN: &[&str] = &["auth", "auth_wait", "auth_retry", "on_gap", "auth_config", "auth_log", "summary"];
 
 /// What `ffmpeg` writes to stderr, in a folder of its own that holds a sound of a tenth of a second, `a.wav`.
 fn ffmpeg(args: &[&str]) -> String {
@@ -49,6 +49,77 @@ fn the_help_has_the_options_of_ffmpeg_word_for_word() {
             assert!(ours.contains(&format!("\n-{option} ")), "{option}");
         }
     }
+}
+
+#[test]
+fn what_the_libraries_have_is_listed_as_by_ffmpeg() {
+    let lists = [
+        "formats",
+        "muxers",
+        "demuxers",
+        "devices",
+        "codecs",
+        "decoders",
+        "encoders",
+        "bsfs",
+        "protocols",
+        "filters",
+        "pix_fmts",
+        "layouts",
+        "sample_fmts",
+        "dispositions",
+        "colors",
+        "hwaccels",
+        "buildconf",
+        "sources",
+        "sinks",
+    ];
+    let topics = [
+        "encoder=libx264",
+        "encoder=aac",
+        "encoder=h264",
+        "decoder=h264",
+        "decoder=mp3",
+        "demuxer=hls",
+        "demuxer=mov",
+        "muxer=mp4",
+        "muxer=hls",
+        "filter=scale",
+        "filter=overlay",
+        "filter=concat",
+        "bsf=h264_metadata",
+        "bsf=null",
+        "protocol=http",
+        "protocol=file",
+        "encoder=nosuch",
+        "decoder",
+        "muxer=nosuch",
+        "filter=nosuch",
+        "protocol=nosuch",
+        "bsf=nosuch",
+    ];
+    let lists = lists.map(|name| vec![format!("-{name}")]).into_iter();
+    let topics = topics.map(|topic| vec!["-h".to_owned(), topic.to_owned()]).into_iter();
+    let hardware = vec!["-init_hw_device".to_owned(), "list".to_owned()];
+    let different = |words: &Vec<String>| {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let (ours, theirs) = (shown(env!("CARGO_BIN_EXE_ffauth"), &words), shown("ffmpeg", &words));
+        let at = ours.lines().zip(theirs.lines()).find(|(ours, theirs)| ours != theirs);
+        (ours != theirs).then(|| format!("{words:?}: {} and {} bytes, {at:?}", ours.len(), theirs.len()))
+    };
+    let different: Vec<String> = lists.chain(topics).chain([hardware]).filter_map(|words| different(&words)).collect();
+    assert!(different.is_empty(), "{}", different.join("\n"));
+}
+
+#[test]
+fn the_full_help_and_the_version_end_as_ffmpegs() {
+    let (ours, theirs) = (shown(env!("CARGO_BIN_EXE_ffauth"), &["-h", "full"]), shown("ffmpeg", &["-h", "full"]));
+    let from = |text: &str| text[text.find("AVCodecContext AVOptions").expect("AVOptions")..].to_owned();
+    assert_eq!(from(&ours).len(), from(&theirs).len());
+    assert!(from(&ours) == from(&theirs));
+    let (ours, theirs) = (shown(env!("CARGO_BIN_EXE_ffauth"), &["-version"]), shown("ffmpeg", &["-version"]));
+    assert!(ours.starts_with("ffauth version "), "{ours}");
+    assert_eq!(ours[ours.find("configuration: ").expect("one")..], theirs[theirs.find("configuration: ").expect("one")..]);
 }
 
 #[test]

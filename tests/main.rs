@@ -5,6 +5,7 @@ mod bad_input;
 mod command_line;
 mod demo;
 mod dialects;
+mod faults;
 mod handover;
 mod layering;
 mod parity;

@@ -4,7 +4,10 @@ use std::fmt::Write;
 
 use crate::command_line::{self, OptionHelp, Show};
 use crate::error::{Error, Kind};
+use crate::libav::list::{self, Listing, Topic};
 use crate::libav::version;
+
+const NAME: &str = concat!("ffauth version ", env!("CARGO_PKG_VERSION"), ", ffmpeg that speaks OAuth\n");
 
 const USAGE: &str = "\
 ffmpeg that speaks OAuth
@@ -23,18 +26,38 @@ Getting help:
 /// Prints what was asked for.
 ///
 /// # Errors
-/// The libraries cannot be asked.
+/// A library that is loaded for it is missing.
 pub fn show(what: &Show) -> Result<(), Error> {
-    match what {
-        Show::Help(topic) => print!("{}", usage(topic.as_deref().unwrap_or_default())),
-        Show::Version => print!("{}", banner()),
+    let text = match what {
+        Show::Help(topic) => help(topic.as_deref().unwrap_or_default())?,
+        Show::Version => version_text(),
         Show::License => license(),
-        Show::Configuration | Show::List(_) | Show::Sources(_) | Show::Sinks(_) | Show::HardwareDevices => {
-            return Err(Error::new(Kind::Usage, "ffauth does not list what the libraries have")
-                .with_hint("`ffmpeg` with the same option shows the same libraries"));
-        }
-    }
+        Show::List(option) => match Listing::by_option(option) {
+            Some(listing) => listing.text()?,
+            None => return Err(Error::new(Kind::Internal, format!("nothing lists -{option}"))),
+        },
+        Show::Sources(device) => list::sources(device.as_deref())?,
+        Show::Sinks(device) => list::sinks(device.as_deref())?,
+        Show::HardwareDevices => list::hardware_devices(),
+    };
+    print!("{text}");
     Ok(())
+}
+
+/// `-h TOPIC`: everything about one codec, format, filter or protocol, or how to use the program (`show_help` of ffmpeg).
+fn help(topic: &str) -> Result<String, Error> {
+    let (kind, name) = match topic.split_once('=') {
+        Some((kind, name)) => (kind, Some(name)),
+        None => (topic, None),
+    };
+    if let Some(topic) = Topic::by_name(kind) {
+        return topic.help(name);
+    }
+    let mut text = usage(kind);
+    if kind == "full" {
+        text.push_str(&list::generic_options()?);
+    }
+    Ok(text)
 }
 
 /// How to use the program; `topic` is what was typed behind `-h` (`show_help_default` of ffmpeg).
@@ -57,20 +80,33 @@ fn usage(topic: &str) -> String {
     text
 }
 
-fn license() {
-    println!(
+fn license() -> String {
+    format!(
         "ffauth is free software under the MIT licence or the Apache licence, version 2.0, at your choice.\n\
-         The FFmpeg libraries that it is linked with: {}",
+         The FFmpeg libraries that it is linked with: {}\n",
         version::license()
-    );
+    )
 }
 
 /// What the program says of itself when it starts.
 pub fn banner() -> String {
-    let mut text = format!("ffauth version {}, ffmpeg that speaks OAuth\n", env!("CARGO_PKG_VERSION"));
-    for (library, linked) in version::libraries() {
-        let [major, minor, micro] = linked;
-        let _ = writeln!(text, "  {library:<14} {major:>3}.{minor:>3}.{micro:>3}");
+    let mut text = NAME.to_owned();
+    for (library, _, linked) in version::libraries() {
+        let _ = writeln!(text, "  {library:<14} {}", numbers(linked));
     }
     text
+}
+
+/// `-version`: behind our name what ffmpeg says of its libraries.
+fn version_text() -> String {
+    let mut text = format!("{NAME}configuration: {}\n", version::configuration());
+    let loaded = version::loaded_libraries().into_iter().map(|(library, version)| (library, version, version));
+    for (library, built, linked) in version::libraries().into_iter().chain(loaded) {
+        let _ = writeln!(text, "{library:<14} {} / {}", numbers(built), numbers(linked));
+    }
+    text
+}
+
+fn numbers([major, minor, micro]: version::Version) -> String {
+    format!("{major:>2}.{minor:>3}.{micro:>3}")
 }

@@ -172,8 +172,7 @@ fn show(topic: Topic, given: &Given) -> Show {
         Topic::Help => Show::Help(argument),
         Topic::Version => Show::Version,
         Topic::License => Show::License,
-        Topic::Configuration => Show::Configuration,
-        Topic::List(list) => Show::List(list),
+        Topic::List => Show::List(given.row.name),
         Topic::Sources => Show::Sources(argument),
         Topic::Sinks => Show::Sinks(argument),
     }
@@ -262,7 +261,7 @@ pub fn size(value: i32) -> usize {
 #[cfg(test)]
 mod tests {
     use super::super::split::split;
-    use super::super::{List, OptionLookup, OptionUse};
+    use super::super::{OptionLookup, OptionUse};
     use super::*;
 
     struct Headers;
@@ -293,7 +292,7 @@ mod tests {
             ("-i x -c copy o -? long", Show::Help(Some("long".into()))),
             ("-version", Show::Version),
             ("-L -version", Show::License),
-            ("-muxers", Show::List(List::Muxers)),
+            ("-muxers", Show::List("muxers")),
             ("-sources pulse,server=x", Show::Sources(Some("pulse,server=x".into()))),
         ] {
             assert_eq!(lowered(line).expect(line), Parsed::Show(wanted), "{line}");

@@ -52,53 +52,14 @@ pub enum Show {
     Version,
     /// `-L`.
     License,
-    /// `-buildconf`.
-    Configuration,
-    /// `-formats`, `-codecs` and their like.
-    List(List),
+    /// `-formats`, `-codecs`, `-buildconf` and their like: the name of the option.
+    List(&'static str),
     /// `-sources [DEVICE[,OPTIONS]]`.
     Sources(Option<String>),
     /// `-sinks [DEVICE[,OPTIONS]]`.
     Sinks(Option<String>),
     /// `-init_hw_device list`.
     HardwareDevices,
-}
-
-/// What the linked libraries have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum List {
-    /// `-formats`.
-    Formats,
-    /// `-muxers`.
-    Muxers,
-    /// `-demuxers`.
-    Demuxers,
-    /// `-devices`.
-    Devices,
-    /// `-codecs`.
-    Codecs,
-    /// `-decoders`.
-    Decoders,
-    /// `-encoders`.
-    Encoders,
-    /// `-bsfs`.
-    BitstreamFilters,
-    /// `-protocols`.
-    Protocols,
-    /// `-filters`.
-    Filters,
-    /// `-pix_fmts`.
-    PixelFormats,
-    /// `-layouts`.
-    ChannelLayouts,
-    /// `-sample_fmts`.
-    SampleFormats,
-    /// `-dispositions`.
-    Dispositions,
-    /// `-colors`.
-    Colors,
-    /// `-hwaccels`.
-    HardwareAccelerations,
 }
 
 /// Where libav knows an option of this name.

@@ -26,6 +26,19 @@ pub fn output_auth(output: &mut Output, given: &Given, context: &mut Context) ->
     profiles(&mut output.auth, given, context)
 }
 
+/// `-on_gap`.
+///
+/// # Errors
+/// Another word than `fail` and `warn`.
+pub fn on_gap(input: &mut Input, given: &Given, _context: &mut Context) -> Result<(), Error> {
+    input.fail_on_gap = match given.value.as_str() {
+        "fail" => true,
+        "warn" => false,
+        other => return Err(usage(format!("-on_gap takes fail or warn, not {other:?}"))),
+    };
+    Ok(())
+}
+
 /// `NAME[,NAME…]`.
 ///
 /// # Errors

@@ -9,7 +9,7 @@ use super::lower::{self, Context};
 use super::split::Given;
 use super::target;
 use super::value::Argument;
-use super::{HelpSection, List, OptionHelp, Scope};
+use super::{HelpSection, OptionHelp, Scope};
 use super::{level, map, read};
 use crate::error::Error;
 use crate::pipeline::plan::{ComplexFilter, Global, Input, Micros, Output};
@@ -66,10 +66,8 @@ pub enum Topic {
     Version,
     /// The licence.
     License,
-    /// How the linked libraries were configured.
-    Configuration,
-    /// A list of what the linked libraries have.
-    List(List),
+    /// What the linked libraries have, or how they were configured.
+    List,
     /// The sources of an input device.
     Sources,
     /// The sinks of an output device.
@@ -274,6 +272,15 @@ pub const ROWS: &[Row] = &[
         "how long to keep trying when no token can be had",
     )
     .of(TOKEN),
+    input(
+        "auth_retry",
+        "SECONDS",
+        Time(|i, t| i.auth.retry = Some(read::wait(t))),
+        "how long to keep trying a playlist, segment or key of a file with -auth",
+    )
+    .of(TOKEN),
+    input("on_gap", "fail|warn", Read(read::on_gap), "what parts of a file with -auth that are missing in the end mean")
+        .of(TOKEN),
     global("auth_config", "FILE", Text(|g, v| g.auth_config = Some(v)), "config file with the profiles").of(TOKEN),
     global("auth_log", "LEVEL", Read(level::auth_log), "log level of token events").of(TOKEN),
     global("summary", "FILE", Text(|g, v| g.summary = Some(v)), "write a JSON report at the end").of(TOKEN),
@@ -284,25 +291,25 @@ pub const ROWS: &[Row] = &[
     show("help", "topic", Topic::Help, "show help"),
     show("-help", "topic", Topic::Help, "show help"),
     show("version", "", Topic::Version, "show version"),
-    show("buildconf", "", Topic::Configuration, "show build configuration"),
-    show("formats", "", Topic::List(List::Formats), "show available formats"),
-    show("muxers", "", Topic::List(List::Muxers), "show available muxers"),
-    show("demuxers", "", Topic::List(List::Demuxers), "show available demuxers"),
-    show("devices", "", Topic::List(List::Devices), "show available devices"),
-    show("codecs", "", Topic::List(List::Codecs), "show available codecs"),
-    show("decoders", "", Topic::List(List::Decoders), "show available decoders"),
-    show("encoders", "", Topic::List(List::Encoders), "show available encoders"),
-    show("bsfs", "", Topic::List(List::BitstreamFilters), "show available bit stream filters"),
-    show("protocols", "", Topic::List(List::Protocols), "show available protocols"),
-    show("filters", "", Topic::List(List::Filters), "show available filters"),
-    show("pix_fmts", "", Topic::List(List::PixelFormats), "show available pixel formats"),
-    show("layouts", "", Topic::List(List::ChannelLayouts), "show standard channel layouts"),
-    show("sample_fmts", "", Topic::List(List::SampleFormats), "show available audio sample formats"),
-    show("dispositions", "", Topic::List(List::Dispositions), "show available stream dispositions"),
-    show("colors", "", Topic::List(List::Colors), "show available color names"),
+    show("buildconf", "", Topic::List, "show build configuration"),
+    show("formats", "", Topic::List, "show available formats"),
+    show("muxers", "", Topic::List, "show available muxers"),
+    show("demuxers", "", Topic::List, "show available demuxers"),
+    show("devices", "", Topic::List, "show available devices"),
+    show("codecs", "", Topic::List, "show available codecs"),
+    show("decoders", "", Topic::List, "show available decoders"),
+    show("encoders", "", Topic::List, "show available encoders"),
+    show("bsfs", "", Topic::List, "show available bit stream filters"),
+    show("protocols", "", Topic::List, "show available protocols"),
+    show("filters", "", Topic::List, "show available filters"),
+    show("pix_fmts", "", Topic::List, "show available pixel formats"),
+    show("layouts", "", Topic::List, "show standard channel layouts"),
+    show("sample_fmts", "", Topic::List, "show available audio sample formats"),
+    show("dispositions", "", Topic::List, "show available stream dispositions"),
+    show("colors", "", Topic::List, "show available color names"),
     show("sources", "device", Topic::Sources, "list sources of the input device"),
     show("sinks", "device", Topic::Sinks, "list sinks of the output device"),
-    show("hwaccels", "", Topic::List(List::HardwareAccelerations), "show available HW acceleration methods"),
+    show("hwaccels", "", Topic::List, "show available HW acceleration methods"),
     // Global
     global("loglevel", "loglevel", Read(level::log_level), "set logging level"),
     global("v", "loglevel", Read(level::log_level), "set logging level"),
@@ -544,6 +551,9 @@ mod tests {
         ("-auth a,b -i x o", |p| p.inputs[0].auth.profiles == ["a", "b"] && p.outputs[0].auth.profiles.is_empty()),
         ("-i x -auth a o", |p| p.outputs[0].auth.profiles == ["a"]),
         ("-auth_wait 1.5 -i x o", |p| p.inputs[0].auth.wait == Some(Duration::from_millis(1500))),
+        ("-auth_retry 2 -i x o", |p| p.inputs[0].auth.retry == Some(Duration::from_secs(2))),
+        ("-on_gap fail -i x o", |p| p.inputs[0].fail_on_gap),
+        ("-on_gap fail -on_gap warn -i x o", |p| !p.inputs[0].fail_on_gap),
         ("-i x -auth_wait 0 o", |p| p.outputs[0].auth.wait == Some(Duration::ZERO)),
         ("-auth_config c", |p| p.global.auth_config.as_deref() == Some("c")),
         ("-auth_log debug", |p| p.global.auth_log == Some(48)),

@@ -149,18 +149,18 @@ impl Configuration {
 
     /// The container keeps the codec's configuration apart from the packets (`AVFMT_GLOBALHEADER`).
     pub fn set_global_header(&mut self) {
-        self.add_flags(ffi::AV_CODEC_FLAG_GLOBAL_HEADER as u32);
+        self.add_flags(ffi::AV_CODEC_FLAG_GLOBAL_HEADER);
     }
 
     /// A fixed quality (`-q`): a quantizer times [`QP_TO_LAMBDA`].
     pub fn set_global_quality(&mut self, quality: i32) {
-        self.add_flags(ffi::AV_CODEC_FLAG_QSCALE as u32);
+        self.add_flags(ffi::AV_CODEC_FLAG_QSCALE);
         self.0.raw_mut().global_quality = quality;
     }
 
     /// Notes statistics, which [`Encoder::statistics`] gives out (`-pass 1`).
     pub fn set_first_pass(&mut self) {
-        self.add_flags(ffi::AV_CODEC_FLAG_PASS1 as u32);
+        self.add_flags(ffi::AV_CODEC_FLAG_PASS1);
     }
 
     /// Uses the statistics of a first pass (`-pass 2`).
@@ -168,7 +168,7 @@ impl Configuration {
     /// # Errors
     /// `AVERROR(EINVAL)` for a NUL, `AVERROR(ENOMEM)`.
     pub fn set_second_pass(&mut self, statistics: &str) -> Result<(), AvError> {
-        self.add_flags(ffi::AV_CODEC_FLAG_PASS2 as u32);
+        self.add_flags(ffi::AV_CODEC_FLAG_PASS2);
         replace(
             &mut self.0.raw_mut().stats_in,
             &c_string(statistics)?.to_bytes_with_nul().iter().map(|byte| *byte as std::ffi::c_char).collect::<Vec<_>>(),
@@ -341,7 +341,7 @@ impl Encoder {
 
     /// Each picture has a fixed quality (`AV_CODEC_FLAG_QSCALE`), which is [`global_quality`](Self::global_quality).
     pub fn has_fixed_quality(&self) -> bool {
-        self.raw().flags as u32 & ffi::AV_CODEC_FLAG_QSCALE as u32 != 0
+        self.raw().flags as u32 & ffi::AV_CODEC_FLAG_QSCALE != 0
     }
 
     /// See [`Configuration::set_global_quality`].
@@ -351,12 +351,12 @@ impl Encoder {
 
     /// Its packets tell how far they are from the source (`-flags +psnr`).
     pub fn tells_psnr(&self) -> bool {
-        self.raw().flags as u32 & ffi::AV_CODEC_FLAG_PSNR as u32 != 0
+        self.raw().flags as u32 & ffi::AV_CODEC_FLAG_PSNR != 0
     }
 
     /// The two fields of a picture are coded apart (`-flags +ildct`, `+ilme`).
     pub fn is_interlaced(&self) -> bool {
-        let flags = ffi::AV_CODEC_FLAG_INTERLACED_DCT as u32 | ffi::AV_CODEC_FLAG_INTERLACED_ME as u32;
+        let flags = ffi::AV_CODEC_FLAG_INTERLACED_DCT | ffi::AV_CODEC_FLAG_INTERLACED_ME;
         self.raw().flags as u32 & flags != 0
     }
 

@@ -42,6 +42,7 @@ pub mod format;
 pub mod frame;
 pub mod hw;
 pub mod io;
+pub mod list;
 pub mod log;
 pub mod muxer;
 pub mod option;

@@ -12,6 +12,7 @@
 pub mod plan;
 
 mod demux;
+mod gap;
 mod metadata;
 mod mux;
 mod option;
@@ -111,8 +112,10 @@ pub struct InputOutcome {
     pub bytes: u64,
     /// What happened on the network.
     pub io: IoCounts,
-    /// Jumps forward that were closed up.
+    /// Holes that losses left, and jumps forward that were closed up.
     pub gaps: Vec<Gap>,
+    /// Segments that were lost, whole or in part.
+    pub lost: u64,
 }
 
 /// What one output took.

@@ -196,13 +196,15 @@ impl Default for Global {
     }
 }
 
-/// `-auth` and `-auth_wait` of one file.
+/// `-auth`, `-auth_wait` and `-auth_retry` of one file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Auth {
     /// Profile names in order of preference; empty = no token.
     pub profiles: Vec<String>,
     /// How long to keep trying when no token can be had; `None` = 60 s.
     pub wait: Option<Duration>,
+    /// How long to keep trying a playlist, segment or key that fails for a reason that may pass; `None` = 60 s.
+    pub retry: Option<Duration>,
 }
 
 /// Values given per stream: (stream specifier, value). `""` matches every stream; the last match wins.
@@ -256,6 +258,8 @@ pub struct Input {
     pub thread_queue_size: Option<usize>,
     /// `-dump_attachment`: file names; empty = the name in the stream's metadata.
     pub dump_attachment: PerStream<String>,
+    /// `-on_gap fail`: parts that are missing in the end make the job fail.
+    pub fail_on_gap: bool,
     /// `-isync`: the input whose clock this one follows.
     pub sync_with: Option<usize>,
     /// `-r`, as typed: the frame rate of its video streams, and the demuxer's `framerate` where it has that option.

@@ -317,6 +317,11 @@ impl Job<'_> {
                 self.fail(error);
             }
         }
+        for file in 0..self.sources.len() {
+            if let Err(error) = self.sources[file].account() {
+                self.fail(error);
+            }
+        }
         for index in 0..self.outputs.len() {
             if let Err(error) = self.outputs[index].write_trailer() {
                 self.fail(error);

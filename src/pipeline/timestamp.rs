@@ -105,6 +105,11 @@ pub enum Correction {
 const SECOND: f64 = 1e6;
 
 impl StreamClock {
+    /// Where the next packet is expected.
+    pub fn next_dts(&self) -> Option<Micros> {
+        self.next_dts
+    }
+
     /// Puts the times of a demuxed packet on the job's time line: wrap-around, `-itsoffset` and the seek, `-itsscale`,
     /// discontinuities, the rounds of `-stream_loop`.
     pub fn correct(

@@ -51,6 +51,7 @@ pub struct OpenPad {
 pub struct Graph {
     raw: NonNull<ffi::AVFilterGraph>,
     library: &'static Library,
+    ends: library::Ends,
 }
 
 // SAFETY: a graph has no thread affinity; all calls that change it take `&mut` (invariant 10).
@@ -65,7 +66,8 @@ impl Graph {
         let library = library()?;
         // SAFETY: no preconditions; null means out of memory (invariant 14).
         let raw = NonNull::new(unsafe { (library.avfilter_graph_alloc)() });
-        Ok(Self { raw: raw.ok_or_else(|| AvError::from_errno(libc::ENOMEM).about("filtergraph"))?, library })
+        let raw = raw.ok_or_else(|| AvError::from_errno(libc::ENOMEM).about("filtergraph"))?;
+        Ok(Self { raw, library, ends: library.ends() })
     }
 
     fn as_ptr(&self) -> *mut ffi::AVFilterGraph {

@@ -71,12 +71,8 @@ impl Graph {
     /// The context of a sink (invariant 16).
     fn sink(&self, sink: Sink) -> Result<*mut ffi::AVFilterContext, AvError> {
         let context = self.context(sink.0)?;
-        // SAFETY: a filter of this graph; kinds are constants of the library (invariants 12 and 16).
-        let is_sink = unsafe {
-            let find = |name: &std::ffi::CStr| (self.library.avfilter_get_by_name)(name.as_ptr());
-            let kind = (*context).filter;
-            std::ptr::eq(kind, find(c"buffersink")) || std::ptr::eq(kind, find(c"abuffersink"))
-        };
+        // SAFETY: a filter of this graph, whose kind is a constant of the library (invariants 12 and 16).
+        let is_sink = self.ends.sinks.contains(&unsafe { (*context).filter });
         // The facts of a sink are those of the link that leads to it.
         // SAFETY: a filter has as many links as it says, null where nothing is linked (invariant 10).
         let is_linked = unsafe { (*context).nb_inputs > 0 && !(*(*context).inputs).is_null() };

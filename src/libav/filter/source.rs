@@ -107,12 +107,8 @@ impl Graph {
     /// The context of a source (invariant 16).
     fn source(&self, source: Source) -> Result<*mut ffi::AVFilterContext, AvError> {
         let context = self.context(source.0)?;
-        // SAFETY: a filter of this graph; kinds are constants of the library (invariants 12 and 16).
-        let is_source = unsafe {
-            let find = |name: &std::ffi::CStr| (self.library.avfilter_get_by_name)(name.as_ptr());
-            let kind = (*context).filter;
-            std::ptr::eq(kind, find(c"buffer")) || std::ptr::eq(kind, find(c"abuffer"))
-        };
+        // SAFETY: a filter of this graph, whose kind is a constant of the library (invariants 12 and 16).
+        let is_source = self.ends.sources.contains(&unsafe { (*context).filter });
         if is_source { Ok(context) } else { Err(AvError::from_errno(libc::EINVAL)) }
     }
 

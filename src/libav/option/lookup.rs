@@ -47,8 +47,9 @@ impl Lookup {
         let codec = find(codec_class(), name, 0, true);
         let format = find(format_class(), name, 0, true);
         let elsewhere = codec.is_none() && format.is_none();
-        let scaler = if elsewhere { library_option(&scaler(), "sws_get_class", name) } else { None };
-        let resampler = if elsewhere && scaler.is_none() { library_option(&resampler(), "swr_get_class", name) } else { None };
+        let of_library = |class: Option<*const ffi::AVClass>| class.and_then(|class| find(class, name, 0, true));
+        let scaler = if elsewhere { of_library(device::scaler_class()) } else { None };
+        let resampler = if elsewhere && scaler.is_none() { of_library(device::resampler_class()) } else { None };
         let option = codec.or(format).or(scaler).or(resampler)?;
         let codec_flags = codec.map_or(0, |option| option.flags);
         Some(Found {
@@ -111,33 +112,6 @@ fn find(class: *const ffi::AVClass, name: &str, flags: c_int, children: bool) ->
     let option = unsafe { ffi::av_opt_find(object, name.as_ptr(), ptr::null(), flags, search).as_ref() }?;
     // ffmpeg's opt_find: an option without flags is a named constant.
     (option.flags != 0).then_some(option)
-}
-
-/// The file name of libswscale. It is not linked, and libswresample only behind libavcodec: both are asked by name, and where
-/// they are missing they have no options.
-fn scaler() -> String {
-    // SAFETY: returns a number (invariant 14).
-    let format = unsafe { ffi::avformat_version() } >> 16;
-    // FFmpeg 5: libavformat 59, libswscale 6.
-    format!("libswscale.so.{}", format - 53)
-}
-
-/// The file name of libswresample.
-fn resampler() -> String {
-    // SAFETY: returns a number (invariant 14).
-    let codec = unsafe { ffi::avcodec_version() } >> 16;
-    // FFmpeg 5: libavcodec 59, libswresample 4; it has counted on with libavcodec except that FFmpeg 7 left it at 5.
-    format!("libswresample.so.{}", if codec >= 61 { codec - 56 } else { codec - 55 })
-}
-
-fn library_option(library: &str, class_function: &str, name: &str) -> Option<&'static ffi::AVOption> {
-    let function = device::symbol(library, class_function).ok()?;
-    // SAFETY: both functions take nothing and return a constant class, in every version (invariant 12).
-    let class = unsafe {
-        let function = std::mem::transmute::<*mut c_void, unsafe extern "C" fn() -> *const ffi::AVClass>(function);
-        function()
-    };
-    find(class, name, 0, true)
 }
 
 #[cfg(test)]
