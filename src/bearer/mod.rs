@@ -12,14 +12,19 @@
 //! 7. libavformat writes its next request with it. On a 401 the generation that was used goes back through [`Renew`];
 //!    nothing happens if a newer one exists already, so a hundred streams cause one refresh.
 //!
+//! A token that is bound to a key goes another way from step 6 on: each of its requests needs a [`Proof`] of its own, which
+//! http.c cannot make, so `net` sends them all.
+//!
 //! This module knows neither OAuth nor libav: `job` is where the two meet.
 
 mod header;
+mod proof;
 mod renew;
 mod scope;
 mod slot;
 
 pub use header::{Credential, HeaderError, HeaderLines, Placement};
+pub use proof::Proof;
 pub use renew::{Renew, RenewError};
 pub use scope::Scope;
 pub use slot::{Published, Slot};

@@ -8,6 +8,7 @@ mod exit;
 mod help;
 mod log_file;
 pub mod probe;
+mod process;
 mod profiles;
 mod providers;
 mod report;

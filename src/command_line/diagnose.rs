@@ -137,7 +137,7 @@ mod tests {
     use crate::pipeline::plan::{Input, Output};
 
     fn auth() -> Auth {
-        Auth { profiles: vec!["cam".into()], wait: None }
+        Auth { profiles: vec!["cam".into()], ..Auth::default() }
     }
 
     fn input(url: &str, options: &[(&str, &str)]) -> Result<(), Error> {

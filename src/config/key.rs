@@ -139,6 +139,7 @@ pub(super) const PROFILE: &[Key] = &[
     Key::new("subject_token", Shape::Secret),
     Key::new("subject_token_type", Shape::Text),
     Key::new("actor_token", Shape::Secret),
+    Key::new("actor_token_type", Shape::Text),
     Key::new("requested_token_type", Shape::Text),
     Key::new("ca_file", Shape::Text),
     Key::new("tls", Shape::Map),
@@ -154,6 +155,8 @@ pub(super) const PROFILE: &[Key] = &[
     Key::new("dialect.token_query", Shape::Map),
     Key::new("dialect.token_params", Shape::Map),
     Key::new("dialect.token_headers", Shape::SecretMap),
+    Key::new("dialect.assertion_scope", Shape::Flag),
+    Key::new("dialect.assertion_claims", Shape::Map),
     Key::new("dialect.default_expires_in", Shape::Number),
 ];
 

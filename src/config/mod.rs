@@ -11,6 +11,7 @@ mod key;
 mod nearest;
 mod permission;
 mod profile;
+mod proof;
 mod resolve;
 mod secret;
 mod settings;

@@ -57,6 +57,10 @@ pub(super) fn profile(settings: &Settings<'_>) -> Result<Profile, ConfigError> {
         password: settings.secret("password")?,
         refresh_token: settings.secret("refresh_token")?,
         access_token: settings.secret("access_token")?,
+        assertion: settings.assertion()?,
+        exchange: settings.exchange()?,
+        certificate: settings.certificate()?,
+        dpop: settings.flag("dpop").unwrap_or(false),
         dialect: settings.dialect(preset)?,
         strict: settings.flag("strict").unwrap_or(false),
         allow_http,
@@ -72,9 +76,7 @@ pub(super) fn profile(settings: &Settings<'_>) -> Result<Profile, ConfigError> {
     }
     let origins = settings.origins(allow_http)?;
     let base_url = url("base_url")?;
-    for key in ["bc_token", "private_key", "assertion", "subject_token", "actor_token"] {
-        settings.secret(key)?;
-    }
+    settings.secret("bc_token")?;
     let store = settings.word("store", STORES)?;
     let grant = settings.word("grant", GRANTS)?;
     let client_auth = settings.word("client_auth", CLIENT_AUTHS)?;
@@ -92,13 +94,11 @@ pub(super) fn profile(settings: &Settings<'_>) -> Result<Profile, ConfigError> {
         },
     };
     let store = store.transpose()?.unwrap_or(StoreKind::File);
-    if settings.flag("dpop") == Some(true) {
-        return Err(settings.later("dpop", "leave it out if the server also gives bearer tokens"));
-    }
     if let Some((key, instead)) = LATER.iter().find(|(key, _)| settings.by_key.contains_key(key)) {
         return Err(settings.later(key, instead));
     }
     settings.complete(preset, &client)?;
+    settings.check_proof(&client, &placement)?;
     let ca_file = client.ca_file.clone();
     let name = settings.name.to_owned();
     Ok(Profile { name, provider, client, origins, placement, media_headers, base_url, store, allow_http, ca_file })
@@ -162,12 +162,22 @@ impl Settings<'_> {
                 self.need(client.password.is_some(), "password")?;
             }
             Grant::RefreshToken => self.need(client.refresh_token.is_some(), "refresh_token")?,
+            Grant::JwtBearer => {
+                self.need(client.assertion.given.is_some() || client.assertion.private_key.is_some(), "assertion")?;
+            }
+            Grant::TokenExchange => self.need(client.exchange.subject_token.is_some(), "subject_token")?,
             Grant::External => {}
         }
-        if client.client_auth != ClientAuth::None {
-            self.need(client.client_id.is_some(), "client_id")?;
-            self.need(client.client_secret.is_some(), "client_secret")?;
-        }
+        let (there, key) = match client.client_auth {
+            ClientAuth::None => return Ok(()),
+            ClientAuth::Basic | ClientAuth::BasicRaw | ClientAuth::Post | ClientAuth::ClientSecretJwt => {
+                (client.client_secret.is_some(), "client_secret")
+            }
+            ClientAuth::PrivateKeyJwt => (client.assertion.private_key.is_some(), "private_key"),
+            ClientAuth::Tls | ClientAuth::SelfSignedTls => (client.certificate.is_some(), "tls"),
+        };
+        self.need(client.client_id.is_some(), "client_id")?;
+        self.need(there, key)?;
         Ok(())
     }
 
@@ -185,7 +195,7 @@ impl Settings<'_> {
         ))
     }
 
-    fn incomplete(&self, reason: impl Into<String>, hint: impl Into<String>) -> ConfigError {
+    pub(super) fn incomplete(&self, reason: impl Into<String>, hint: impl Into<String>) -> ConfigError {
         let (reason, hint) = (reason.into(), hint.into());
         ConfigError::Incomplete { place: self.place.clone(), profile: self.name.to_owned(), reason, hint }
     }

@@ -124,6 +124,8 @@ impl Settings<'_> {
             token_query: self.map("dialect.token_query"),
             token_params: self.map("dialect.token_params"),
             token_headers: self.secrets_by_name("dialect.token_headers")?,
+            assertion_scope: self.flag("dialect.assertion_scope").unwrap_or(standard.assertion_scope),
+            assertion_claims: self.map("dialect.assertion_claims"),
             default_expires_in: life.map(Duration::from_secs),
         })
     }

@@ -11,6 +11,8 @@ use crate::oauth::provider::PRESETS;
 use crate::origin::Origin;
 use crate::secret::{Secret, SecretSource};
 
+mod proof;
+
 const NOTHING: [(&str, &str); 0] = [];
 
 /// A profile that is complete without `extra`.
@@ -230,6 +232,8 @@ fn the_default_grant_follows_from_the_keys() {
         (format!("{url}{secret}refresh_token = {{ env = \"R\" }}"), Grant::RefreshToken),
         ("access_token = { command = [\"vault\"] }".to_owned(), Grant::External),
         (format!("{url}{secret}username = \"u\"\ngrant = \"client_credentials\""), Grant::ClientCredentials),
+        (format!("{url}{secret}assertion = {{ env = \"A\" }}"), Grant::JwtBearer),
+        (format!("{url}{secret}subject_token = {{ env = \"A\" }}"), Grant::TokenExchange),
     ] {
         assert_eq!(profile(&format!("[profile.studio]\n{keys}\n"), "studio").client.grant, grant, "{keys}");
     }
@@ -237,8 +241,6 @@ fn the_default_grant_follows_from_the_keys() {
         (format!("{url}authorize_url = \"https://a.example/a\""), "authorization_code"),
         ("issuer = \"https://a.example\"\nclient_id = \"i\"".to_owned(), "authorization_code"),
         (format!("{url}device_url = \"https://a.example/d\""), "device_code"),
-        (format!("{url}{secret}assertion = {{ env = \"A\" }}"), "assertion"),
-        (format!("{url}{secret}subject_token = {{ env = \"A\" }}"), "subject_token"),
         (format!("provider = \"mediaflow\"\nclient_id = \"i\"\n{secret}"), "authorization_code"),
     ] {
         says(&unusable(&format!("[profile.studio]\n{keys}\n")), &[named, "not in this version", "external"]);
@@ -275,17 +277,8 @@ fn what_this_version_cannot_do_is_known_and_said_when_the_profile_is_used() {
     for (keys, named) in [
         ("grant = \"authorization_code\"", "authorization_code"),
         ("grant = \"device_code\"", "device_code"),
-        ("grant = \"token_exchange\"", "token_exchange"),
-        ("grant = \"jwt_bearer\"", "jwt_bearer"),
-        ("client_auth = \"private_key_jwt\"", "private_key_jwt"),
-        ("client_auth = \"client_secret_jwt\"", "client_secret_jwt"),
-        ("client_auth = \"tls_client_auth\"", "tls_client_auth"),
-        ("client_auth = \"self_signed_tls\"", "self_signed_tls"),
         ("store = \"keyring\"", "keyring"),
-        ("dpop = true", "dpop"),
-        ("tls = { cert = \"c\", key = \"k\" }", "tls"),
         ("media_pointer = \"/sources/0/src\"", "media_pointer"),
-        ("private_key = { file = \"k.pem\" }", "private_key"),
         ("password = { keyring = \"x\" }", "keyring"),
         ("password = { fd = 3 }", "fd"),
         ("password = { stdin = true }", "stdin"),
@@ -294,7 +287,7 @@ fn what_this_version_cannot_do_is_known_and_said_when_the_profile_is_used() {
         says(&error, &["test.toml:5", named, "not in this version"]);
         assert!(error.hint().is_some(), "{keys}: says what to use instead");
     }
-    for harmless in ["dpop = false", "par = \"auto\"", "pkce = true", "redirect_port = 0", "accounts = [\"1\"]"] {
+    for harmless in ["dpop = true", "par = \"auto\"", "pkce = true", "redirect_port = 0", "accounts = [\"1\"]"] {
         profile(&studio(harmless), "studio");
     }
 }

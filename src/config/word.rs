@@ -6,10 +6,6 @@ use super::profile::StoreKind;
 
 const NO_SIGN_IN: &str = "sign-in by a person is not in this version; use grant = \"password\" (username, password), \"refresh_token\" (one \
                           that was obtained elsewhere) or \"external\" (access_token, kept fresh by another program)";
-const NO_EXCHANGE: &str = "let another program make the exchange and leave the result in access_token (grant = \"external\")";
-const NO_ASSERTION: &str = "use client_auth = \"basic\", \"basic_raw\" or \"post\" with client_secret, or let another program get the \
-                            token and leave it in access_token";
-
 /// A word of the configuration: with what it means, or what to use instead.
 pub(super) type Word<T> = (&'static str, Result<T, &'static str>);
 
@@ -20,8 +16,8 @@ pub(super) const GRANTS: &[Word<Grant>] = &[
     ("external", Ok(Grant::External)),
     ("authorization_code", Err(NO_SIGN_IN)),
     ("device_code", Err(NO_SIGN_IN)),
-    ("token_exchange", Err(NO_EXCHANGE)),
-    ("jwt_bearer", Err(NO_EXCHANGE)),
+    ("token_exchange", Ok(Grant::TokenExchange)),
+    ("jwt_bearer", Ok(Grant::JwtBearer)),
 ];
 
 /// The names of RFC 7591 section 2 (`token_endpoint_auth_method`) are synonyms.
@@ -32,12 +28,12 @@ pub(super) const CLIENT_AUTHS: &[Word<ClientAuth>] = &[
     ("post", Ok(ClientAuth::Post)),
     ("client_secret_post", Ok(ClientAuth::Post)),
     ("none", Ok(ClientAuth::None)),
-    ("private_key_jwt", Err(NO_ASSERTION)),
-    ("client_secret_jwt", Err(NO_ASSERTION)),
-    ("tls", Err(NO_ASSERTION)),
-    ("tls_client_auth", Err(NO_ASSERTION)),
-    ("self_signed_tls", Err(NO_ASSERTION)),
-    ("self_signed_tls_client_auth", Err(NO_ASSERTION)),
+    ("private_key_jwt", Ok(ClientAuth::PrivateKeyJwt)),
+    ("client_secret_jwt", Ok(ClientAuth::ClientSecretJwt)),
+    ("tls", Ok(ClientAuth::Tls)),
+    ("tls_client_auth", Ok(ClientAuth::Tls)),
+    ("self_signed_tls", Ok(ClientAuth::SelfSignedTls)),
+    ("self_signed_tls_client_auth", Ok(ClientAuth::SelfSignedTls)),
 ];
 
 pub(super) const STORES: &[Word<StoreKind>] = &[
@@ -57,21 +53,7 @@ pub(super) const IMPLIED: &[(&str, &str)] = &[
 
 /// Keys that would change what is sent if this version knew how. The keys of the sign-in (`redirect_uri`, `par` …) and of
 /// `ffauth credentials` are not among them: the grants above need none of those.
-pub(super) const LATER: &[(&str, &str)] = &[
-    ("media_pointer", "read the media URL from the JSON yourself and give that to -i"),
-    ("tls", "a proxy that presents the certificate (stunnel, nginx) can stand in between"),
-    ("private_key", NO_ASSERTION),
-    ("key_id", NO_ASSERTION),
-    ("assertion_alg", NO_ASSERTION),
-    ("assertion_audience", NO_ASSERTION),
-    ("assertion", NO_EXCHANGE),
-    ("assertion_issuer", NO_EXCHANGE),
-    ("assertion_subject", NO_EXCHANGE),
-    ("subject_token", NO_EXCHANGE),
-    ("subject_token_type", NO_EXCHANGE),
-    ("actor_token", NO_EXCHANGE),
-    ("requested_token_type", NO_EXCHANGE),
-];
+pub(super) const LATER: &[(&str, &str)] = &[("media_pointer", "read the media URL from the JSON yourself and give that to -i")];
 
 /// The meaning of a word of [`GRANTS`].
 pub(super) fn grant(word: &str) -> Result<Grant, &'static str> {

@@ -4,10 +4,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
+use url::Url;
 
-use crate::bearer::{Credential, Renew, RenewError, Slot};
+use crate::bearer::{Credential, Proof, Renew, RenewError, Slot};
 use crate::clock::Clock;
 use crate::error::{Error, Kind};
+use crate::oauth::dpop::Prover;
 use crate::oauth::source::{Counts, Source};
 use crate::oauth::token::Token;
 use crate::redact;
@@ -85,6 +87,13 @@ impl Feed {
         match Credential::new(token.access_token.clone(), self.fields.clone()) {
             Ok(credential) => {
                 *unusable = None;
+                let credential = match &token.prover {
+                    Some(prover) => {
+                        let (prover, clock) = (Arc::clone(prover), Arc::clone(&self.clock));
+                        credential.bound_by(Arc::new(Possession { prover, clock }))
+                    }
+                    None => credential,
+                };
                 self.slot.publish(token.generation, credential);
             }
             Err(error) => *unusable = Some(error.to_string()),
@@ -145,6 +154,22 @@ impl Feed {
     fn unsendable(&self) -> Option<Error> {
         let unusable = self.unusable.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
         Some(Error::new(Kind::AuthorizationServer, unusable))
+    }
+}
+
+/// The key of a profile's bound tokens, as media requests need it.
+struct Possession {
+    prover: Arc<Prover>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Proof for Possession {
+    fn prove(&self, method: &str, url: &Url, token: &Secret) -> Result<Secret, String> {
+        self.prover.proof(method, url, Some(token), self.clock.now().wall).map_err(|error| error.to_string())
+    }
+
+    fn learn(&self, url: &Url, nonce: &str) -> bool {
+        self.prover.learn(url, nonce)
     }
 }
 

@@ -53,6 +53,8 @@ pub struct FileReport {
     pub io: IoCounts,
     /// Inputs: media that is missing.
     pub gaps: Vec<Gap>,
+    /// Inputs: segments that were lost, whole or in part.
+    pub lost: u64,
     /// Outputs: objects that the server confirmed.
     pub uploads: u64,
     /// Outputs: objects that it did not, masked.
@@ -116,7 +118,7 @@ impl FileReport {
         json!({
             "url": redact::url(&self.url), "auth": self.auth, "packets": self.packets, "bytes": self.bytes,
             "requests": self.io.requests, "http_401": self.io.http_401, "reconnects": self.io.reconnects,
-            "token_swaps": self.io.token_swaps, "gaps": gaps,
+            "token_swaps": self.io.token_swaps, "retries": self.io.retries, "segments_lost": self.lost, "gaps": gaps,
         })
     }
 

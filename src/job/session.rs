@@ -44,6 +44,8 @@ pub(super) struct Network {
 
 /// `-auth_wait` where none is given.
 const DEFAULT_WAIT: Duration = Duration::from_secs(60);
+/// `-auth_retry` where none is given.
+const DEFAULT_RETRY: Duration = Duration::from_secs(60);
 
 impl Session {
     /// A session in which nothing has been asked for yet. `runtime` does the input and output of tokens and uploads; the
@@ -87,6 +89,7 @@ impl Session {
         let mut report = Report::of(plan);
         for (file, seen) in report.inputs.iter_mut().zip(outcome.inputs) {
             (file.packets, file.bytes, file.io, file.gaps) = (seen.packets, seen.bytes, seen.io, seen.gaps);
+            file.lost = seen.lost;
         }
         for (file, seen) in report.outputs.iter_mut().zip(outcome.outputs) {
             (file.packets, file.bytes, file.io) = (seen.packets, seen.bytes, seen.io);
@@ -109,7 +112,8 @@ impl Session {
     /// The profile is unknown, may not send its token there, or gets none.
     pub fn access(&self, url: &str, auth: &Auth, stop: &Shutdown) -> Result<Access, Error> {
         let wait = auth.wait.unwrap_or(DEFAULT_WAIT);
-        let plain = Access { url: url.to_owned(), wait, ..Access::default() };
+        let retry = auth.retry.unwrap_or(DEFAULT_RETRY);
+        let plain = Access { url: url.to_owned(), wait, retry, ..Access::default() };
         if auth.profiles.is_empty() {
             return Ok(plain);
         }
@@ -177,7 +181,7 @@ impl Session {
     }
 
     fn roots(&self, profile: &Profile) -> Roots {
-        Roots::new(&self.env, profile.ca_file.as_deref())
+        Roots::new(&self.env, profile.ca_file.as_deref()).showing(profile.client.certificate.clone())
     }
 
     fn new_source(&self, profile: &Profile, roots: &Roots) -> Result<Source, Error> {

@@ -21,7 +21,7 @@ unsafe impl Send for Context {}
 impl Context {
     pub fn new(codec: Codec) -> Self {
         log::install();
-        // SAFETY: the codec is a constant of the library; null means out of memory.
+        // SAFETY: the codec is a constant of the library; null means out of memory (invariant 12).
         let raw = NonNull::new(unsafe { ffi::avcodec_alloc_context3(codec.as_ptr()) });
         Self { raw: raw.unwrap_or_else(|| handle_alloc_error(Layout::new::<ffi::AVCodecContext>())), codec }
     }
@@ -50,7 +50,8 @@ impl Context {
 
     /// Opens it; entries of `options` that were used are taken out.
     pub fn open(&mut self, options: &mut Dictionary) -> Result<(), AvError> {
-        // SAFETY: a context made for this codec and not opened yet; whatever the dictionary holds afterwards is its owner's.
+        // SAFETY: a context made for this codec and not opened yet; whatever the dictionary holds afterwards is its owner's
+        // (invariant 10).
         let code = unsafe { ffi::avcodec_open2(self.as_mut_ptr(), self.codec.as_ptr(), options.as_mut_ptr()) };
         panic::resume();
         AvError::check(code).map(drop)
@@ -65,7 +66,7 @@ impl Context {
     }
 
     pub fn channel_layout(&self) -> ChannelLayout {
-        // SAFETY: the layout of a valid context.
+        // SAFETY: the layout of a valid context (invariant 10).
         unsafe { ChannelLayout::copy_of(&self.raw().ch_layout) }
     }
 

@@ -183,7 +183,7 @@ impl Decoder {
     /// libavcodec's; `is_again` means that frames must be received first.
     pub fn send(&mut self, packet: Option<&Packet>) -> Result<(), AvError> {
         let packet = packet.map_or(ptr::null(), Packet::as_ptr);
-        // SAFETY: an open decoder; the packet is valid, or null for the end.
+        // SAFETY: an open decoder; the packet is valid, or null for the end (invariant 10).
         let code = unsafe { ffi::avcodec_send_packet(self.context.as_mut_ptr(), packet) };
         panic::resume();
         AvError::check(code).map(drop)
@@ -194,7 +194,7 @@ impl Decoder {
     /// # Errors
     /// libavcodec's.
     pub fn receive(&mut self, frame: &mut Frame) -> Result<Received, AvError> {
-        // SAFETY: an open decoder and a valid frame, which libavcodec empties first.
+        // SAFETY: an open decoder and a valid frame, which libavcodec empties first (invariant 10).
         let code = unsafe { ffi::avcodec_receive_frame(self.context.as_mut_ptr(), frame.as_mut_ptr()) };
         panic::resume();
         match AvError::check(code) {
@@ -226,7 +226,7 @@ impl Decoder {
     pub fn decode_subtitle(&mut self, packet: &Packet, subtitle: &mut Subtitle) -> Result<bool, AvError> {
         subtitle.clear();
         let mut found: c_int = 0;
-        // SAFETY: an open subtitle decoder, an empty subtitle and a valid packet, which is only read.
+        // SAFETY: an open subtitle decoder, an empty subtitle and a valid packet, which is only read (invariant 10).
         let code = unsafe {
             let packet = packet.as_ptr().cast_mut();
             ffi::avcodec_decode_subtitle2(self.context.as_mut_ptr(), subtitle.as_mut_ptr(), &mut found, packet)
@@ -237,7 +237,7 @@ impl Decoder {
 
     /// Forgets what it holds, so that decoding can begin at another place, or after the end.
     pub fn flush(&mut self) {
-        // SAFETY: an open decoder.
+        // SAFETY: an open decoder (invariant 10).
         unsafe { ffi::avcodec_flush_buffers(self.context.as_mut_ptr()) };
         panic::resume();
     }

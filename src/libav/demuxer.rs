@@ -7,7 +7,7 @@ use super::call::c_string;
 use super::codec::{Codec, MediaType};
 use super::error::AvError;
 use super::format::{Context, InputFormat};
-use super::io::{Access, Hook, IoCounts};
+use super::io::{Access, Hook, IoCounts, Losses};
 use super::option::Dictionary;
 use super::packet::{Packet, timestamp};
 use super::rational::Rational;
@@ -297,7 +297,10 @@ impl Demuxer {
         panic::resume();
         match AvError::check(code) {
             Ok(_) => Ok(true),
-            Err(AvError::EOF) => Ok(false),
+            Err(AvError::EOF) => {
+                self.hook.at_end();
+                Ok(false)
+            }
             Err(error) => Err(error),
         }
     }
@@ -331,6 +334,11 @@ impl Demuxer {
     /// What happened on the network.
     pub fn counts(&self) -> IoCounts {
         self.hook.counts()
+    }
+
+    /// What it went on without; alive while another thread reads.
+    pub fn losses(&self) -> Losses {
+        self.hook.losses()
     }
 }
 

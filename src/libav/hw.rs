@@ -21,7 +21,7 @@ impl DeviceType {
     /// The type of this name.
     pub fn by_name(name: &str) -> Option<Self> {
         let name = c_string(name).ok()?;
-        // SAFETY: the name lives through the call, which looks it up in a static table.
+        // SAFETY: the name lives through the call, which looks it up in a static table (invariants 11 and 12).
         Self::from_raw(unsafe { ffi::av_hwdevice_find_type_by_name(name.as_ptr()) })
     }
 
@@ -31,7 +31,7 @@ impl DeviceType {
 
     /// Its name.
     pub fn name(self) -> String {
-        // SAFETY: a constant of the library or null.
+        // SAFETY: a constant of the library or null (invariant 12).
         unsafe { string(ffi::av_hwdevice_get_type_name(self.0)) }.unwrap_or_default().into_owned()
     }
 
@@ -40,7 +40,7 @@ impl DeviceType {
         let mut types = Vec::new();
         let mut last = AVHWDeviceType::AV_HWDEVICE_TYPE_NONE;
         loop {
-            // SAFETY: goes through a static table.
+            // SAFETY: goes through a static table (invariants 12 and 14).
             last = unsafe { ffi::av_hwdevice_iterate_types(last) };
             match Self::from_raw(last) {
                 Some(kind) => types.push(kind),
@@ -53,16 +53,16 @@ impl DeviceType {
 /// A counted reference to something of libav.
 struct BufferRef(NonNull<ffi::AVBufferRef>);
 
-// SAFETY: the count is atomic, and what libavutil/hwcontext.h refers to may be used by any thread.
+// SAFETY: the count is atomic, and what libavutil/hwcontext.h refers to may be used by any thread (invariant 10).
 unsafe impl Send for BufferRef {}
-// SAFETY: as above; nothing is changed through a shared reference.
+// SAFETY: as above; nothing is changed through a shared reference (invariant 10).
 unsafe impl Sync for BufferRef {}
 
 impl BufferRef {
     /// # Safety
     /// `raw` is null or a valid reference.
     unsafe fn from_shared(raw: *mut ffi::AVBufferRef) -> Option<Self> {
-        // SAFETY: the caller's promise; av_buffer_ref gives a reference of our own or null.
+        // SAFETY: the caller's promise; av_buffer_ref gives a reference of our own or null (invariant 13).
         if raw.is_null() { None } else { NonNull::new(unsafe { ffi::av_buffer_ref(raw) }).map(Self) }
     }
 
@@ -116,7 +116,8 @@ impl Device {
         let device = device.map(c_string).transpose()?;
         let device = device.as_ref().map_or(ptr::null(), |device| device.as_ptr());
         let mut context = ptr::null_mut();
-        // SAFETY: the strings and options live through the call, which only reads them; on success the reference is ours.
+        // SAFETY: the strings and options live through the call, which only reads them; on success the reference is ours
+        // (invariant 11).
         let code = unsafe { ffi::av_hwdevice_ctx_create(&mut context, kind.0, device, options.as_ptr().cast_mut(), 0) };
         panic::resume();
         AvError::check(code)?;
@@ -165,7 +166,7 @@ impl Frames {
     /// # Safety
     /// `raw` is null or a valid reference to an `AVHWFramesContext`.
     pub(in crate::libav) unsafe fn from_shared(raw: *mut ffi::AVBufferRef) -> Option<Self> {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's promise (invariant 13).
         unsafe { BufferRef::from_shared(raw) }.map(Self)
     }
 

@@ -1,38 +1,83 @@
 /* libav's log callback. In C because a va_list has another type on each architecture; what it does with a line is in log.rs. */
 #include <stdarg.h>
-#include <stdint.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include <libavutil/log.h>
 
 /* log.rs */
-void ffauth_log_event(void *context, int event, int code);
+void ffauth_log_event(void *context, int event, int64_t number, int playlist, const char *url);
 int ffauth_log_prefix(void);
 void ffauth_log_line(int level, const char *line, int prefix);
 
-enum { EVENT_HTTP_ERROR, EVENT_REQUEST, EVENT_RECONNECT, EVENT_SEGMENT_FAILED };
+enum event {
+    HTTP_ERROR,
+    REQUEST,
+    RECONNECT,
+    SEGMENT_ASKED,
+    SEGMENT_FAILED,
+    SECTION_FAILED,
+    SEGMENTS_EXPIRED,
+    NOTHING,
+};
 
 static int begins(const char *text, const char *with) { return !strncmp(text, with, strlen(with)); }
 
+/* What libavformat tells only the log: http.c about requests, hls.c about segments. The arguments are those of its formats. */
+static void tell_event(void *context, const char *format, va_list arguments)
+{
+    enum event event = NOTHING;
+    int64_t number = 0;
+    int playlist = 0;
+    const char *url = NULL;
+    switch (format[0]) {
+    case 'H':
+        if (begins(format, "HTTP error %d")) {
+            event = HTTP_ERROR;
+            number = va_arg(arguments, int);
+        } else if (begins(format, "HLS request for url '%s', offset %" PRId64 ", playlist %d")) {
+            event = SEGMENT_ASKED;
+            url = va_arg(arguments, const char *);
+            number = va_arg(arguments, int64_t);
+            playlist = va_arg(arguments, int);
+        }
+        break;
+    case 'r':
+        if (begins(format, "request: %s"))
+            event = REQUEST;
+        break;
+    case 'W':
+        if (begins(format, "Will reconnect at"))
+            event = RECONNECT;
+        break;
+    case 'F':
+        if (begins(format, "Failed to open segment %" PRId64 " of playlist %d")) {
+            event = SEGMENT_FAILED;
+            number = va_arg(arguments, int64_t);
+            playlist = va_arg(arguments, int);
+        } else if (begins(format, "Failed to open an initialization section in playlist %d")) {
+            event = SECTION_FAILED;
+            playlist = va_arg(arguments, int);
+        }
+        break;
+    case 's':
+        if (begins(format, "skipping %" PRId64 " segments ahead, expired")) {
+            event = SEGMENTS_EXPIRED;
+            number = va_arg(arguments, int64_t);
+        }
+        break;
+    }
+    if (event != NOTHING)
+        ffauth_log_event(context, event, number, playlist, url);
+}
+
 static void log_callback(void *context, int level, const char *format, va_list arguments)
 {
-    /* libavformat tells only the log about these; the callback gets every line whatever the level. */
-    if (format[0] == 'H' && begins(format, "HTTP error %d")) {
-        va_list copy;
-        va_copy(copy, arguments);
-        ffauth_log_event(context, EVENT_HTTP_ERROR, va_arg(copy, int));
-        va_end(copy);
-    } else if (format[0] == 'r' && begins(format, "request: %s")) {
-        ffauth_log_event(context, EVENT_REQUEST, 0);
-    } else if (format[0] == 'W' && begins(format, "Will reconnect at")) {
-        ffauth_log_event(context, EVENT_RECONNECT, 0);
-    } else if (format[0] == 'F' && begins(format, "Failed to open segment %")) {
-        /* hls.c */
-        va_list copy;
-        va_copy(copy, arguments);
-        ffauth_log_event(context, EVENT_SEGMENT_FAILED, (int)va_arg(copy, int64_t));
-        va_end(copy);
-    }
+    /* The callback gets every line whatever the level. */
+    va_list copy;
+    va_copy(copy, arguments);
+    tell_event(context, format, copy);
+    va_end(copy);
     /* The higher bits are a colour. */
     if (level >= 0)
         level &= 0xff;

@@ -91,17 +91,24 @@ pub fn flush() {
     lines().flush();
 }
 
-/// A line of http.c about the context at this address (a `URLContext`), which must not be dereferenced, or of hls.c.
+/// Something that libavformat tells only the log. Those of http.c are about the context at the address that comes along (a
+/// `URLContext`), which must not be dereferenced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::libav) enum Event {
-    /// `HTTP error %d`: an answer of 400 or more.
-    HttpError(i32),
+pub(in crate::libav) enum Event<'a> {
+    /// An answer of 400 or more.
+    HttpError(i64),
     /// A request was sent.
     Request,
     /// A connection will be taken up again.
     Reconnect,
-    /// `Failed to open segment %d of playlist %d`: hls.c goes on without it. The low bits of its number.
-    SegmentFailed(i32),
+    /// hls.c is about to read this segment, or initialization section, of a playlist.
+    SegmentAsked(i32, &'a str),
+    /// hls.c goes on without the segment of this number of a playlist.
+    SegmentFailed(i32, i64),
+    /// hls.c gives a playlist up, since it has no initialization section.
+    SectionFailed(i32),
+    /// hls.c leaves out so many segments, which are no longer in a playlist.
+    SegmentsExpired(i64),
 }
 
 struct Lines {
@@ -190,14 +197,21 @@ unsafe extern "C" {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn ffauth_log_event(context: *mut c_void, event: c_int, code: c_int) {
-    let event = match event {
-        0 => Event::HttpError(code),
-        1 => Event::Request,
-        2 => Event::Reconnect,
-        _ => Event::SegmentFailed(code),
-    };
-    super::panic::contain((), || io::log_event(context, event));
+extern "C" fn ffauth_log_event(context: *mut c_void, event: c_int, number: i64, playlist: c_int, url: *const c_char) {
+    super::panic::contain((), || {
+        // SAFETY: null, or libavformat's terminated string, which lives through the call (invariant 11).
+        let url = unsafe { string(url) }.unwrap_or_default();
+        let event = match event {
+            0 => Event::HttpError(number),
+            1 => Event::Request,
+            2 => Event::Reconnect,
+            3 => Event::SegmentAsked(playlist, &url),
+            4 => Event::SegmentFailed(playlist, number),
+            5 => Event::SectionFailed(playlist),
+            _ => Event::SegmentsExpired(number),
+        };
+        io::log_event(context, event);
+    });
 }
 
 #[unsafe(no_mangle)]

@@ -22,8 +22,7 @@
 //! 13. An `unsafe fn` says in its documentation what its caller promises.
 //! 14. Functions of plain numbers and of libav's own global atomics have no preconditions.
 //! 15. A number from outside becomes a value of a bound enumeration only after a look whether the bindings have it.
-//! 16. A filter is named by its place in its graph's list, and looked up there for each use; none leaves the list while the
-//!     graph lives.
+//! 16. A filter is named by its place in its graph's list and looked up there, with its kind, for each use.
 #![allow(unsafe_code)]
 
 pub mod avio;
@@ -44,11 +43,13 @@ pub mod format;
 pub mod frame;
 pub mod hw;
 pub mod io;
+pub mod list;
 pub mod log;
 pub mod muxer;
 pub mod option;
 pub mod packet;
 pub mod panic;
+pub mod process;
 pub mod rational;
 pub mod stream;
 pub mod subtitle;

@@ -93,7 +93,7 @@ impl Dictionary {
     pub fn parse(text: &str, equals: &str, between: &str) -> Result<Self, AvError> {
         let (text, equals, between) = (c_string(text)?, c_string(equals)?, c_string(between)?);
         let mut pairs = Self::new();
-        // SAFETY: the strings live through the call, which copies what it takes.
+        // SAFETY: the strings live through the call, which copies what it takes (invariant 11).
         let code = unsafe { ffi::av_dict_parse_string(&mut pairs.0, text.as_ptr(), equals.as_ptr(), between.as_ptr(), 0) };
         AvError::check(code).map(|_| pairs)
     }

@@ -257,8 +257,8 @@ impl Packet {
     /// `AVERROR(ENOMEM)`.
     pub fn add_side_data(&mut self, side_data: &SideData) -> Result<(), AvError> {
         let (kind, bytes) = side_data.parts();
-        // SAFETY: owned and valid; a size that is not wanted may be null; the new element is `bytes.len()` bytes
-        // long (invariant 11).
+        // SAFETY: owned and valid; a size that is not wanted may be null; the new element is `bytes.len()` bytes long (invariant
+        // 11).
         unsafe {
             if !ffi::av_packet_get_side_data(self.0.as_ptr(), kind, std::ptr::null_mut()).is_null() {
                 return Ok(());

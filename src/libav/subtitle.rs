@@ -128,13 +128,13 @@ impl<'a> Part<'a> {
 
     /// The plain text, if it is that.
     pub fn text(self) -> Option<Cow<'a, str>> {
-        // SAFETY: null or a string that lives as long as the subtitle.
+        // SAFETY: null or a string that lives as long as the subtitle (invariant 11).
         unsafe { string(self.0.text) }
     }
 
     /// The line of an ASS script, if it is that.
     pub fn ass(self) -> Option<Cow<'a, str>> {
-        // SAFETY: as above.
+        // SAFETY: as above (invariant 11).
         unsafe { string(self.0.ass) }
     }
 }

@@ -21,7 +21,7 @@ use crate::tls::{Roots, TlsError};
 
 use super::error::{Cause, NetError};
 use super::token::{Carried, masked};
-use super::{Request, Shared};
+use super::{Request, Shared, hop};
 
 /// How long the way to a server may take, whatever the request's own limit is.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -167,8 +167,11 @@ impl Shared {
             // User-info would become a second Authorization.
             let (_, _) = (target.set_username(""), target.set_password(None));
         }
-        let (roots, scheme) = (carried.bearer().map_or(&request.roots, |bearer| &bearer.roots), target.scheme().to_owned());
-        let mut builder = self.clients.get(roots, request.tls_verify, &scheme)?.request(method, target);
+        // Who gets no token is not shown the certificate either.
+        let roots = carried.bearer().map_or_else(|| request.roots.anonymous(), |bearer| bearer.roots.clone());
+        let scheme = target.scheme().to_owned();
+        let proof = carried.proof(method.as_str(), &target)?;
+        let mut builder = self.clients.get(&roots, request.tls_verify, &scheme)?.request(method, target);
 
         let own = match &request.own_origin {
             Some(origin) => Some(origin.clone()),
@@ -179,13 +182,21 @@ impl Shared {
             let field = HeaderName::from_bytes(name.trim().as_bytes());
             let field = field.map_err(|_| unfit(format!("`{}` is not a header field name", redact::untrusted(name))))?;
             let stays = OWN_ORIGIN_ONLY.contains(&field) && !at_home;
-            if OURS.contains(&field) || stays || fields.iter().any(|(ours, _)| field == ours.to_ascii_lowercase().as_str()) {
+            let is_proof = proof.is_some() && field == "dpop";
+            if OURS.contains(&field)
+                || stays
+                || is_proof
+                || fields.iter().any(|(ours, _)| field == ours.to_ascii_lowercase().as_str())
+            {
                 continue;
             }
             if OWN_ORIGIN_ONLY.contains(&field) && field != header::HOST {
                 carried.also_secret(value.trim());
             }
             builder = builder.header(&field, sensitive(value.trim()).ok_or_else(|| unfit(unsendable(name)))?);
+        }
+        if let Some(proof) = &proof {
+            builder = builder.header("DPoP", sensitive(proof).ok_or_else(|| unfit(unsendable("DPoP")))?);
         }
         for (name, value) in &fields {
             builder = builder.header(name.as_str(), sensitive(value).ok_or_else(|| unfit(unsendable(name)))?);
@@ -194,7 +205,7 @@ impl Shared {
     }
 
     /// Sends a request without a body and waits for the head of its answer. A kept connection that the server has closed
-    /// meanwhile looks like a cut: such a request is sent once more.
+    /// meanwhile looks like a cut: such a request is sent once more, and so is one whose proof lacked the server's nonce.
     pub(super) async fn ask(
         &self,
         request: &Request,
@@ -203,7 +214,7 @@ impl Shared {
         downgraded: bool,
         stop: &Shutdown,
     ) -> Result<(Response, Carried), NetError> {
-        let mut again = false;
+        let (mut again, mut has_nonce) = (false, false);
         loop {
             let (builder, carried) = self.prepare(request, url, downgraded, stop).await?;
             request.counters.request();
@@ -212,6 +223,12 @@ impl Shared {
                 Ok(Ok(response)) => {
                     if response.status() == http::StatusCode::UNAUTHORIZED {
                         request.counters.refused();
+                    }
+                    if carried.wants_nonce(url, response.status(), response.headers()) && !has_nonce {
+                        has_nonce = true;
+                        request.counters.retry();
+                        hop::drain(response).await;
+                        continue;
                     }
                     return Ok((response, carried));
                 }

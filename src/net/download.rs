@@ -192,11 +192,7 @@ impl Download {
         }
         self.failures += 1;
         self.request.counters.retry();
-        let clock = &self.media.0.clock;
-        self.media.block_on(&self.stop, async {
-            clock.sleep(wait).await;
-            Ok(())
-        })
+        self.media.pause(wait, &self.stop)
     }
 }
 

@@ -154,6 +154,22 @@ impl Media {
         Self::with_clock(runtime, Arc::new(SystemClock))
     }
 
+    /// The clock of all its waits.
+    pub fn clock(&self) -> &dyn Clock {
+        &*self.0.clock
+    }
+
+    /// Waits. Blocks.
+    ///
+    /// # Errors
+    /// [`NetError::Stopped`].
+    pub fn pause(&self, wait: Duration, stop: &Shutdown) -> Result<(), NetError> {
+        self.block_on(stop, async {
+            self.0.clock.sleep(wait).await;
+            Ok(())
+        })
+    }
+
     /// The same with a clock for lifetimes of redirects and for the waits between retries.
     pub fn with_clock(runtime: Handle, clock: Arc<dyn Clock>) -> Self {
         Self(Arc::new(Shared { runtime, clock, clients: client::Clients::default(), hops: freshness::HopCache::default() }))

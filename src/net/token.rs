@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::StatusCode;
+use http::header::HeaderMap;
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -11,7 +13,7 @@ use crate::origin::Origin;
 use crate::redact;
 use crate::shutdown::Shutdown;
 
-use super::answer::TokenUse;
+use super::answer::{Challenge, TokenUse};
 use super::error::NetError;
 
 /// What is shorter is no secret, and masking it would garble every message.
@@ -63,6 +65,25 @@ impl Carried {
         let lines = published.credential.header_lines(&bearer.placement);
         let fields = lines.fields().map(|(name, value)| (name.to_owned(), Zeroizing::new(value.to_owned()))).collect();
         (Zeroizing::new(published.credential.place_in_url(&bearer.placement, url.as_str())), fields)
+    }
+
+    /// The `DPoP` field of a request for `url`, if its token is bound to a key.
+    pub(super) fn proof(&self, method: &str, url: &Url) -> Result<Option<Zeroizing<String>>, NetError> {
+        let Some(published) = &self.published else { return Ok(None) };
+        let Some(proof) = published.credential.proof() else { return Ok(None) };
+        let made = proof.prove(method, url, published.credential.token());
+        let made = made.map_err(|reason| NetError::Internal(format!("{}: {reason}", masked(url))))?;
+        Ok(Some(Zeroizing::new(made.expose().to_owned())))
+    }
+
+    /// Takes the nonce in an answer for the proofs to come. True if the request was refused for the want of it, so that it may
+    /// be sent again with the same token (RFC 9449 section 9).
+    pub(super) fn wants_nonce(&self, url: &Url, status: StatusCode, headers: &HeaderMap) -> bool {
+        let proof = self.published.as_ref().and_then(|published| published.credential.proof());
+        let nonce = headers.get("dpop-nonce").and_then(|nonce| nonce.to_str().ok());
+        let is_new = proof.zip(nonce).is_some_and(|(proof, nonce)| proof.learn(url, nonce));
+        let asks = || Challenge::parse(headers).error.as_deref() == Some("use_dpop_nonce");
+        is_new && status == StatusCode::UNAUTHORIZED && asks()
     }
 
     /// The profile, if one's token is sent.

@@ -6,7 +6,9 @@ use std::time::Duration;
 use url::Url;
 
 use crate::secret::SecretSource;
+use crate::tls::ClientCertificate;
 
+use super::assertion::Assertion;
 use super::dialect::Dialect;
 
 /// One registration at one authorization server, and how to ask it for tokens.
@@ -44,6 +46,14 @@ pub struct Client {
     pub refresh_token: Option<SecretSource>,
     /// Where an agent leaves access tokens, for [`Grant::External`].
     pub access_token: Option<SecretSource>,
+    /// What signs assertions, for [`ClientAuth::PrivateKeyJwt`] and [`Grant::JwtBearer`].
+    pub assertion: Assertion,
+    /// What is exchanged, for [`Grant::TokenExchange`].
+    pub exchange: TokenExchange,
+    /// What TLS servers that ask for a certificate are shown (RFC 8705).
+    pub certificate: Option<ClientCertificate>,
+    /// Bind tokens to a key and prove its possession with each request (RFC 9449).
+    pub dpop: bool,
     /// Where this server departs from the standard.
     pub dialect: Dialect,
     /// Refuse every deviation from the RFCs that is tolerated otherwise.
@@ -65,6 +75,10 @@ pub enum Grant {
     Password,
     /// RFC 6749 section 6, from a refresh token that was obtained elsewhere.
     RefreshToken,
+    /// RFC 7523 section 2.1: an assertion about somebody.
+    JwtBearer,
+    /// RFC 8693: a token of one kind for one of another.
+    TokenExchange,
     /// No token endpoint: somebody else keeps a fresh access token in a file, a variable or behind a command.
     External,
 }
@@ -76,9 +90,26 @@ impl Grant {
             Grant::ClientCredentials => "client_credentials",
             Grant::Password => "password",
             Grant::RefreshToken => "refresh_token",
+            Grant::JwtBearer => "jwt_bearer",
+            Grant::TokenExchange => "token_exchange",
             Grant::External => "external",
         }
     }
+}
+
+/// What a token exchange gives and wants (RFC 8693 section 2.1).
+#[derive(Clone, Debug, Default)]
+pub struct TokenExchange {
+    /// `subject_token`: on whose behalf the request is made.
+    pub subject_token: Option<SecretSource>,
+    /// `subject_token_type`, a URI; `None` = an access token.
+    pub subject_token_type: Option<String>,
+    /// `actor_token`: who acts.
+    pub actor_token: Option<SecretSource>,
+    /// `actor_token_type`, a URI; `None` = an access token.
+    pub actor_token_type: Option<String>,
+    /// `requested_token_type`, a URI; `None` = the server's choice.
+    pub requested_token_type: Option<String>,
 }
 
 /// Client authentication at the token endpoint (RFC 6749 section 2.3).
@@ -92,6 +123,14 @@ pub enum ClientAuth {
     Post,
     /// A public client: `client_id` in the body, no secret.
     None,
+    /// A JWT that the client's private key signed (RFC 7523 section 2.2).
+    PrivateKeyJwt,
+    /// A JWT that is authenticated with the client secret (RFC 7523 section 2.2).
+    ClientSecretJwt,
+    /// A certificate that an authority vouches for, shown in the TLS handshake (RFC 8705 section 2.1).
+    Tls,
+    /// A certificate that is registered itself (RFC 8705 section 2.2).
+    SelfSignedTls,
 }
 
 impl ClientAuth {
@@ -102,6 +141,10 @@ impl ClientAuth {
             ClientAuth::BasicRaw => "basic_raw",
             ClientAuth::Post => "post",
             ClientAuth::None => "none",
+            ClientAuth::PrivateKeyJwt => "private_key_jwt",
+            ClientAuth::ClientSecretJwt => "client_secret_jwt",
+            ClientAuth::Tls => "tls",
+            ClientAuth::SelfSignedTls => "self_signed_tls",
         }
     }
 }
@@ -125,6 +168,10 @@ pub(crate) fn test_client() -> Client {
         password: None,
         refresh_token: None,
         access_token: None,
+        assertion: Assertion::default(),
+        exchange: TokenExchange::default(),
+        certificate: None,
+        dpop: false,
         dialect: Dialect::default(),
         strict: false,
         allow_http: false,

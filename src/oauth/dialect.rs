@@ -17,6 +17,10 @@ pub struct Dialect {
     pub token_params: Vec<(String, String)>,
     /// Header fields added to the token request.
     pub token_headers: Vec<(String, SecretSource)>,
+    /// The scope stands in the assertion of the grant `jwt_bearer`, not in the body (Google, DocuSign).
+    pub assertion_scope: bool,
+    /// Claims added to that assertion; one with an empty value is left out of it.
+    pub assertion_claims: Vec<(String, String)>,
     /// The life of a token whose response names none.
     pub default_expires_in: Option<Duration>,
 }
@@ -29,6 +33,8 @@ impl Default for Dialect {
             token_query: Vec::new(),
             token_params: Vec::new(),
             token_headers: Vec::new(),
+            assertion_scope: false,
+            assertion_claims: Vec::new(),
             default_expires_in: None,
         }
     }

@@ -40,12 +40,18 @@ pub async fn token_url(client: &Client, issuer: &Url, transport: &dyn Transport)
         if named.trim_end_matches('/') != issuer.as_str().trim_end_matches('/') {
             return Err(bad(format!("it is the document of issuer `{}`", redact::untrusted(&named))));
         }
-        let endpoint = members.text("token_endpoint").and_then(|endpoint| Url::parse(&endpoint).ok());
+        let endpoint = endpoint(client, &members, "token_endpoint").and_then(|endpoint| Url::parse(&endpoint).ok());
         let endpoint = endpoint.ok_or_else(|| bad("it names no token_endpoint".to_owned()))?;
         check_endpoint(client, &endpoint)?;
         return Ok(endpoint);
     }
     Err(last.unwrap_or_else(|| OauthError::Config("there is no discovery document".to_owned())))
+}
+
+/// The endpoint `name`. A client with a certificate goes to its alias, where the server asks for one (RFC 8705 section 5).
+fn endpoint(client: &Client, members: &Members, name: &str) -> Option<String> {
+    let aliases = client.certificate.as_ref().and_then(|_| members.object("mtls_endpoint_aliases"));
+    aliases.and_then(|aliases| aliases.text(name)).or_else(|| members.text(name))
 }
 
 /// RFC 8414 section 3.1 puts the well-known part in front of the issuer's path, OpenID Connect behind it.
@@ -62,6 +68,24 @@ fn documents(issuer: &Url) -> Vec<Url> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::oauth::client::test_client;
+    use crate::tls::ClientCertificate;
+
+    #[test]
+    fn a_client_with_a_certificate_goes_where_it_is_asked_for() {
+        let document = r#"{"token_endpoint":"https://h/t","mtls_endpoint_aliases":{"token_endpoint":"https://mtls.h/t"}}"#;
+        let certificate = Some(ClientCertificate { certificate: "c".into(), key: "k".into() });
+        for (text, certificate, url) in [
+            (document, certificate.clone(), "https://mtls.h/t"),
+            (document, None, "https://h/t"),
+            (r#"{"token_endpoint":"https://h/t","mtls_endpoint_aliases":{}}"#, certificate.clone(), "https://h/t"),
+            (r#"{"token_endpoint":"https://h/t"}"#, certificate, "https://h/t"),
+        ] {
+            let client = Client { certificate, ..test_client() };
+            let members = Members::from_json(text).expect("an object");
+            assert_eq!(endpoint(&client, &members, "token_endpoint").as_deref(), Some(url));
+        }
+    }
 
     #[test]
     fn both_well_known_places_are_asked() {

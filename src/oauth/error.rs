@@ -73,6 +73,18 @@ impl OauthError {
         }
     }
 
+    /// May the server have done what it was asked, although its answer is of no use? A refresh token that works once is used up
+    /// then.
+    pub fn may_have_been_processed(&self) -> bool {
+        match self {
+            Self::Unreachable { sent, .. } => *sent,
+            // A gateway that gave up waiting says nothing about the server behind it.
+            Self::BadAnswer { status, .. } => matches!(status, 200..300 | 504),
+            Self::Refused { status, .. } => *status == 504,
+            Self::Config(_) | Self::LoginRequired(_) | Self::Stale(_) | Self::Store(_) => false,
+        }
+    }
+
     /// Must somebody sign in before it can work?
     pub fn needs_login(&self) -> bool {
         matches!(self, Self::LoginRequired(_))

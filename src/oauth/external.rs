@@ -44,6 +44,10 @@ pub fn read(client: &Client, env: &Env, now: &Now) -> Result<Granted, OauthError
     if token.chars().any(char::is_control) {
         return Err(unusable("it holds a control character"));
     }
+    let token_type = members.text("token_type").unwrap_or_else(|| "Bearer".to_owned());
+    if token_type.eq_ignore_ascii_case("dpop") {
+        return Err(unusable("it is bound to a key (token_type DPoP) that only the program has which got it"));
+    }
     let expires_at = members.text("expires_at").and_then(|text| point(&text));
     let lifetime = match expires_at {
         Some(at) => Some(at.duration_since(now.wall).unwrap_or_default()),
@@ -55,7 +59,7 @@ pub fn read(client: &Client, env: &Env, now: &Now) -> Result<Granted, OauthError
     };
     Ok(Granted {
         access_token: Secret::new(token),
-        token_type: members.text("token_type").unwrap_or_else(|| "Bearer".to_owned()),
+        token_type,
         lifetime,
         refresh_token: None,
         scope: members.text("scope"),
@@ -114,7 +118,9 @@ mod tests {
 
     #[test]
     fn what_is_no_token_is_told_and_not_sent() {
-        for text in ["two words", "a\r\nb", "{", "{}", "{\"access_token\":\"a\\nb\"}"] {
+        for text in
+            ["two words", "a\r\nb", "{", "{}", "{\"access_token\":\"a\\nb\"}", "{\"access_token\":\"a\",\"token_type\":\"DPoP\"}"]
+        {
             assert!(matches!(read_text(text), Err(OauthError::Stale(_))), "{text}");
         }
     }

@@ -1,4 +1,8 @@
-//! Which parameters get a token: RFC 6749 sections 4.3, 4.4 and 6.
+//! Which parameters get a token: RFC 6749 sections 4.3, 4.4 and 6, RFC 7523 section 2.1, RFC 8693 section 2.1.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
 
 use crate::env::Env;
 use crate::secret::{Secret, SecretSource};
@@ -18,6 +22,15 @@ pub enum Ask {
         /// `password`.
         password: Secret,
     },
+    /// RFC 7523 section 2.1. The assertion is made, or read, when the request is.
+    JwtBearer,
+    /// RFC 8693 section 2.1.
+    TokenExchange {
+        /// `subject_token`.
+        subject_token: Secret,
+        /// `actor_token`.
+        actor_token: Option<Secret>,
+    },
     /// RFC 6749 section 6.
     Refresh(Secret),
 }
@@ -28,6 +41,8 @@ impl Ask {
         match self {
             Self::ClientCredentials => "client_credentials",
             Self::Password { .. } => "password",
+            Self::JwtBearer => "urn:ietf:params:oauth:grant-type:jwt-bearer",
+            Self::TokenExchange { .. } => "urn:ietf:params:oauth:grant-type:token-exchange",
             Self::Refresh(_) => "refresh_token",
         }
     }
@@ -64,8 +79,33 @@ pub fn ways(client: &Client, kept: Option<&Secret>, env: &Env) -> Result<Vec<Ask
             let ways: Vec<Ask> = refresh.into_iter().chain(configured).collect();
             if ways.is_empty() { Err(missing(client, "refresh_token")) } else { Ok(ways) }
         }
+        Grant::JwtBearer => Ok(refresh.into_iter().chain([Ask::JwtBearer]).collect()),
+        Grant::TokenExchange => {
+            let exchange = &client.exchange;
+            let subject_token = read(client, "subject_token", exchange.subject_token.as_ref(), env)?;
+            let actor_token = match &exchange.actor_token {
+                Some(source) => Some(read(client, "actor_token", Some(source), env)?),
+                None => None,
+            };
+            Ok(refresh.into_iter().chain([Ask::TokenExchange { subject_token, actor_token }]).collect())
+        }
         Grant::External => Err(OauthError::Config("grant external asks no token endpoint".to_owned())),
     }
+}
+
+/// Names the token or assertion of somebody else that the client's is got for. A stored token belongs to this one alone, so
+/// that nobody gets what was got for another. `None` for grants that have no such thing. Blocks.
+///
+/// # Errors
+/// [`OauthError::Config`]: it is missing or unreadable.
+pub fn fingerprint(client: &Client, env: &Env) -> Result<Option<String>, OauthError> {
+    let (key, source) = match client.grant {
+        Grant::TokenExchange => ("subject_token", client.exchange.subject_token.as_ref()),
+        Grant::JwtBearer if client.assertion.given.is_some() => ("assertion", client.assertion.given.as_ref()),
+        _ => return Ok(None),
+    };
+    let secret = read(client, key, source, env)?;
+    Ok(Some(URL_SAFE_NO_PAD.encode(Sha256::digest(secret.expose()))))
 }
 
 /// The secret behind `key`.

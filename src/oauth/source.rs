@@ -14,9 +14,11 @@ use tokio::sync::watch;
 use crate::backoff;
 use crate::clock::{Clock, Now};
 use crate::env::Env;
+use crate::secret::Secret;
 use crate::shutdown::Shutdown;
 
 use super::client::{Client, Grant};
+use super::dpop::Prover;
 use super::error::OauthError;
 use super::external;
 use super::schedule;
@@ -70,8 +72,16 @@ struct Progress {
     not_before: Option<Duration>,
     /// The newest generation that a media server refused.
     rejected: u64,
-    /// A refresh token was sent and no answer came: it may be used up.
-    uncertain: bool,
+    /// The newest entry, where the store has not taken it.
+    unsaved: Option<Entry>,
+    /// The key that tokens are bound to, of a client that has them bound.
+    prover: Option<Arc<Prover>>,
+    /// What tokens are asked for with: see [`super::grant::fingerprint`].
+    given: Option<String>,
+    /// Whether the log has been told that the store fails.
+    store_warned: bool,
+    /// Refresh tokens that the server has refused: none is sent twice.
+    refused: Vec<Secret>,
     /// Whether the log has been told that requests fail.
     warned: bool,
     /// Deviations that the log has been told about.
@@ -117,19 +127,20 @@ impl Source {
         self.0.store.place(&self.0.key)
     }
 
-    /// What an earlier run or another process left in the store, as it is. Blocks.
+    /// What an earlier run or another process left in the store, as it is. Waits for nobody.
     ///
     /// # Errors
-    /// The store is busy or cannot be used.
+    /// The store cannot be used, or the entry is damaged.
     pub fn stored(&self) -> Result<Option<Entry>, StoreError> {
-        self.0.store.lock(&self.0.key, self.0.client.timeout)?.read()
+        self.0.store.peek(&self.0.key)
     }
 
     /// The newest token if it is not past its hard point; else waits for the exchange that is running or begins one. A token
     /// with less than `min_valid` of life left is refreshed once; what then comes is handed out whatever its life.
     ///
     /// # Errors
-    /// Why there is none. During the wait after a failure that failure is returned at once.
+    /// Why there is none. During the wait after a failure that failure is returned at once. Without a `min_valid` no failure is
+    /// returned before the token that is there has expired.
     pub async fn token(&self, min_valid: Duration) -> Result<Arc<Token>, OauthError> {
         let now = self.0.clock.now();
         if let Some(token) = self.usable(&now)
@@ -137,15 +148,19 @@ impl Source {
         {
             return Ok(token);
         }
-        let mut running = self.begin(true, min_valid)?;
-        loop {
-            if let Some(outcome) = running.borrow_and_update().clone() {
-                return outcome;
-            }
-            if running.changed().await.is_err() {
-                return Err(OauthError::Stale("the token request was broken off".to_owned()));
-            }
-        }
+        let error = match self.begin(true, min_valid) {
+            Err(failure) => failure,
+            Ok(mut running) => match running.wait_for(Option::is_some).await.map(|outcome| outcome.clone()) {
+                Ok(Some(Ok(token))) => return Ok(token),
+                Ok(Some(Err(error))) => error,
+                Ok(None) | Err(_) => OauthError::Stale("the token request was broken off".to_owned()),
+            },
+        };
+        // Past the hard point and before expiry a server that is down is no reason to stop.
+        let now = self.0.clock.now();
+        self.unrefused()
+            .filter(|token| min_valid.is_zero() && token.remaining(&now).is_some_and(|left| !left.is_zero()))
+            .ok_or(error)
     }
 
     /// The media server refused the token of this generation. Nothing happens if a newer one exists; else an exchange begins in
@@ -221,11 +236,15 @@ impl Source {
         self.0.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The newest token, unless a media server refused it.
+    fn unrefused(&self) -> Option<Arc<Token>> {
+        let token = self.0.state.borrow().token.clone()?;
+        (token.generation > self.progress().rejected).then_some(token)
+    }
+
     /// The newest token, unless it is refused or past its hard point.
     fn usable(&self, now: &Now) -> Option<Arc<Token>> {
-        let token = self.0.state.borrow().token.clone()?;
-        let alive = token.lifetime.is_none_or(|life| token.age(now) < schedule::hard_point(life));
-        (alive && token.generation > self.progress().rejected).then_some(token)
+        self.unrefused().filter(|token| token.lifetime.is_none_or(|life| token.age(now) < schedule::hard_point(life)))
     }
 
     /// How long until the next background refresh; `None` = nothing to refresh.
@@ -283,7 +302,6 @@ impl Source {
                 }
                 progress.failures = 0;
                 progress.not_before = None;
-                progress.uncertain = false;
                 progress.warned = false;
                 drop(progress);
                 let life = token.lifetime.map(|life| life.as_secs_f64());

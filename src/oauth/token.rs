@@ -1,9 +1,12 @@
 //! An access token with what is known about its life.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::clock::Now;
 use crate::secret::Secret;
+
+use super::dpop::Prover;
 
 /// One access token. Never changed; the next one is another value with a higher generation.
 #[derive(Clone, Debug)]
@@ -12,6 +15,8 @@ pub struct Token {
     pub access_token: Secret,
     /// `Bearer`, as the server spells it.
     pub token_type: String,
+    /// The key that it is bound to (RFC 9449); requests that carry it must prove that they have the key.
+    pub prover: Option<Arc<Prover>>,
     /// What gets the next one, if the server gave one.
     pub refresh_token: Option<Secret>,
     /// The granted scope as the server names it; `None` = what was asked for (RFC 6749 section 5.1).

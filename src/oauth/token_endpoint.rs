@@ -1,11 +1,10 @@
 //! The token request and its answer, without input or output: RFC 6749 sections 3.2, 4, 5 and 6, and what servers make of it.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use base64::Engine;
 use serde_json::Value;
 use url::Url;
-use url::form_urlencoded::{self, byte_serialize};
+use url::form_urlencoded;
 use zeroize::Zeroizing;
 
 use crate::env::Env;
@@ -13,7 +12,9 @@ use crate::origin::is_loopback;
 use crate::redact;
 use crate::secret::Secret;
 
-use super::client::{Client, ClientAuth, Grant};
+use super::assertion;
+use super::client::{Client, Grant};
+use super::client_auth;
 use super::error::OauthError;
 use super::grant::{self, Ask};
 use super::transport::{Answer, Request};
@@ -35,6 +36,9 @@ pub struct Granted {
     pub tolerated: Vec<&'static str>,
 }
 
+/// What RFC 8693 section 3 calls an OAuth access token.
+pub const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
+
 /// Longer lives are taken for this one: ten years.
 const LONGEST_LIFE: Duration = Duration::from_secs(10 * 365 * 86_400);
 
@@ -42,7 +46,7 @@ const LONGEST_LIFE: Duration = Duration::from_secs(10 * 365 * 86_400);
 ///
 /// # Errors
 /// [`OauthError::Config`]: an endpoint by plain http, a missing secret.
-pub fn request(client: &Client, token_url: &Url, ask: &Ask, env: &Env) -> Result<Request, OauthError> {
+pub fn request(client: &Client, token_url: &Url, ask: &Ask, now: SystemTime, env: &Env) -> Result<Request, OauthError> {
     check_endpoint(client, token_url)?;
     let mut url = token_url.clone();
     if !client.dialect.token_query.is_empty() {
@@ -63,11 +67,28 @@ pub fn request(client: &Client, token_url: &Url, ask: &Ask, env: &Env) -> Result
         Ask::Password { username, password } => {
             form.append_pair("username", username).append_pair("password", password.expose());
         }
+        Ask::JwtBearer => {
+            form.append_pair("assertion", assertion::of_grant(client, token_url, now, env)?.expose());
+        }
+        Ask::TokenExchange { subject_token, actor_token } => {
+            let types = &client.exchange;
+            let named = |kind: &Option<String>| kind.clone().unwrap_or_else(|| ACCESS_TOKEN.to_owned());
+            form.append_pair("subject_token", subject_token.expose());
+            form.append_pair("subject_token_type", &named(&types.subject_token_type));
+            if let Some(token) = actor_token {
+                form.append_pair("actor_token", token.expose());
+                form.append_pair("actor_token_type", &named(&types.actor_token_type));
+            }
+            if let Some(kind) = &types.requested_token_type {
+                form.append_pair("requested_token_type", kind);
+            }
+        }
         Ask::Refresh(token) => {
             form.append_pair("refresh_token", token.expose());
         }
     }
-    if !client.scope.is_empty() {
+    let is_signed = matches!(ask, Ask::JwtBearer) && client.dialect.assertion_scope;
+    if !client.scope.is_empty() && !is_signed {
         form.append_pair("scope", &client.scope.join(&client.dialect.scope_separator));
     }
     if let Some(audience) = &client.audience {
@@ -79,32 +100,7 @@ pub fn request(client: &Client, token_url: &Url, ask: &Ask, env: &Env) -> Result
     for (name, value) in &client.dialect.token_params {
         form.append_pair(name, value);
     }
-    let mut headers = Vec::new();
-    let id = client.client_id.as_deref();
-    match client.client_auth {
-        ClientAuth::None => {
-            if let Some(id) = id {
-                form.append_pair("client_id", id);
-            }
-        }
-        ClientAuth::Post => {
-            let secret = grant::read(client, "client_secret", client.client_secret.as_ref(), env)?;
-            form.append_pair("client_id", id.unwrap_or_default()).append_pair("client_secret", secret.expose());
-        }
-        ClientAuth::Basic | ClientAuth::BasicRaw => {
-            let secret = grant::read(client, "client_secret", client.client_secret.as_ref(), env)?;
-            let id = id.unwrap_or_default();
-            let pair = Zeroizing::new(if client.client_auth == ClientAuth::BasicRaw {
-                format!("{id}:{}", secret.expose())
-            } else {
-                // RFC 6749 section 2.3.1: each part is form-encoded first.
-                let encode = |part: &str| byte_serialize(part.as_bytes()).collect::<String>();
-                format!("{}:{}", encode(id), encode(secret.expose()))
-            });
-            let value = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair.as_bytes()));
-            headers.push(("Authorization".to_owned(), Zeroizing::new(value)));
-        }
-    }
+    let mut headers: Vec<_> = client_auth::prove(client, token_url, &mut form, now, env)?.into_iter().collect();
     for (name, source) in &client.dialect.token_headers {
         let value = grant::read(client, &format!("dialect.token_headers.{name}"), Some(source), env)?;
         headers.push((name.clone(), Zeroizing::new(value.expose().to_owned())));
@@ -188,14 +184,7 @@ fn granted(client: &Client, members: &Members, tolerated: &mut Vec<&'static str>
         }
     };
     let access_token = token("access_token")?.ok_or("it has no access_token")?;
-    let token_type = match members.text("token_type").filter(|kind| !kind.is_empty()) {
-        Some(kind) if kind.eq_ignore_ascii_case("bearer") => kind,
-        Some(kind) => return Err(format!("token_type is `{}`; only Bearer is understood", redact::untrusted(&kind))),
-        None => {
-            tolerated.push("a missing token_type");
-            "Bearer".to_owned()
-        }
-    };
+    let token_type = token_type(client, members, tolerated)?;
     // What was sent as `state` comes back, where the server knows it (Mediaflow).
     let sent = client.dialect.token_params.iter().find(|(name, _)| name == "state").map(|(_, value)| value);
     if let (Some(sent), Some(echoed)) = (sent, members.text("state"))
@@ -211,6 +200,33 @@ fn granted(client: &Client, members: &Members, tolerated: &mut Vec<&'static str>
         scope: members.text("scope"),
         tolerated: Vec::new(),
     })
+}
+
+fn token_type(client: &Client, members: &Members, tolerated: &mut Vec<&'static str>) -> Result<String, String> {
+    let issued = members.text("issued_token_type").filter(|_| client.grant == Grant::TokenExchange);
+    if let (Some(issued), Some(requested)) = (&issued, &client.exchange.requested_token_type)
+        && issued != requested
+    {
+        tolerated.push("an issued_token_type other than the requested one");
+    }
+    let kind = members.text("token_type").filter(|kind| !kind.is_empty()).unwrap_or_else(|| {
+        tolerated.push("a missing token_type");
+        "Bearer".to_owned()
+    });
+    match kind.to_ascii_lowercase().as_str() {
+        "bearer" if client.dpop => {
+            Err("its token is not bound to our key although dpop = true; leave that out if the server binds none".to_owned())
+        }
+        "dpop" if !client.dpop => Err("token_type is `DPoP`, a token bound to a key; set dpop = true".to_owned()),
+        "bearer" | "dpop" => Ok(kind),
+        // RFC 8693 section 2.2.1: something else than an access token. Who asked for it by name knows what it is for.
+        "n_a" if client.grant == Grant::TokenExchange && client.exchange.requested_token_type.is_some() => Ok(kind),
+        "n_a" if client.grant == Grant::TokenExchange => Err(format!(
+            "what it issued is `{}` and no access token; set requested_token_type if that is what is wanted",
+            redact::untrusted(&issued.unwrap_or_default())
+        )),
+        _ => Err(format!("token_type is `{}`; only Bearer and DPoP are understood", redact::untrusted(&kind))),
+    }
 }
 
 /// The members of a token response, whatever its form.
@@ -256,6 +272,11 @@ impl Members {
             Value::Array(items) => Some(items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" ")),
             _ => None,
         }
+    }
+
+    /// An object as a member.
+    pub(super) fn object(&self, name: &str) -> Option<Self> {
+        self.0.get(name)?.as_object().cloned().map(Self)
     }
 
     /// Seconds as a number or a string; absent and "" are unknown, 0 and less are over already.

@@ -25,7 +25,7 @@ pub struct Request {
 }
 
 /// What came back.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Answer {
     /// HTTP status.
     pub status: u16,
@@ -33,6 +33,8 @@ pub struct Answer {
     pub content_type: Option<String>,
     /// `Retry-After` in seconds form.
     pub retry_after: Option<Duration>,
+    /// `DPoP-Nonce` (RFC 9449 section 8), not checked.
+    pub dpop_nonce: Option<String>,
     /// The body, at most [`LARGEST_BODY`] bytes.
     pub body: Zeroizing<Vec<u8>>,
 }
@@ -106,6 +108,7 @@ impl Transport for HttpTransport {
             let content_type = header(http::header::CONTENT_TYPE)
                 .map(|value| redact::untrusted(value.split(';').next().unwrap_or_default().trim()).to_ascii_lowercase());
             let retry_after = header(http::header::RETRY_AFTER).and_then(|value| value.trim().parse().ok());
+            let dpop_nonce = header(http::HeaderName::from_static("dpop-nonce")).map(str::to_owned);
             let status = response.status().as_u16();
             let mut body = Zeroizing::new(Vec::new());
             while let Some(chunk) = response.chunk().await.map_err(lost)? {
@@ -115,7 +118,7 @@ impl Transport for HttpTransport {
                 }
                 body.extend_from_slice(&chunk);
             }
-            Ok(Answer { status, content_type, retry_after: retry_after.map(Duration::from_secs), body })
+            Ok(Answer { status, content_type, retry_after: retry_after.map(Duration::from_secs), dpop_nonce, body })
         })
     }
 }

@@ -20,6 +20,7 @@ mod demux;
 mod encode;
 mod filter;
 mod hardware;
+mod gap;
 mod metadata;
 mod mux;
 mod option;
@@ -124,8 +125,10 @@ pub struct InputOutcome {
     pub bytes: u64,
     /// What happened on the network.
     pub io: IoCounts,
-    /// Jumps forward that were closed up.
+    /// Holes that losses left, and jumps forward that were closed up.
     pub gaps: Vec<Gap>,
+    /// Segments that were lost, whole or in part.
+    pub lost: u64,
 }
 
 /// What one output took.

@@ -119,8 +119,20 @@ pub struct Global {
     pub hw_devices: Vec<String>,
     /// `-filter_hw_device`: the name of one of them.
     pub filter_hw_device: Option<String>,
-    /// Options that a decoder, filter or encoder reads and that have no field of their own: (option as typed, value).
-    pub transcoding: Vec<(String, String)>,
+    /// `-max_alloc`, in bytes: the largest block of memory; for the whole process.
+    pub max_alloc: Option<usize>,
+    /// `-timelimit`: seconds of CPU time; for the whole process.
+    pub time_limit: Option<u64>,
+    /// `-benchmark`: log the times and the memory that the job took.
+    pub benchmark: bool,
+    /// `-dump`: log each packet that is read.
+    pub dump_packets: bool,
+    /// `-hex`: with `dump_packets`, its payload too.
+    pub dump_payload: bool,
+    /// `-debug_ts`: log timestamps on their way.
+    pub debug_timestamps: bool,
+    /// `-sdp_file`: where the description of RTP outputs goes; `None` = standard output.
+    pub sdp_file: Option<String>,
     /// `-auth_config`.
     pub auth_config: Option<String>,
     /// `-auth_log`, as libav's number.
@@ -170,7 +182,13 @@ impl Default for Global {
             cpu_count: None,
             hw_devices: Vec::new(),
             filter_hw_device: None,
-            transcoding: Vec::new(),
+            max_alloc: None,
+            time_limit: None,
+            benchmark: false,
+            dump_packets: false,
+            dump_payload: false,
+            debug_timestamps: false,
+            sdp_file: None,
             auth_config: None,
             auth_log: None,
             summary: None,
@@ -178,13 +196,15 @@ impl Default for Global {
     }
 }
 
-/// `-auth` and `-auth_wait` of one file.
+/// `-auth`, `-auth_wait` and `-auth_retry` of one file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Auth {
     /// Profile names in order of preference; empty = no token.
     pub profiles: Vec<String>,
     /// How long to keep trying when no token can be had; `None` = 60 s.
     pub wait: Option<Duration>,
+    /// How long to keep trying a playlist, segment or key that fails for a reason that may pass; `None` = 60 s.
+    pub retry: Option<Duration>,
 }
 
 /// Values given per stream: (stream specifier, value). `""` matches every stream; the last match wins.
@@ -238,6 +258,8 @@ pub struct Input {
     pub thread_queue_size: Option<usize>,
     /// `-dump_attachment`: file names; empty = the name in the stream's metadata.
     pub dump_attachment: PerStream<String>,
+    /// `-on_gap fail`: parts that are missing in the end make the job fail.
+    pub fail_on_gap: bool,
     /// `-isync`: the input whose clock this one follows.
     pub sync_with: Option<usize>,
     /// `-r`, as typed: the frame rate of its video streams, and the demuxer's `framerate` where it has that option.
@@ -266,8 +288,6 @@ pub struct Input {
     pub hwaccel_device: PerStream<String>,
     /// `-hwaccel_output_format`: a pixel format.
     pub hwaccel_output_format: PerStream<String>,
-    /// Options that only a decoder reads and that have no field of their own: (option as typed, value).
-    pub transcoding: Vec<(String, String)>,
 }
 
 /// `-vn -an -sn -dn`.
@@ -470,6 +490,4 @@ pub struct Output {
     pub preset: PerStream<String>,
     /// `-map_channel`, in order.
     pub map_channels: Vec<ChannelMap>,
-    /// Options that need a decoder, filter or encoder and have no field of their own: (option as typed, value).
-    pub transcoding: Vec<(String, String)>,
 }

@@ -559,6 +559,11 @@ impl Job<'_> {
             // What comes behind a failure is not written.
             self.order.clear();
         }
+        for file in 0..self.sources.len() {
+            if let Err(error) = self.sources[file].account() {
+                self.fail(error);
+            }
+        }
         for index in 0..self.outputs.len() {
             if let Err(error) = self.outputs[index].write_trailer() {
                 self.fail(error);

@@ -5,18 +5,20 @@ use std::time::Duration;
 use crate::clock::{Clock, Now};
 use crate::error::{Error, Kind};
 use crate::libav::codec::MediaType;
+use crate::libav::io::Losses;
 use crate::libav::log::{self, level};
 use crate::libav::packet::Packet;
 use crate::libav::rational::{DeltaState, MICROSECONDS, Rational, compare, rescale};
 use crate::redact;
 use crate::shutdown::Shutdown;
 
+use super::InputOutcome;
 use super::decode::Decoding;
 use super::demux::{Input, InputStream};
+use super::gap::Gaps;
 use super::plan::{self, Global, Micros};
 use super::read::{Next, Reader};
 use super::timestamp::{Correction, FileClock, FileFacts, StreamClock, Times};
-use super::{Gap, InputOutcome};
 
 /// An input that is being read.
 pub struct Source {
@@ -45,7 +47,10 @@ pub struct Source {
     began: Now,
     /// Rounds that are left; -1 = for ever.
     rounds: i64,
-    gaps: Vec<Gap>,
+    gaps: Gaps,
+    losses: Losses,
+    /// `-on_gap fail`.
+    fails_on_gap: bool,
 }
 
 /// A stream of an input that is being read.
@@ -78,9 +83,6 @@ pub enum Read {
     End,
 }
 
-/// More than this many are of no use to whoever reads the summary.
-const MAX_GAPS: usize = 1000;
-
 impl Source {
     /// Begins to read `input`.
     ///
@@ -106,6 +108,7 @@ impl Source {
             packets: 0,
             bytes: 0,
         };
+        let losses = input.demuxer.losses();
         Ok(Self {
             index,
             url: input.demuxer.url(),
@@ -121,7 +124,9 @@ impl Source {
             rate: plan.readrate,
             began: clock.now(),
             rounds: plan.stream_loop,
-            gaps: Vec::new(),
+            gaps: Gaps::default(),
+            losses,
+            fails_on_gap: plan.fail_on_gap,
         })
     }
 
@@ -189,6 +194,7 @@ impl Source {
 
     fn take(&mut self, packet: &mut Packet, ticks: Option<i64>, global: &Global) -> Result<Read, Error> {
         let index = packet.stream();
+        self.gaps.note_losses(self.losses.count(), self.streams.iter().map(|stream| stream.clock.dts));
         let Some(stream) = self.streams.get_mut(index).filter(|stream| stream.input.used) else { return Ok(Read::Unwanted) };
         stream.packets += 1;
         stream.bytes += packet.size() as u64;
@@ -207,14 +213,14 @@ impl Source {
         let mut times = Times { pts: packet.pts(), dts: packet.dts(), duration: packet.duration() };
         let facts = &stream.input.facts;
         let (file, gaps) = (self.index, &mut self.gaps);
+        let expected = stream.clock.next_dts;
         stream.clock.correct(&mut times, facts, &mut self.clock, &self.facts, global, |correction| {
-            if let Correction::Jump(delta @ 1.., from, _) = correction
-                && gaps.len() < MAX_GAPS
-            {
-                gaps.push(Gap { stream: index, from, to: from + delta, cause: "timestamps jumped" });
+            if let Correction::Jump(delta @ 1.., from, _) = correction {
+                gaps.jumped(index, from, delta);
             }
             report(correction, (file, index), facts.media_type);
         });
+        gaps.look(index, expected, times.dts.map(|dts| rescale(dts, facts.time_base, MICROSECONDS)));
         if stream.decoding.is_none() {
             stream.clock.advance(&times, facts, ticks.unwrap_or(1));
         }
@@ -261,13 +267,32 @@ impl Source {
         true
     }
 
+    /// What the input went on without is said once, at the end; with `-on_gap fail` it is an error.
+    ///
+    /// # Errors
+    /// Parts were lost, and that was not to be.
+    pub fn account(&self) -> Result<(), Error> {
+        let lost = self.losses.count();
+        if lost == 0 {
+            return Ok(());
+        }
+        let parts = if lost == 1 { "1 segment was lost".to_owned() } else { format!("{lost} segments were lost") };
+        let text = format!("{}: {parts}, whole or in part", redact::url(&self.url));
+        if self.fails_on_gap {
+            return Err(Error::new(Kind::MediaServer, text));
+        }
+        log::write(level::WARNING, &format!("{text}\n"));
+        Ok(())
+    }
+
     /// What it gave.
     pub fn outcome(&self) -> InputOutcome {
         InputOutcome {
             packets: self.streams.iter().map(|stream| stream.packets).sum(),
             bytes: self.streams.iter().map(|stream| stream.bytes).sum(),
             io: self.reader.counts(),
-            gaps: self.gaps.clone(),
+            gaps: self.gaps.found().to_vec(),
+            lost: self.losses.count(),
         }
     }
 

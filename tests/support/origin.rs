@@ -118,6 +118,7 @@ struct State {
     begun: OnceLock<Instant>,
     log: Mutex<Vec<Entry>>,
     stored: Mutex<BTreeMap<String, Vec<u8>>>,
+    refusals: Mutex<Vec<Refusal>>,
     refused: Mutex<BTreeMap<&'static str, u32>>,
     progress: Mutex<Progress>,
 }
@@ -134,12 +135,14 @@ impl Origin {
     pub fn start(site: Site) -> Self {
         let media_bytes = media_bytes(&site.folder);
         let tls = site.tls.clone();
+        let refusals = Mutex::new(site.refusals.clone());
         let state = Arc::new(State {
             site,
             media_bytes,
             begun: OnceLock::new(),
             log: Mutex::default(),
             stored: Mutex::default(),
+            refusals,
             refused: Mutex::default(),
             progress: Mutex::default(),
         });
@@ -156,6 +159,11 @@ impl Origin {
 
     pub fn site(&self) -> &Site {
         &self.state.site
+    }
+
+    /// From now on this is refused too.
+    pub fn refuse(&self, refusal: Refusal) {
+        lock(&self.state.refusals).push(refusal);
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -280,7 +288,8 @@ impl State {
     }
 
     fn refusal(&self, path: &str) -> Option<u16> {
-        let refusal = self.site.refusals.iter().find(|refusal| path.ends_with(refusal.path))?;
+        let refusals = lock(&self.refusals);
+        let refusal = refusals.iter().find(|refusal| path.ends_with(refusal.path))?;
         let mut refused = lock(&self.refused);
         let times = refused.entry(refusal.path).or_default();
         *times += 1;

@@ -74,12 +74,22 @@ impl Home {
 
     /// Reads `url` with the token of `auth` and hashes every packet.
     pub fn read(&self, kind: &Kind, auth: &str, url: &str, more: &[&str]) -> Reading {
+        self.finish_read(self.start_read(kind, auth, url, more))
+    }
+
+    /// Begins what [`read`](Self::read) does.
+    pub fn start_read(&self, kind: &Kind, auth: &str, url: &str, more: &[&str]) -> Running {
         let mut arguments = vec!["-nostdin", "-y", "-copyts", "-summary", "summary.json"];
         arguments.extend(kind.options);
         arguments.extend(more);
         arguments.extend(["-auth", auth, "-i", url, "-map", "0", "-c", "copy", "-f", "framemd5", "read.framemd5"]);
-        let began = Instant::now();
-        let run = finish(self.ffauth(arguments));
+        start(self.ffauth(arguments))
+    }
+
+    /// Waits for the end of what [`start_read`](Self::start_read) began.
+    pub fn finish_read(&self, running: Running) -> Reading {
+        let began = running.began;
+        let run = running.finish();
         Reading { took: began.elapsed(), packets: packets(&self.path("read.framemd5")), summary: self.summary(), run }
     }
 

@@ -13,9 +13,9 @@ use crate::libav::rational::Rational;
 #[derive(Clone, Copy)]
 pub struct Codec(&'static ffi::AVCodec);
 
-// SAFETY: an AVCodec is a constant of the library.
+// SAFETY: an AVCodec is a constant of the library (invariant 12).
 unsafe impl Send for Codec {}
-// SAFETY: as above.
+// SAFETY: as above (invariant 12).
 unsafe impl Sync for Codec {}
 
 impl Codec {
@@ -30,20 +30,20 @@ impl Codec {
     /// The encoder of this name, else the one for the codec of this name.
     pub fn encoder_by_name(name: &str) -> Option<Self> {
         let c_name = c_string(name).ok()?;
-        // SAFETY: as above.
+        // SAFETY: as above (invariant 9).
         let encoder = unsafe { ffi::avcodec_find_encoder_by_name(c_name.as_ptr()).as_ref() }.map(Self);
         encoder.or_else(|| Self::encoder(CodecId::by_name(name)?))
     }
 
     /// The decoder for a codec.
     pub fn decoder(id: CodecId) -> Option<Self> {
-        // SAFETY: looks the id up in a static table.
+        // SAFETY: looks the id up in a static table (invariant 12).
         unsafe { ffi::avcodec_find_decoder(id.0).as_ref() }.map(Self)
     }
 
     /// The encoder for a codec.
     pub fn encoder(id: CodecId) -> Option<Self> {
-        // SAFETY: as above.
+        // SAFETY: as above (invariant 12).
         unsafe { ffi::avcodec_find_encoder(id.0).as_ref() }.map(Self)
     }
 
@@ -131,7 +131,7 @@ impl Codec {
     /// The channel layouts that an encoder takes; `None` = any.
     pub fn channel_layouts(self) -> Option<Vec<ChannelLayout>> {
         let layout = |layout: &ffi::AVChannelLayout| {
-            // SAFETY: each element of the list is a valid layout.
+            // SAFETY: each element of the list is a valid layout (invariant 10).
             (layout.nb_channels != 0).then(|| unsafe { ChannelLayout::copy_of(layout) })
         };
         list(self.0.ch_layouts, layout)

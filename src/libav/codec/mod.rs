@@ -72,14 +72,14 @@ impl CodecId {
 
     /// Its name: `h264`, `aac`.
     pub fn name(self) -> &'static str {
-        // SAFETY: avcodec_get_name returns a static ASCII string for every id.
+        // SAFETY: avcodec_get_name returns a static ASCII string for every id (invariant 12).
         unsafe { std::ffi::CStr::from_ptr(ffi::avcodec_get_name(self.0)) }.to_str().unwrap_or("unknown_codec")
     }
 
     /// The codec of this name.
     pub fn by_name(name: &str) -> Option<Self> {
         let name = c_string(name).ok()?;
-        // SAFETY: the name lives through the call; descriptors are constants of the library.
+        // SAFETY: the name lives through the call; descriptors are constants of the library (invariants 11 and 12).
         unsafe { ffi::avcodec_descriptor_get_by_name(name.as_ptr()).as_ref() }.map(|descriptor| Self(descriptor.id))
     }
 
@@ -120,7 +120,7 @@ impl CodecId {
 
     /// Has the linked libavcodec an encoder for it?
     pub fn has_encoder(self) -> bool {
-        // SAFETY: looks the id up in a static table.
+        // SAFETY: looks the id up in a static table (invariant 12).
         !unsafe { ffi::avcodec_find_encoder(self.0) }.is_null()
     }
 
@@ -148,6 +148,6 @@ pub struct SubtitleKind {
 
 /// The name of a decoder-like constant, for messages.
 pub(in crate::libav) fn format_name(name: *const std::ffi::c_char) -> String {
-    // SAFETY: names of formats and codecs are constants of the library or null.
+    // SAFETY: names of formats and codecs are constants of the library or null (invariant 12).
     unsafe { string(name) }.unwrap_or_default().into_owned()
 }

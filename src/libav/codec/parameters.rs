@@ -14,13 +14,13 @@ use crate::libav::rational::Rational;
 /// `AVCodecParameters`: what a coded stream is.
 pub struct Parameters(NonNull<ffi::AVCodecParameters>);
 
-// SAFETY: plain memory without thread affinity, owned by this type.
+// SAFETY: plain memory without thread affinity, owned by this type (invariant 10).
 unsafe impl Send for Parameters {}
 
 impl Parameters {
     /// Parameters that say nothing.
     pub fn new() -> Self {
-        // SAFETY: no preconditions; null means out of memory.
+        // SAFETY: no preconditions; null means out of memory (invariant 14).
         let parameters = NonNull::new(unsafe { ffi::avcodec_parameters_alloc() });
         Self(parameters.unwrap_or_else(|| handle_alloc_error(Layout::new::<ffi::AVCodecParameters>())))
     }
@@ -31,7 +31,7 @@ impl Parameters {
     /// `raw` is valid.
     pub(in crate::libav) unsafe fn copy_of(raw: *const ffi::AVCodecParameters) -> Result<Self, AvError> {
         let copy = Self::new();
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's promise (invariant 13).
         AvError::check(unsafe { ffi::avcodec_parameters_copy(copy.as_ptr(), raw) })?;
         Ok(copy)
     }
@@ -41,7 +41,7 @@ impl Parameters {
     }
 
     fn raw(&self) -> &ffi::AVCodecParameters {
-        // SAFETY: owned and valid.
+        // SAFETY: owned and valid (invariant 10).
         unsafe { self.0.as_ref() }
     }
 
@@ -100,7 +100,7 @@ impl Parameters {
 
     /// The channels.
     pub fn channel_layout(&self) -> ChannelLayout {
-        // SAFETY: the layout of valid parameters.
+        // SAFETY: the layout of valid parameters (invariant 10).
         unsafe { ChannelLayout::copy_of(&self.raw().ch_layout) }
     }
 
@@ -131,7 +131,7 @@ impl Parameters {
 
     /// Samples in an audio packet of `bytes` bytes; 0 = unknown (`av_get_audio_frame_duration2`).
     pub fn audio_duration(&self, bytes: usize) -> i32 {
-        // SAFETY: owned and valid; the function only reads.
+        // SAFETY: owned and valid; the function only reads (invariant 10).
         unsafe { ffi::av_get_audio_frame_duration2(self.as_ptr(), c_int::try_from(bytes).unwrap_or(c_int::MAX)) }
     }
 
@@ -142,7 +142,7 @@ impl Parameters {
     /// A value that its option does not take.
     pub fn with_options(&self, options: &mut Dictionary) -> Result<Self, AvError> {
         let changed = Self::new();
-        // SAFETY: the context is ours from alloc to free; libav takes null in avcodec_free_context too.
+        // SAFETY: the context is ours from alloc to free; libav takes null in avcodec_free_context too (invariant 10).
         unsafe {
             let mut context = ffi::avcodec_alloc_context3(std::ptr::null());
             if context.is_null() {
@@ -167,7 +167,7 @@ impl Default for Parameters {
 impl Drop for Parameters {
     fn drop(&mut self) {
         let mut parameters = self.0.as_ptr();
-        // SAFETY: owned, freed once.
+        // SAFETY: owned, freed once (invariant 10).
         unsafe { ffi::avcodec_parameters_free(&mut parameters) };
     }
 }

@@ -51,6 +51,7 @@ pub struct OpenPad {
 pub struct Graph {
     raw: NonNull<ffi::AVFilterGraph>,
     library: &'static Library,
+    ends: library::Ends,
 }
 
 // SAFETY: a graph has no thread affinity; all calls that change it take `&mut` (invariant 10).
@@ -63,9 +64,10 @@ impl Graph {
     /// libavfilter is not there; the error says what to install.
     pub fn new() -> Result<Self, Error> {
         let library = library()?;
-        // SAFETY: no preconditions; null means out of memory.
+        // SAFETY: no preconditions; null means out of memory (invariant 14).
         let raw = NonNull::new(unsafe { (library.avfilter_graph_alloc)() });
-        Ok(Self { raw: raw.ok_or_else(|| AvError::from_errno(libc::ENOMEM).about("filtergraph"))?, library })
+        let raw = raw.ok_or_else(|| AvError::from_errno(libc::ENOMEM).about("filtergraph"))?;
+        Ok(Self { raw, library, ends: library.ends() })
     }
 
     fn as_ptr(&self) -> *mut ffi::AVFilterGraph {
@@ -102,12 +104,12 @@ impl Graph {
     pub fn parse(&mut self, description: &str) -> Result<(Vec<OpenPad>, Vec<OpenPad>), AvError> {
         let description = c_string(description)?;
         let (mut inputs, mut outputs) = (ptr::null_mut(), ptr::null_mut());
-        // SAFETY: the text lives through the call; both lists are ours, also after a failure, when they are null.
+        // SAFETY: the text lives through the call; both lists are ours, also after a failure, when they are null (invariant 11).
         let code =
             unsafe { (self.library.avfilter_graph_parse2)(self.as_ptr(), description.as_ptr(), &mut inputs, &mut outputs) };
         panic::resume();
         let pads = (self.open_pads(inputs, true), self.open_pads(outputs, false));
-        // SAFETY: as above; freed once.
+        // SAFETY: as above; freed once (invariant 11).
         unsafe {
             (self.library.avfilter_inout_free)(&mut inputs);
             (self.library.avfilter_inout_free)(&mut outputs);
@@ -120,7 +122,7 @@ impl Graph {
         // SAFETY: a list of libavfilter's, whose filters are in this graph; names are strings or null (invariant 9).
         while let Some(open) = unsafe { list.as_ref() } {
             list = open.next;
-            // SAFETY: as above; a filter has as many pads as it says.
+            // SAFETY: as above; a filter has as many pads as it says (invariant 9).
             let pad = unsafe {
                 let Some(filter) = self.position(open.filter_ctx) else { continue };
                 let context = &*open.filter_ctx;
@@ -154,7 +156,7 @@ impl Graph {
         self.contexts().iter().position(|other| ptr::eq(*other, context)).map(Filter)
     }
 
-    /// The filter at this place (invariant 12).
+    /// The filter at this place (invariant 16).
     fn context(&self, filter: Filter) -> Result<*mut ffi::AVFilterContext, AvError> {
         self.contexts().get(filter.0).copied().ok_or(AvError::from_errno(libc::EINVAL))
     }
@@ -167,7 +169,7 @@ impl Graph {
         let arguments = arguments.map(c_string).transpose()?;
         let arguments = arguments.as_ref().map_or(ptr::null(), |arguments| arguments.as_ptr());
         let initialize = self.library.avfilter_init_str;
-        // SAFETY: a new filter; the arguments live through the call.
+        // SAFETY: a new filter; the arguments live through the call (invariant 10).
         self.insert(kind, name, |filter| unsafe { initialize(filter, arguments) })
     }
 
@@ -177,7 +179,7 @@ impl Graph {
     /// As [`add`](Self::add).
     pub fn add_with(&mut self, kind: &str, name: &str, options: &mut Dictionary) -> Result<Filter, AvError> {
         let initialize = self.library.avfilter_init_dict;
-        // SAFETY: a new filter and a valid dictionary.
+        // SAFETY: a new filter and a valid dictionary (invariant 10).
         self.insert(kind, name, |filter| unsafe { initialize(filter, options.as_mut_ptr()) })
     }
 
@@ -188,8 +190,8 @@ impl Graph {
         initialize: impl FnOnce(*mut ffi::AVFilterContext) -> c_int,
     ) -> Result<Filter, AvError> {
         let (kind, name) = (c_string(kind)?, c_string(name)?);
-        // SAFETY: the strings live through the calls; filters are constants of the library; the graph owns what is made, and
-        // a filter that cannot be set up leaves it again before anybody knows its place (invariant 12).
+        // SAFETY: the strings live through the calls; filters are constants of the library; the graph owns what is made, and a
+        // filter that cannot be set up leaves it again before anybody knows its place (invariant 16).
         unsafe {
             let kind = (self.library.avfilter_get_by_name)(kind.as_ptr());
             if kind.is_null() {
@@ -216,7 +218,7 @@ impl Graph {
     pub fn link(&mut self, from: (Filter, usize), to: (Filter, usize)) -> Result<(), AvError> {
         let (source, destination) = (self.context(from.0)?, self.context(to.0)?);
         let pad = |pad: usize| c_uint::try_from(pad).unwrap_or(c_uint::MAX);
-        // SAFETY: two filters of this graph; libavfilter checks the pads' numbers.
+        // SAFETY: two filters of this graph; libavfilter checks the pads' numbers (invariant 16).
         AvError::check(unsafe { (self.library.avfilter_link)(source, pad(from.1), destination, pad(to.1)) }).map(drop)
     }
 
@@ -236,7 +238,7 @@ impl Graph {
     /// # Errors
     /// libavfilter's, which has logged the reason.
     pub fn configure(&mut self) -> Result<(), AvError> {
-        // SAFETY: a valid graph.
+        // SAFETY: a valid graph (invariant 10).
         let code = unsafe { (self.library.avfilter_graph_config)(self.as_ptr(), ptr::null_mut()) };
         panic::resume();
         AvError::check(code).map(drop)
@@ -247,7 +249,7 @@ impl Graph {
         self.contexts().iter().all(|filter| {
             // SAFETY: a filter of this graph, whose kind is a constant of the library (invariant 9).
             let (context, kind) = unsafe { (&**filter, &*(**filter).filter) };
-            // SAFETY: as above.
+            // SAFETY: as above (invariant 9).
             let name = unsafe { string(kind.name) }.unwrap_or_default();
             let is_source = context.nb_inputs == 0 && ["buffer", "abuffer"].contains(&&*name);
             kind.flags & ffi::AVFILTER_FLAG_METADATA_ONLY != 0 || context.nb_outputs == 0 || is_source
@@ -260,7 +262,7 @@ impl Graph {
     /// # Errors
     /// libavfilter's.
     pub fn request_oldest(&mut self) -> Result<Received, AvError> {
-        // SAFETY: a configured graph.
+        // SAFETY: a configured graph (invariant 10).
         let code = unsafe { (self.library.avfilter_graph_request_oldest)(self.as_ptr()) };
         panic::resume();
         Received::from_code(code)
@@ -276,13 +278,13 @@ impl Graph {
         let flags = if one { ffi::AVFILTER_CMD_FLAG_ONE } else { 0 };
         let mut answer = [0 as std::ffi::c_char; 4096];
         let (room, size) = (answer.as_mut_ptr(), answer.len() as c_int);
-        // SAFETY: the strings live through the call; the answer is terminated within its room.
+        // SAFETY: the strings live through the call; the answer is terminated within its room (invariant 11).
         let code = unsafe {
             let (target, command, argument) = (target.as_ptr(), command.as_ptr(), argument.as_ptr());
             (self.library.avfilter_graph_send_command)(self.as_ptr(), target, command, argument, room, size, flags)
         };
         panic::resume();
-        // SAFETY: as above.
+        // SAFETY: as above (invariant 11).
         AvError::check(code).map(|_| unsafe { string(answer.as_ptr()) }.unwrap_or_default().into_owned())
     }
 
@@ -293,7 +295,7 @@ impl Graph {
     pub fn queue_command(&mut self, target: &str, command: &str, argument: &str, one: bool, seconds: f64) -> Result<(), AvError> {
         let (target, command, argument) = (c_string(target)?, c_string(command)?, c_string(argument)?);
         let flags = if one { ffi::AVFILTER_CMD_FLAG_ONE } else { 0 };
-        // SAFETY: the strings live through the call, which copies them.
+        // SAFETY: the strings live through the call, which copies them (invariant 11).
         let code = unsafe {
             let (target, command, argument) = (target.as_ptr(), command.as_ptr(), argument.as_ptr());
             (self.library.avfilter_graph_queue_command)(self.as_ptr(), target, command, argument, flags, seconds)
@@ -303,7 +305,7 @@ impl Graph {
 
     /// The graph as a drawing (`avfilter_graph_dump`).
     pub fn dump(&self) -> String {
-        // SAFETY: a valid graph, which is read; the text is ours to free.
+        // SAFETY: a valid graph, which is read; the text is ours to free (invariant 10).
         unsafe {
             let text = (self.library.avfilter_graph_dump)(self.as_ptr(), ptr::null());
             let dump = string(text).unwrap_or_default().into_owned();

@@ -68,17 +68,13 @@ impl Graph {
         self.add_with("abuffersink", name, &mut options).map(Sink)
     }
 
-    /// The context of a sink (invariant 12).
+    /// The context of a sink (invariant 16).
     fn sink(&self, sink: Sink) -> Result<*mut ffi::AVFilterContext, AvError> {
         let context = self.context(sink.0)?;
-        // SAFETY: a filter of this graph; kinds are constants of the library.
-        let is_sink = unsafe {
-            let find = |name: &std::ffi::CStr| (self.library.avfilter_get_by_name)(name.as_ptr());
-            let kind = (*context).filter;
-            std::ptr::eq(kind, find(c"buffersink")) || std::ptr::eq(kind, find(c"abuffersink"))
-        };
+        // SAFETY: a filter of this graph, whose kind is a constant of the library (invariants 12 and 16).
+        let is_sink = self.ends.sinks.contains(&unsafe { (*context).filter });
         // The facts of a sink are those of the link that leads to it.
-        // SAFETY: a filter has as many links as it says, null where nothing is linked.
+        // SAFETY: a filter has as many links as it says, null where nothing is linked (invariant 10).
         let is_linked = unsafe { (*context).nb_inputs > 0 && !(*(*context).inputs).is_null() };
         if is_sink && is_linked { Ok(context) } else { Err(AvError::from_errno(libc::EINVAL)) }
     }
@@ -91,7 +87,7 @@ impl Graph {
         let context = self.sink(sink)?;
         frame.clear();
         let flags = if request { 0 } else { ffi::AV_BUFFERSINK_FLAG_NO_REQUEST };
-        // SAFETY: a sink of this graph and a valid, empty frame.
+        // SAFETY: a sink of this graph and a valid, empty frame (invariant 16).
         let code = unsafe { (self.library.av_buffersink_get_frame_flags)(context, frame.as_mut_ptr(), flags) };
         panic::resume();
         Received::from_code(code)
@@ -101,7 +97,7 @@ impl Graph {
     pub fn set_frame_size(&mut self, sink: Sink, samples: i32) {
         if let Ok(context) = self.sink(sink) {
             let samples = c_uint::try_from(samples).unwrap_or_default();
-            // SAFETY: a sink of this graph.
+            // SAFETY: a sink of this graph (invariant 16).
             unsafe { (self.library.av_buffersink_set_frame_size)(context, samples) };
         }
     }
@@ -109,41 +105,41 @@ impl Graph {
     /// Pictures or sound?
     pub fn media_type(&self, sink: Sink) -> MediaType {
         let get = self.library.av_buffersink_get_type;
-        // SAFETY: a sink of this graph, which is read; so below.
+        // SAFETY: a sink of this graph, which is read; so below (invariant 16).
         self.sink(sink).map_or(MediaType::Unknown, |context| MediaType::from_raw(unsafe { get(context) }))
     }
 
     /// Unit of the times.
     pub fn time_base(&self, sink: Sink) -> Rational {
         let get = self.library.av_buffersink_get_time_base;
-        // SAFETY: as in media_type.
+        // SAFETY: as in media_type (invariant 16).
         self.sink(sink).map_or(Rational::default(), |context| unsafe { get(context) }.into())
     }
 
     /// Pictures per second; 0/1 or 1/0 = unknown or not constant.
     pub fn frame_rate(&self, sink: Sink) -> Rational {
         let get = self.library.av_buffersink_get_frame_rate;
-        // SAFETY: as in media_type.
+        // SAFETY: as in media_type (invariant 16).
         self.sink(sink).map_or(Rational::default(), |context| unsafe { get(context) }.into())
     }
 
     /// Shape of one pixel; 0/1 = unknown.
     pub fn sample_aspect_ratio(&self, sink: Sink) -> Rational {
         let get = self.library.av_buffersink_get_sample_aspect_ratio;
-        // SAFETY: as in media_type.
+        // SAFETY: as in media_type (invariant 16).
         self.sink(sink).map_or(Rational::default(), |context| unsafe { get(context) }.into())
     }
 
     /// Width and height in pixels; 0 for sound.
     pub fn dimensions(&self, sink: Sink) -> (i32, i32) {
         let (width, height) = (self.library.av_buffersink_get_w, self.library.av_buffersink_get_h);
-        // SAFETY: as in media_type.
+        // SAFETY: as in media_type (invariant 16).
         self.sink(sink).map_or((0, 0), |context| unsafe { (width(context), height(context)) })
     }
 
     fn format(&self, sink: Sink) -> c_int {
         let get = self.library.av_buffersink_get_format;
-        // SAFETY: as in media_type.
+        // SAFETY: as in media_type (invariant 16).
         self.sink(sink).map_or(-1, |context| unsafe { get(context) })
     }
 
@@ -160,7 +156,7 @@ impl Graph {
     /// Samples per second.
     pub fn sample_rate(&self, sink: Sink) -> i32 {
         let get = self.library.av_buffersink_get_sample_rate;
-        // SAFETY: as in media_type.
+        // SAFETY: as in media_type (invariant 16).
         self.sink(sink).map_or(0, |context| unsafe { get(context) })
     }
 
@@ -169,7 +165,7 @@ impl Graph {
         let get = self.library.av_buffersink_get_ch_layout;
         let mut layout = ChannelLayout::default();
         if let Ok(context) = self.sink(sink) {
-            // SAFETY: as in media_type; the layout is ours and empty, and stays so if memory runs out.
+            // SAFETY: as in media_type; the layout is ours and empty, and stays so if memory runs out (invariant 16).
             unsafe { get(context, layout.as_mut_ptr()) };
         }
         layout
@@ -178,7 +174,7 @@ impl Graph {
     /// The pool of device memory that the pictures are in.
     pub fn hardware_frames(&self, sink: Sink) -> Option<Frames> {
         let get = self.library.av_buffersink_get_hw_frames_ctx;
-        // SAFETY: as in media_type; the reference belongs to the graph.
+        // SAFETY: as in media_type; the reference belongs to the graph (invariant 16).
         self.sink(sink).ok().and_then(|context| unsafe { Frames::from_shared(get(context)) })
     }
 }

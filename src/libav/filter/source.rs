@@ -88,7 +88,8 @@ impl Graph {
         let filter = self.add(kind, name, Some(&arguments))?;
         if let SourceParameters::Video { hardware_frames: Some(frames), .. } = parameters {
             let context = self.context(filter)?;
-            // SAFETY: a buffer source of this graph; the parameters are ours to free, and the call takes a reference of its own.
+            // SAFETY: a buffer source of this graph; the parameters are ours to free, and the call takes a reference of its own
+            // (invariants 11 and 16).
             unsafe {
                 let set = (self.library.av_buffersrc_parameters_alloc)();
                 if set.is_null() {
@@ -103,15 +104,11 @@ impl Graph {
         Ok(Source(filter))
     }
 
-    /// The context of a source (invariant 12).
+    /// The context of a source (invariant 16).
     fn source(&self, source: Source) -> Result<*mut ffi::AVFilterContext, AvError> {
         let context = self.context(source.0)?;
-        // SAFETY: a filter of this graph; kinds are constants of the library.
-        let is_source = unsafe {
-            let find = |name: &std::ffi::CStr| (self.library.avfilter_get_by_name)(name.as_ptr());
-            let kind = (*context).filter;
-            std::ptr::eq(kind, find(c"buffer")) || std::ptr::eq(kind, find(c"abuffer"))
-        };
+        // SAFETY: a filter of this graph, whose kind is a constant of the library (invariants 12 and 16).
+        let is_source = self.ends.sources.contains(&unsafe { (*context).filter });
         if is_source { Ok(context) } else { Err(AvError::from_errno(libc::EINVAL)) }
     }
 
@@ -142,7 +139,7 @@ impl Graph {
 
     fn add_frame(&mut self, source: Source, frame: &mut Frame, flags: i32) -> Result<(), AvError> {
         let context = self.source(source)?;
-        // SAFETY: a source of this graph and a valid frame, whose references the call takes over if it succeeds.
+        // SAFETY: a source of this graph and a valid frame, whose references the call takes over if it succeeds (invariant 16).
         let code = unsafe { (self.library.av_buffersrc_add_frame_flags)(context, frame.as_mut_ptr(), flags) };
         panic::resume();
         AvError::check(code)?;
@@ -157,7 +154,7 @@ impl Graph {
     pub fn close(&mut self, source: Source, pts: Option<i64>) -> Result<(), AvError> {
         let context = self.source(source)?;
         let pts = pts.unwrap_or(ffi::AV_NOPTS_VALUE);
-        // SAFETY: a source of this graph.
+        // SAFETY: a source of this graph (invariant 16).
         let code = unsafe { (self.library.av_buffersrc_close)(context, pts, ffi::AV_BUFFERSRC_FLAG_PUSH as u32) };
         panic::resume();
         AvError::check(code).map(drop)
@@ -165,7 +162,7 @@ impl Graph {
 
     /// How often a frame was wanted of `source` since the last one that was sent, and none was there.
     pub fn failed_requests(&self, source: Source) -> u32 {
-        // SAFETY: a source of this graph, which is read.
+        // SAFETY: a source of this graph, which is read (invariant 16).
         self.source(source).map_or(0, |context| unsafe { (self.library.av_buffersrc_get_nb_failed_requests)(context) })
     }
 }

@@ -40,7 +40,7 @@ impl PictureType {
 
     /// Its letter, `?` for none (`av_get_picture_type_char`).
     pub fn letter(self) -> char {
-        // SAFETY: maps a number to a character.
+        // SAFETY: maps a number to a character (invariant 14).
         u8::try_from(unsafe { ffi::av_get_picture_type_char(self.0) }).map_or('?', char::from)
     }
 }
@@ -59,7 +59,7 @@ pub struct Color {
 /// Reads a field that holds a bound enumeration as the number that it is.
 macro_rules! number {
     ($raw:expr, $field:ident) => {
-        // SAFETY: the field is a C enumeration, which is as large as an int (invariant 11).
+        // SAFETY: the field is a C enumeration, which is as large as an int (invariant 15).
         unsafe { (&raw const (*$raw).$field).cast::<std::ffi::c_int>().read() }
     };
 }
@@ -135,7 +135,7 @@ impl Frame {
 
     /// The channels.
     pub fn channel_layout(&self) -> ChannelLayout {
-        // SAFETY: the layout of a valid frame.
+        // SAFETY: the layout of a valid frame (invariant 10).
         unsafe { ChannelLayout::copy_of(&self.raw().ch_layout) }
     }
 
@@ -246,7 +246,7 @@ impl Frame {
 
     /// What filters and decoders noted.
     pub fn metadata(&self) -> Dictionary {
-        // SAFETY: null or the frame's dictionary.
+        // SAFETY: null or the frame's dictionary (invariant 10).
         unsafe { Dictionary::copy_of(self.raw().metadata) }
     }
 
@@ -268,7 +268,7 @@ impl Frame {
 
     /// The pool of device memory that the picture is in.
     pub fn hardware_frames(&self) -> Option<hw::Frames> {
-        // SAFETY: null or a reference that belongs to the frame.
+        // SAFETY: null or a reference that belongs to the frame (invariant 10).
         unsafe { hw::Frames::from_shared(self.raw().hw_frames_ctx) }
     }
 }

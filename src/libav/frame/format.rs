@@ -18,7 +18,7 @@ impl PixelFormat {
     /// The format of this name: `yuv420p`.
     pub fn by_name(name: &str) -> Option<Self> {
         let name = c_string(name).ok()?;
-        // SAFETY: the name lives through the call, which looks it up in a static table.
+        // SAFETY: the name lives through the call, which looks it up in a static table (invariants 11 and 12).
         Self::from_raw(unsafe { ffi::av_get_pix_fmt(name.as_ptr()) })
     }
 
@@ -27,7 +27,7 @@ impl PixelFormat {
         if !(0..AVPixelFormat::AV_PIX_FMT_NB as c_int).contains(&number) {
             return None;
         }
-        // SAFETY: the bindings have every number from 0 to AV_PIX_FMT_NB (invariant 11).
+        // SAFETY: the bindings have every number from 0 to AV_PIX_FMT_NB (invariant 15).
         Self::from_raw(unsafe { std::mem::transmute::<c_int, AVPixelFormat>(number) })
     }
 
@@ -46,7 +46,7 @@ impl PixelFormat {
 
     /// Its name.
     pub fn name(self) -> String {
-        // SAFETY: the name is a constant of the library or null.
+        // SAFETY: the name is a constant of the library or null (invariant 12).
         unsafe { string(ffi::av_get_pix_fmt_name(self.0)) }.unwrap_or_default().into_owned()
     }
 
@@ -91,7 +91,7 @@ impl PixelFormat {
     pub fn nearest(self, candidates: &[Self], keep_alpha: bool) -> Option<Self> {
         let mut best = AVPixelFormat::AV_PIX_FMT_NONE;
         for candidate in candidates {
-            // SAFETY: looks formats up in static tables; a loss that is not wanted may be null.
+            // SAFETY: looks formats up in static tables; a loss that is not wanted may be null (invariant 12).
             best = unsafe {
                 ffi::av_find_best_pix_fmt_of_2(best, candidate.0, self.0, c_int::from(keep_alpha), std::ptr::null_mut())
             };
@@ -123,7 +123,7 @@ impl SampleFormat {
     /// The format of this name: `fltp`, `s16`.
     pub fn by_name(name: &str) -> Option<Self> {
         let name = c_string(name).ok()?;
-        // SAFETY: the name lives through the call, which looks it up in a static table.
+        // SAFETY: the name lives through the call, which looks it up in a static table (invariants 11 and 12).
         Self::from_raw(unsafe { ffi::av_get_sample_fmt(name.as_ptr()) })
     }
 
@@ -132,7 +132,7 @@ impl SampleFormat {
         if !(0..AVSampleFormat::AV_SAMPLE_FMT_NB as c_int).contains(&number) {
             return None;
         }
-        // SAFETY: the bindings have every number from 0 to AV_SAMPLE_FMT_NB (invariant 11).
+        // SAFETY: the bindings have every number from 0 to AV_SAMPLE_FMT_NB (invariant 15).
         Self::from_raw(unsafe { std::mem::transmute::<c_int, AVSampleFormat>(number) })
     }
 
@@ -151,19 +151,19 @@ impl SampleFormat {
 
     /// Its name.
     pub fn name(self) -> String {
-        // SAFETY: the name is a constant of the library or null.
+        // SAFETY: the name is a constant of the library or null (invariant 12).
         unsafe { string(ffi::av_get_sample_fmt_name(self.0)) }.unwrap_or_default().into_owned()
     }
 
     /// Bytes of one sample.
     pub fn bytes(self) -> i32 {
-        // SAFETY: looks the format up in a static table.
+        // SAFETY: looks the format up in a static table (invariant 12).
         unsafe { ffi::av_get_bytes_per_sample(self.0) }
     }
 
     /// Each channel lies apart.
     pub fn is_planar(self) -> bool {
-        // SAFETY: as above.
+        // SAFETY: as above (invariant 12).
         unsafe { ffi::av_sample_fmt_is_planar(self.0) != 0 }
     }
 }
@@ -173,14 +173,14 @@ pub struct ChannelLayout(ffi::AVChannelLayout);
 
 // SAFETY: plain memory without thread affinity, owned by this type (invariant 10).
 unsafe impl Send for ChannelLayout {}
-// SAFETY: nothing changes it behind a shared reference.
+// SAFETY: nothing changes it behind a shared reference (invariant 10).
 unsafe impl Sync for ChannelLayout {}
 
 impl ChannelLayout {
     /// The usual layout of so many channels; without one, so many channels in no order.
     pub fn default_for(channels: i32) -> Self {
         let mut layout = Self::empty();
-        // SAFETY: the layout is ours and empty.
+        // SAFETY: the layout is ours and empty (invariant 10).
         unsafe { ffi::av_channel_layout_default(&mut layout.0, channels) };
         layout
     }
@@ -192,7 +192,7 @@ impl ChannelLayout {
     pub fn parse(text: &str) -> Result<Self, AvError> {
         let text = c_string(text)?;
         let mut layout = Self::empty();
-        // SAFETY: the layout is ours and empty; the text lives through the call.
+        // SAFETY: the layout is ours and empty; the text lives through the call (invariant 11).
         AvError::check(unsafe { ffi::av_channel_layout_from_string(&mut layout.0, text.as_ptr()) })?;
         Ok(layout)
     }
@@ -203,13 +203,13 @@ impl ChannelLayout {
     /// `AVERROR(EINVAL)` for no bit.
     pub fn from_mask(mask: u64) -> Result<Self, AvError> {
         let mut layout = Self::empty();
-        // SAFETY: the layout is ours and empty.
+        // SAFETY: the layout is ours and empty (invariant 10).
         AvError::check(unsafe { ffi::av_channel_layout_from_mask(&mut layout.0, mask) })?;
         Ok(layout)
     }
 
     fn empty() -> Self {
-        // SAFETY: an AVChannelLayout of zeros is an empty one, as libavutil/channel_layout.h says.
+        // SAFETY: an AVChannelLayout of zeros is an empty one, as libavutil/channel_layout.h says (invariant 10).
         Self(unsafe { std::mem::zeroed() })
     }
 
@@ -217,7 +217,7 @@ impl ChannelLayout {
     /// `raw` is a valid layout.
     pub(in crate::libav) unsafe fn copy_of(raw: *const ffi::AVChannelLayout) -> Self {
         let mut copy = Self::empty();
-        // SAFETY: the caller's promise; the copy is ours and empty, and stays so if memory runs out.
+        // SAFETY: the caller's promise; the copy is ours and empty, and stays so if memory runs out (invariant 13).
         unsafe { ffi::av_channel_layout_copy(&mut copy.0, raw) };
         copy
     }
@@ -239,7 +239,7 @@ impl ChannelLayout {
 
     /// There are channels, and what is said of them makes sense (`av_channel_layout_check`).
     pub fn is_valid(&self) -> bool {
-        // SAFETY: a valid layout, which is read.
+        // SAFETY: a valid layout, which is read (invariant 10).
         unsafe { ffi::av_channel_layout_check(&self.0) != 0 }
     }
 
@@ -253,7 +253,7 @@ impl ChannelLayout {
 impl std::fmt::Display for ChannelLayout {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut text = [0 as std::ffi::c_char; 256];
-        // SAFETY: the buffer is as long as said, and terminated after a description that fits or is cut off.
+        // SAFETY: the buffer is as long as said, and terminated after a description that fits or is cut off (invariant 11).
         let text = unsafe {
             if ffi::av_channel_layout_describe(&self.0, text.as_mut_ptr(), text.len()) < 0 {
                 return Ok(());
@@ -272,7 +272,7 @@ impl std::fmt::Debug for ChannelLayout {
 
 impl PartialEq for ChannelLayout {
     fn eq(&self, other: &Self) -> bool {
-        // SAFETY: both are valid and only read.
+        // SAFETY: both are valid and only read (invariant 10).
         unsafe { ffi::av_channel_layout_compare(&self.0, &other.0) == 0 }
     }
 }
@@ -281,7 +281,7 @@ impl Eq for ChannelLayout {}
 
 impl Clone for ChannelLayout {
     fn clone(&self) -> Self {
-        // SAFETY: valid.
+        // SAFETY: valid (invariant 10).
         unsafe { Self::copy_of(&self.0) }
     }
 }

@@ -24,7 +24,7 @@ unsafe impl Send for Frame {}
 impl Frame {
     /// A frame without buffers.
     pub fn new() -> Self {
-        // SAFETY: no preconditions; null means out of memory.
+        // SAFETY: no preconditions; null means out of memory (invariant 14).
         let raw = NonNull::new(unsafe { ffi::av_frame_alloc() });
         Self(raw.unwrap_or_else(|| handle_alloc_error(Layout::new::<ffi::AVFrame>())))
     }
@@ -53,7 +53,7 @@ impl Frame {
     }
 
     fn allocate(mut self) -> Result<Self, AvError> {
-        // SAFETY: owned, its format set, without buffers so far.
+        // SAFETY: owned, its format set, without buffers so far (invariant 10).
         AvError::check(unsafe { ffi::av_frame_get_buffer(self.as_mut_ptr(), 0) })?;
         // What av_malloc gives is undefined; Rust may only look at bytes that were written once.
         for buffer in self.raw().buf {
@@ -76,12 +76,12 @@ impl Frame {
     }
 
     fn raw(&self) -> &ffi::AVFrame {
-        // SAFETY: owned and valid.
+        // SAFETY: owned and valid (invariant 10).
         unsafe { self.0.as_ref() }
     }
 
     fn raw_mut(&mut self) -> &mut ffi::AVFrame {
-        // SAFETY: owned and valid.
+        // SAFETY: owned and valid (invariant 10).
         unsafe { self.0.as_mut() }
     }
 
@@ -138,7 +138,7 @@ impl Frame {
     /// # Errors
     /// `AVERROR(ENOMEM)`; `AVERROR(EINVAL)` for a frame without buffers.
     pub fn make_writable(&mut self) -> Result<(), AvError> {
-        // SAFETY: owned, with buffers.
+        // SAFETY: owned, with buffers (invariant 10).
         AvError::check(unsafe { ffi::av_frame_make_writable(self.as_mut_ptr()) }).map(drop)
     }
 
@@ -148,7 +148,7 @@ impl Frame {
         let raw = self.raw();
         let format = self.pixel_format().ok_or(invalid)?;
         let index = c_int::try_from(plane).map_err(|_| invalid)?;
-        // SAFETY: looks the format up in static tables.
+        // SAFETY: looks the format up in static tables (invariant 12).
         let (planes, width) = unsafe {
             let width = ffi::av_image_get_linesize(format.to_raw(), raw.width, index);
             (ffi::av_pix_fmt_count_planes(format.to_raw()), width)
@@ -174,8 +174,8 @@ impl Frame {
     pub fn rows(&self, plane: usize) -> Result<impl Iterator<Item = &[u8]>, AvError> {
         let (first, stride, width, height) = self.plane(plane)?;
         Ok((0..height).map(move |row| {
-            // SAFETY: libav allocated `height` rows that lie `stride` apart, at least `width` bytes each, and nobody writes to
-            // a buffer that has more than one owner (invariant 9).
+            // SAFETY: libav allocated `height` rows that lie `stride` apart, at least `width` bytes each, and nobody writes to a
+            // buffer that has more than one owner (invariant 9).
             unsafe { std::slice::from_raw_parts(first.offset(row as isize * stride), width) }
         }))
     }
@@ -224,7 +224,7 @@ impl Default for Frame {
 impl Drop for Frame {
     fn drop(&mut self) {
         let mut frame = self.0.as_ptr();
-        // SAFETY: owned, freed once.
+        // SAFETY: owned, freed once (invariant 10).
         unsafe { ffi::av_frame_free(&mut frame) };
     }
 }

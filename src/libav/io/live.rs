@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
 
 use crate::bearer::HeaderLines;
+use crate::libav::error::AvError;
 use crate::libav::ffi;
 use crate::libav::option;
 use crate::origin::Origin;
@@ -23,6 +24,8 @@ pub struct Live {
     pub generation: u64,
     /// It is `AVFormatContext.pb`, which libavformat 59 closes without `io_close2`.
     pub top: bool,
+    /// The hls.c playlist whose segment it is.
+    pub playlist: Option<i32>,
     /// Its `headers` were taken off, so that hls.c does not copy them to each segment.
     pub stripped: bool,
 }
@@ -56,6 +59,19 @@ impl Registry {
     /// The entry of the `URLContext` at this address.
     pub fn of_protocol(&self, protocol: *mut c_void) -> Option<Live> {
         self.entries.borrow().iter().find(|live| live.protocol == protocol).cloned()
+    }
+
+    /// The contexts of nested files.
+    pub fn contexts(&self) -> Vec<*mut ffi::AVIOContext> {
+        self.entries.borrow().iter().filter(|live| !live.top).map(|live| live.context).collect()
+    }
+
+    /// Is a segment of this playlist open and not at its end?
+    pub fn is_being_read(&self, playlist: i32) -> bool {
+        let entries = self.entries.borrow();
+        let mut segments = entries.iter().filter(|live| live.playlist == Some(playlist));
+        // SAFETY: registered contexts are live and of this thread (invariants 1 and 3).
+        segments.any(|live| unsafe { (*live.context).eof_reached } == 0)
     }
 
     /// True while a stripped context is open.
@@ -98,4 +114,14 @@ pub unsafe fn set_headers(context: *mut ffi::AVIOContext, lines: Option<&HeaderL
     // A context whose protocol has no such option (crypto, say) keeps what it was opened with.
     // SAFETY: the caller's promise; the lines end in CRLF and hold no NUL (invariant 6).
     let _ = unsafe { option::set(context.cast(), "headers", lines.map(HeaderLines::expose)) };
+}
+
+/// The error that ended the last read of the context, the end of the file and an interruption apart; forgets it.
+///
+/// # Safety
+/// `context` is a live context of this thread (invariants 1 and 3).
+pub unsafe fn take_error(context: *mut ffi::AVIOContext) -> Option<AvError> {
+    // SAFETY: the caller's promise (invariant 13).
+    let error = AvError(std::mem::replace(unsafe { &mut (*context).error }, 0));
+    (error.0 < 0 && error != AvError::EOF && error != AvError::EXIT).then_some(error)
 }

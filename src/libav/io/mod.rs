@@ -8,12 +8,15 @@
 //! - `live` keeps the contexts that are open and puts a newer token on them: between packets, and in the interrupt callback;
 //! - `resume` reads through an `AVIOContext` of our own where libavformat's would lose media: tokens in the query, AES-128,
 //!   servers without ranges;
+//! - `retry` and `segments` try again what may pass, and keep count of what libavformat goes on without;
 //! - `upload` writes through one of our own, because http.c never looks at the answer to a PUT or POST.
 
 mod live;
 mod open;
 mod request;
 mod resume;
+mod retry;
+mod segments;
 mod state;
 mod upload;
 
@@ -29,6 +32,7 @@ use super::option::Dictionary;
 use super::{ffi, log};
 use state::State;
 
+pub use segments::Losses;
 pub(in crate::libav) use state::log_event;
 
 /// What one input or output may use on the network.
@@ -40,6 +44,8 @@ pub struct Access {
     pub bearers: Bearers,
     /// How long to keep trying when no token can be had.
     pub wait: Duration,
+    /// How long to keep trying a nested request that fails for a reason that may pass.
+    pub retry: Duration,
     /// The HTTP client for redirects, uploads and the reason behind a failure; needed wherever there are bearers.
     pub media: Option<Media>,
 }
@@ -55,6 +61,8 @@ pub struct IoCounts {
     pub reconnects: u64,
     /// Changes of token after the first.
     pub token_swaps: u64,
+    /// Opens that were tried again for another reason than a refused token.
+    pub retries: u64,
 }
 
 /// The callbacks of one `AVFormatContext` and the state they share. Boxed: libav keeps its address.
@@ -165,6 +173,18 @@ impl Hook {
     /// file: libavformat takes some failures for the end.
     pub fn take_failure(&self) -> Option<Error> {
         self.0.take_failure()
+    }
+
+    /// What the input went on without; alive as long as anybody looks.
+    pub fn losses(&self) -> Losses {
+        self.0.segments.losses.clone()
+    }
+
+    /// The input has ended: whatever failed last will not come any more.
+    pub fn at_end(&self) {
+        self.0.make_current();
+        self.0.note_broken();
+        self.0.segments.end();
     }
 
     /// What happened so far.

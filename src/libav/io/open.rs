@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use url::Url;
 
+use crate::backoff;
 use crate::bearer::{Bearer, Placement, Published};
+use crate::clock::Now;
 use crate::error::{Error, Kind};
 use crate::libav::call::c_string;
 use crate::libav::error::AvError;
@@ -15,6 +17,8 @@ use crate::origin::Origin;
 use crate::redact;
 
 use super::live::{self, Live};
+use super::retry::{self, Cause};
+use super::segments::Purpose;
 use super::state::State;
 use super::{resume, state, upload};
 
@@ -37,9 +41,8 @@ pub unsafe extern "C" fn io_open(
         let Ok(url) = url.to_str() else { return AvError::from_errno(libc::EINVAL).0 };
         // SAFETY: as above; `pb` is the member that libav wants filled (invariant 10).
         let top = unsafe { std::ptr::eq(pb, &raw mut (*context).pb) };
-        let mut open = Open { state, context, pb, flags, top, options: given, used: Vec::new() };
+        let mut open = Open { state, context, pb, flags, top, options: given, used: Vec::new(), playlist: None, failing: None };
         let result = if flags & ffi::AVIO_FLAG_WRITE != 0 { open.write(url) } else { open.read(url) };
-        state.opened(result.is_err());
         if !options.is_null() {
             // SAFETY: the dictionary is libav's to replace; ours is given away (invariant 10).
             unsafe { ffi::av_dict_free(options) };
@@ -57,6 +60,7 @@ pub unsafe extern "C" fn io_close2(context: *mut ffi::AVFormatContext, pb: *mut 
         unsafe {
             let state = &*(*context).opaque.cast::<State>();
             state.make_current();
+            state.note_broken();
             state.live.forget(pb);
             if upload::is_ours(pb) {
                 upload::close(pb)
@@ -82,6 +86,10 @@ struct Open<'a> {
     options: Dictionary,
     /// Those of them that http.c has used.
     used: Vec<String>,
+    /// The hls.c playlist whose segment it is.
+    playlist: Option<i32>,
+    /// When it failed first, for a reason that may pass, and how often since.
+    failing: Option<(Now, u32)>,
 }
 
 /// What an open has found.
@@ -126,9 +134,38 @@ impl Open<'_> {
             }
         }
         let Ok(parsed) = Url::parse(address) else { return self.delegate(url) };
-        let mut target = self.target(parsed)?;
-        if cipher.is_some() {
+        let segments = &self.state.segments;
+        let (purpose, playlist) = segments.purpose(address, self.top, |playlist| self.state.live.is_being_read(playlist));
+        self.playlist = playlist;
+        let now = self.state.access.media.as_ref().map(|media| media.clock().now());
+        let early = purpose == Purpose::NextSegment && now.is_some_and(|now| segments.is_held_back(address, &now));
+        let result = if early { Err(AvError::HTTP_NOT_FOUND) } else { self.read_url(parsed, cipher.is_some(), purpose) };
+        match (&result, purpose) {
+            (Err(_), Purpose::Segment) => segments.fail(address),
+            (Err(_), Purpose::NextSegment) => {
+                segments.fail(address);
+                if let (false, Some(now)) = (early, now) {
+                    segments.hold_back(address, now);
+                    self.state.count(|counts| counts.retries += 1);
+                }
+            }
+            (Err(code), Purpose::Playlist | Purpose::Key) if !self.state.stop.is_requested() => {
+                self.state.give_up(Error::new(Kind::MediaServer, format!("{}: {code}", redact::url(address))));
+            }
+            _ => {}
+        }
+        result
+    }
+
+    /// Opens `url` with the token that belongs there, as often as it takes.
+    fn read_url(&mut self, url: Url, encrypted: bool, purpose: Purpose) -> Result<(), AvError> {
+        let mut target = self.target(url)?;
+        if encrypted {
             return self.resume(&target);
+        }
+        // http.c sends the same header lines with every request, and here each needs a proof of its own.
+        if self.token(&target).is_some_and(|(_, published)| published.credential.proof().is_some()) {
+            return self.resume(&target).and_then(|()| self.check_format(&target));
         }
         let mut redirected = false;
         loop {
@@ -150,16 +187,53 @@ impl Open<'_> {
                     redirected = true;
                     match self.behind_redirects(&target)? {
                         Some(next) => target = next,
-                        None => return Err(if self.top { self.explain(&target, code) } else { code }),
+                        None => target = self.again(target, purpose, code)?,
                     }
                 }
                 // A server without ranges answers an offset with the whole.
                 (code, _) if code == AvError::from_errno(libc::EPERM) && self.options.get("offset").is_some() => {
                     return self.resume(&target);
                 }
-                (code, _) => return Err(if self.top { self.explain(&target, code) } else { code }),
+                (code, _) => target = self.again(target, purpose, code)?,
             }
         }
+    }
+
+    /// Waits before another attempt, where one may help; else tells what is lost. libavformat goes on without a segment, which is
+    /// counted, but takes a playlist that cannot be read again for the end, and plays on with a key of zeros.
+    fn again(&mut self, target: Target, purpose: Purpose, code: AvError) -> Result<Target, AvError> {
+        let Some(media) = self.state.access.media.clone() else { return Err(code) };
+        if purpose == Purpose::NextSegment {
+            return Err(code);
+        }
+        let asks = matches!(code, AvError::HTTP_OTHER_4XX | AvError::HTTP_SERVER_ERROR | AvError::HTTP_NOT_FOUND);
+        let request = self.state.own_request(target.url.as_str(), "GET", self.state.request.fields());
+        let failure = asks.then(|| media.explain(&request, &self.state.stop));
+        let status = failure.as_ref().and_then(|failure| failure.answer.as_ref()).map(|answer| answer.status);
+        let patience = retry::patience(purpose, Cause::of(code, status), self.state.access.retry);
+        let now = media.clock().now();
+        let (since, attempt) = *self.failing.get_or_insert((now, 0));
+        let after = failure.as_ref().and_then(|failure| failure.retry_after);
+        let url = redact::url(target.url.as_str()).into_owned();
+        let reason = failure.as_ref().map_or_else(|| format!("{url}: {code}"), |failure| failure.error.to_string());
+        if let Some(wait) = retry::wait(attempt, now.since(&since), patience, after, backoff::random()) {
+            if attempt == 0 {
+                let text = format!("{reason}; trying again for up to {} s\n", patience.as_secs());
+                log::write(log::level::WARNING, &text);
+            }
+            self.failing = Some((since, attempt + 1));
+            self.state.count(|counts| counts.retries += 1);
+            media.pause(wait, &self.state.stop).map_err(|_| AvError::EXIT)?;
+            return self.target(target.url);
+        }
+        if purpose == Purpose::Segment {
+            log::write(log::level::ERROR, &format!("{reason}; going on without it\n"));
+            return Err(code);
+        }
+        Err(match failure {
+            Some(failure) => self.give_up(failure.error, code),
+            None => self.explain(&target, code),
+        })
     }
 
     /// libavformat's own open, untouched.
@@ -197,7 +271,8 @@ impl Open<'_> {
             Err(error) => return Err(self.give_up(error, AvError::from_errno(libc::EIO))),
         };
         let mut options = self.options.clone();
-        self.state.request.apply(&target.url, bundle.as_deref(), &headers, &mut options)?;
+        let certificate = token.and_then(|(bearer, _)| bearer.roots.certificate());
+        self.state.request.apply(&target.url, bundle.as_deref(), certificate, &headers, &mut options)?;
         let url = c_string(&self.placed(target))?;
         // SAFETY: everything is what libav gave to us; no borrow is held (invariant 5).
         AvError::check(unsafe { open(self.context, self.pb, url.as_ptr(), self.flags, options.as_mut_ptr()) })?;
@@ -217,11 +292,7 @@ impl Open<'_> {
         let beginning = if looked_at { self.beginning(context) } else { Beginning::Media };
         if beginning == Beginning::DashManifest && self.top && !cfg!(dash_io_open) {
             self.close_native(context);
-            let message =
-                "this is a DASH manifest, and the DASH demuxer of the linked FFmpeg opens segments behind ffauth's back";
-            let error = Error::new(Kind::Media, format!("{}: {message}", redact::url(target.url.as_str())));
-            let error = error.with_hint("use the HLS playlist of the stream, or a build against FFmpeg 7.1 or later");
-            return Err(self.give_up(error, AvError::from_errno(libc::ENOSYS)));
+            return Err(self.refuse_dash(target));
         }
         if in_query && !self.top {
             self.forbid_keepalive();
@@ -253,10 +324,28 @@ impl Open<'_> {
                 origin: target.origin.clone(),
                 generation: target.token.as_ref().map_or(0, |(_, published)| published.generation),
                 top: self.top,
+                playlist: self.playlist,
                 stripped,
             });
         }
         Ok(())
+    }
+
+    /// Looks at what [`resume`](Self::resume) opened for what cannot be read.
+    fn check_format(&mut self, target: &Target) -> Result<(), AvError> {
+        // SAFETY: a successful open has filled `pb` with a context of this thread (invariants 1 and 9).
+        let context = unsafe { *self.pb };
+        if self.top && !cfg!(dash_io_open) && self.beginning(context) == Beginning::DashManifest {
+            return Err(self.refuse_dash(target));
+        }
+        Ok(())
+    }
+
+    fn refuse_dash(&self, target: &Target) -> AvError {
+        let message = "this is a DASH manifest, and the DASH demuxer of the linked FFmpeg opens segments behind ffauth's back";
+        let error = Error::new(Kind::Media, format!("{}: {message}", redact::url(target.url.as_str())));
+        let error = error.with_hint("use the HLS playlist of the stream, or a build against FFmpeg 7.1 or later");
+        self.give_up(error, AvError::from_errno(libc::ENOSYS))
     }
 
     /// Closes what [`attempt`](Self::attempt) opened.

@@ -9,6 +9,7 @@ use crate::libav::log;
 use crate::libav::option::Dictionary;
 use crate::origin::Origin;
 use crate::redact;
+use crate::tls::ClientCertificate;
 
 /// The options of one file that the hook honours itself.
 #[derive(Default)]
@@ -141,6 +142,7 @@ impl RequestOptions {
         &self,
         url: &Url,
         ca_bundle: Option<&str>,
+        certificate: Option<&ClientCertificate>,
         headers: &HeaderLines,
         options: &mut Dictionary,
     ) -> Result<(), AvError> {
@@ -160,6 +162,13 @@ impl RequestOptions {
         // hls.c hands its own down as "0".
         if options.get("rw_timeout").is_none_or(|value| value == "0") && options.get("timeout").is_none() {
             options.set("rw_timeout", STALL)?;
+        }
+        // A certificate of the user's own goes first; GnuTLS shows it to servers that ask (tls_gnutls.c, tls_open).
+        if let Some(certificate) = certificate.filter(|_| url.scheme() == "https")
+            && ["cert_file", "cert"].iter().all(|name| options.get(name).is_none())
+        {
+            options.set("cert_file", &certificate.certificate.display().to_string())?;
+            options.set("key_file", &certificate.key.display().to_string())?;
         }
         if url.scheme() == "https" && !self.unverified {
             options.set("tls_verify", "1")?;

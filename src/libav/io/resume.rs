@@ -136,8 +136,13 @@ unsafe extern "C" fn read_packet(opaque: *mut c_void, data: *mut u8, size: c_int
         match reader.read(data) {
             Ok(0) => AvError::EOF.0,
             Ok(read) => c_int::try_from(read).unwrap_or(c_int::MAX),
-            // SAFETY: the hook outlives the contexts that it opened (invariant 2).
-            Err(failure) => unsafe { &*reader.state }.lose(Error::from(failure)).0,
+            Err(failure) => {
+                // SAFETY: the hook outlives the contexts that it opened (invariant 2).
+                let state = unsafe { &*reader.state };
+                // hls.c takes a segment that breaks off for complete.
+                state.segments.lose(1);
+                state.lose(Error::from(failure)).0
+            }
         }
     })
 }

@@ -20,6 +20,7 @@ use crate::tls::Roots;
 
 use super::live::{self, Registry};
 use super::request::RequestOptions;
+use super::segments::Segments;
 use super::upload::Uploads;
 use super::{Access, IoCounts, resume};
 
@@ -58,8 +59,8 @@ pub struct State {
     given_up: Cell<bool>,
     /// A request was sent, and nothing has been heard against it.
     unanswered: Cell<bool>,
-    /// The last nested open failed, and `io_open` knows why.
-    open_failed: Cell<bool>,
+    /// What hls.c is at.
+    pub segments: Segments,
 }
 
 #[derive(Default)]
@@ -108,7 +109,7 @@ impl State {
             failure: RefCell::default(),
             given_up: Cell::new(false),
             unanswered: Cell::new(false),
-            open_failed: Cell::new(false),
+            segments: Segments::default(),
         })
     }
 
@@ -207,9 +208,11 @@ impl State {
         }
     }
 
-    /// How a nested open ended.
-    pub fn opened(&self, failed: bool) {
-        self.open_failed.set(failed);
+    /// Counts the bodies that broke off and could not be taken up again: hls.c takes them for complete.
+    pub fn note_broken(&self) {
+        // SAFETY: registered contexts are live and of this thread (invariants 1 and 3).
+        let broken = self.live.contexts().into_iter().filter(|context| unsafe { live::take_error(*context) }.is_some()).count();
+        self.segments.lose(broken as u64);
     }
 
     /// Keeps the first failure for whoever asks, and goes on.
@@ -254,7 +257,7 @@ impl State {
         IoCounts { requests: counts.requests + own.requests, http_401: counts.http_401 + own.http_401, ..counts }
     }
 
-    fn on_event(&self, protocol: *mut c_void, event: Event) {
+    fn on_event(&self, protocol: *mut c_void, event: Event<'_>) {
         match event {
             Event::Request => {
                 self.count(|counts| counts.requests += 1);
@@ -275,13 +278,24 @@ impl State {
                 }
             }
             Event::HttpError(_) => self.unanswered.set(false),
+            _ if !self.is_authenticated() => {}
+            Event::SegmentAsked(playlist, url) => {
+                self.note_broken();
+                self.segments.ask(playlist, url);
+            }
             // hls.c looks at the scheme before it asks io_open, and drops what it does not like: `concat:`, say.
-            Event::SegmentFailed(number) if self.is_authenticated() && !self.open_failed.replace(false) => {
+            Event::SegmentFailed(playlist, number) if !self.segments.failed(playlist) => {
                 let url = redact::url(&self.access.url);
                 let reason = "what comes from the network may name http and https only";
                 self.give_up(Error::new(Kind::Media, format!("{url}: the address of segment {number} is refused: {reason}")));
             }
-            Event::SegmentFailed(_) => {}
+            Event::SegmentFailed(..) => {}
+            Event::SectionFailed(playlist) => {
+                let url = redact::url(&self.access.url);
+                let message = format!("{url}: playlist {playlist} has an initialization section that cannot be read");
+                self.give_up(Error::new(Kind::MediaServer, message));
+            }
+            Event::SegmentsExpired(count) => self.segments.lose(u64::try_from(count).unwrap_or(0)),
         }
     }
 }
@@ -315,7 +329,7 @@ pub fn about(url: &str, error: Error) -> Error {
     error.context(redact::url(url))
 }
 
-pub(in crate::libav) fn log_event(protocol: *mut c_void, event: Event) {
+pub(in crate::libav) fn log_event(protocol: *mut c_void, event: Event<'_>) {
     let current = CURRENT.get();
     if !current.is_null() {
         // SAFETY: a State takes itself out of CURRENT of its own thread when it is dropped, and it is used, and dropped, by

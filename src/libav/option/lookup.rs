@@ -20,8 +20,10 @@ pub struct Found {
     pub encoding: bool,
     /// The codec option is for decoders.
     pub decoding: bool,
-    /// libswscale or libswresample has it.
-    pub scaler_or_resampler: bool,
+    /// libswscale has it.
+    pub scaler: bool,
+    /// libswresample has it.
+    pub resampler: bool,
     /// A set of flags: values that begin with `+` or `-` add to those given before.
     pub flags: bool,
 }
@@ -44,8 +46,11 @@ impl Lookup {
     pub fn find(&self, name: &str) -> Option<Found> {
         let codec = find(codec_class(), name, 0, true);
         let format = find(format_class(), name, 0, true);
-        let scaler = if codec.is_none() && format.is_none() { scaler_or_resampler(name) } else { None };
-        let option = codec.or(format).or(scaler)?;
+        let elsewhere = codec.is_none() && format.is_none();
+        let of_library = |class: Option<*const ffi::AVClass>| class.and_then(|class| find(class, name, 0, true));
+        let scaler = if elsewhere { of_library(device::scaler_class()) } else { None };
+        let resampler = if elsewhere && scaler.is_none() { of_library(device::resampler_class()) } else { None };
+        let option = codec.or(format).or(scaler).or(resampler)?;
         let codec_flags = codec.map_or(0, |option| option.flags);
         Some(Found {
             format: format.is_some(),
@@ -53,7 +58,8 @@ impl Lookup {
             generic_codec: find(codec_class(), name, 0, false).is_some(),
             encoding: codec_flags & ffi::AV_OPT_FLAG_ENCODING_PARAM != 0,
             decoding: codec_flags & ffi::AV_OPT_FLAG_DECODING_PARAM != 0,
-            scaler_or_resampler: scaler.is_some(),
+            scaler: scaler.is_some(),
+            resampler: resampler.is_some(),
             flags: option.type_ == ffi::AVOptionType::AV_OPT_TYPE_FLAGS,
         })
     }
@@ -136,27 +142,6 @@ fn evaluate(class: *const ffi::AVClass, name: &str, before: i64, text: &str) -> 
     (code >= 0).then_some(i64::from(number))
 }
 
-/// libswscale is not linked, and libswresample only behind libavcodec: both are asked by name, and where they are missing they
-/// have no options.
-fn scaler_or_resampler(name: &str) -> Option<&'static ffi::AVOption> {
-    // SAFETY: return numbers (invariant 14).
-    let (codec, format) = unsafe { (ffi::avcodec_version() >> 16, ffi::avformat_version() >> 16) };
-    // FFmpeg 5: libavformat 59, libswscale 6, libswresample 4; both have counted on with libavformat except that FFmpeg 7
-    // left libswresample at 5.
-    let resampler = if codec >= 61 { codec - 56 } else { codec - 55 };
-    let libraries =
-        [(format!("libswscale.so.{}", format - 53), "sws_get_class"), (format!("libswresample.so.{resampler}"), "swr_get_class")];
-    libraries.iter().find_map(|(library, function)| {
-        let function = device::symbol(library, function).ok()?;
-        // SAFETY: both functions take nothing and return a constant class, in every version (invariant 12).
-        let class = unsafe {
-            let function = std::mem::transmute::<*mut c_void, unsafe extern "C" fn() -> *const ffi::AVClass>(function);
-            function()
-        };
-        find(class, name, 0, true)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -169,7 +154,8 @@ mod tests {
         assert!(found("reconnect").format);
         assert!(found("flags").flags && found("flags").codec);
         assert_eq!(Lookup.find("no_such_option"), None);
-        assert!(found("sws_flags").codec || found("sws_flags").scaler_or_resampler || Lookup.find("sws_flags").is_none());
+        assert!(found("sws_flags").scaler && !found("sws_flags").resampler);
+        assert!(found("resampler").resampler && !found("resampler").scaler);
     }
 
     #[test]

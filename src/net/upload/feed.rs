@@ -138,6 +138,8 @@ impl State {
         self.hungry = false;
         let Some(piece) = piece else {
             if !self.finished {
+                // Nobody wants it any more, and a part must not be sent again.
+                self.lost = true;
                 return Poll::Ready(Err(BrokenOff::Abandoned));
             }
             self.more = None;

@@ -74,10 +74,11 @@ pub struct Upload {
 enum State {
     /// Nothing has been sent.
     Held(BytesMut),
+    /// The task goes first when the upload is dropped: it must not take the end of the queue for a cut.
     Sending {
+        task: Task,
         queue: mpsc::Sender<Bytes>,
         feed: Feed,
-        task: Task,
     },
     Failed(NetError),
 }
@@ -153,7 +154,7 @@ impl Upload {
                 let attempts = Attempts::new(&media, request, Feed::whole(held.freeze()), stop.clone());
                 media.block_on(&stop, attempts.run())
             }
-            State::Sending { queue, feed, mut task } => {
+            State::Sending { mut task, queue, feed } => {
                 feed.finish();
                 drop(queue);
                 media.block_on(&stop, async { outcome((&mut task.0).await) })
@@ -167,7 +168,7 @@ impl Upload {
         let (queue, more) = mpsc::channel(QUEUED);
         let feed = Feed::growing(first, self.limit, more);
         let attempts = Attempts::new(&self.media, self.request.clone(), feed.clone(), self.stop.clone());
-        State::Sending { queue, feed, task: Task(self.media.0.runtime.spawn(attempts.run())) }
+        State::Sending { task: Task(self.media.0.runtime.spawn(attempts.run())), queue, feed }
     }
 }
 

@@ -33,6 +33,8 @@ pub(super) struct Attempts {
     retries: u32,
     /// The token was refused once already.
     renewed: bool,
+    /// The proof lacked the server's nonce once already.
+    has_nonce: bool,
     /// A connection was cut once already.
     cut: bool,
     /// The last connection was cut while the body was on its way.
@@ -61,6 +63,7 @@ impl Attempts {
             sent: 0,
             retries: 0,
             renewed: false,
+            has_nonce: false,
             cut: false,
             cut_short: false,
         }
@@ -148,12 +151,18 @@ impl Attempts {
     /// Reads what the server says to the attempt.
     async fn judge(&mut self, trail: &mut Trail, response: Response, carried: Carried) -> Result<Verdict, NetError> {
         let status = response.status().as_u16();
+        let wants_nonce = carried.wants_nonce(&trail.url, response.status(), response.headers());
         // An object that is gone needs no deletion.
         if response.status().is_success() || (self.request.method.eq_ignore_ascii_case("DELETE") && matches!(status, 404 | 410)) {
             hop::drain(response).await;
             return Ok(Verdict::Confirmed(Confirmed { status, url: masked(&trail.url) }));
         }
         let replayable = self.feed.withdraw();
+        if wants_nonce && replayable && !std::mem::replace(&mut self.has_nonce, true) {
+            hop::drain(response).await;
+            self.request.counters.retry();
+            return Ok(Verdict::Again);
+        }
         let redirect = match hop::is_redirect(status) {
             true => Some(hop::target(&trail.url, response.headers())?),
             false => None,

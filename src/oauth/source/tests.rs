@@ -13,6 +13,8 @@ use crate::oauth::store::{FileStore, MemoryStore};
 use crate::oauth::transport::{Answer, Exchange, Request};
 use crate::secret::SecretSource;
 
+mod proof;
+
 /// tokio's paused clock.
 #[derive(Clone, Copy)]
 struct Paused(Instant);
@@ -54,8 +56,8 @@ impl Transport for Server {
             let answer = |status, body: String| Answer {
                 status,
                 content_type: Some("application/json".to_owned()),
-                retry_after: None,
                 body: Zeroizing::new(body.into_bytes()),
+                ..Answer::default()
             };
             let mut refresh = String::new();
             if self.rotating {

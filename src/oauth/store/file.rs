@@ -1,25 +1,26 @@
 //! Tokens in files: one entry, one file, readable by this user alone, replaced whole.
 //!
 //! A lock file beside each entry is held over reading, asking the server and writing, so that a refresh token that works once
-//! is used once, whichever process is first. The lock goes with its holder: a killed process leaves none behind.
+//! is used once, whichever process is first. The lock goes with its holder: a killed process leaves none behind, and its half
+//! written file is overwritten by the next.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::io::{ErrorKind, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::secret::{Secret, permission};
+use crate::secret::permission;
 
-use super::{Entry, Key, Locked, Store, StoreError};
+use super::record::Record;
+use super::{Entry, Key, Locked, Registration, Store, StoreError};
 
-/// The format of this version; a file with a higher number is left to whoever wrote it.
-const VERSION: u32 = 1;
 /// A lock that is held by another process is tried again after this long.
 const POLL: Duration = Duration::from_millis(20);
+/// The most that is read of a file, in bytes. What is longer was not written by ffauth.
+const LONGEST: u64 = 1024 * 1024;
 
 /// Keeps entries in a folder, which is made (0700) when it is first written to.
 #[derive(Clone, Debug)]
@@ -36,16 +37,32 @@ impl FileStore {
     fn path(&self, key: &Key, ending: &str) -> PathBuf {
         self.folder.join(format!("{}.{ending}", key.file_stem()))
     }
-}
 
-impl Store for FileStore {
-    fn lock(&self, key: &Key, limit: Duration) -> Result<Box<dyn Locked>, StoreError> {
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.folder).map_err(|error| unusable(&self.folder, error))?;
-        let metadata = self.folder.metadata().map_err(|error| unusable(&self.folder, error))?;
-        permission::check_unchangeable(&metadata).map_err(|error| unusable(&self.folder, error))?;
+    /// The folder exists and nobody else can put files into it or exchange it for another.
+    fn check_folder(&self) -> Result<(), StoreError> {
+        for folder in [Some(self.folder.as_path()), self.folder.parent()].into_iter().flatten() {
+            let metadata = folder.metadata().map_err(|error| unusable(folder, error))?;
+            permission::check_unchangeable(&metadata).map_err(|error| untrusted(folder, &error, "chmod go-w"))?;
+        }
+        Ok(())
+    }
+
+    /// Takes the lock file of `key`.
+    pub(super) fn lock_file(&self, key: &Key, limit: Duration) -> Result<FileLock, StoreError> {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.folder);
+        made.map_err(|error| unusable(&self.folder, error))?;
+        self.check_folder()?;
         let path = self.path(key, "lock");
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
-        let mut file = file.map_err(|error| unusable(&path, error))?;
+        let entry = self.path(key, "json");
+        let writable = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let (mut file, unwritable) = match writable {
+            Ok(file) => (file, None),
+            // A read-only place can be read, and a lock file that is there locks as well when it is opened for reading.
+            Err(error) => match File::open(&path) {
+                Ok(file) => (file, Some(unusable(&path, error))),
+                Err(_) => return Ok(FileLock { entry, lock: None, unwritable: Some(unusable(&path, error)) }),
+            },
+        };
         let mut waited = Duration::ZERO;
         loop {
             match file.try_lock() {
@@ -65,7 +82,34 @@ impl Store for FileStore {
         }
         // For the message of whoever waits; the lock itself does not depend on it.
         let _ = file.rewind().and_then(|()| file.set_len(0)).and_then(|()| writeln!(file, "{}", std::process::id()));
-        Ok(Box::new(FileLock { folder: self.folder.clone(), path: self.path(key, "json"), _lock: file }))
+        Ok(FileLock { entry, lock: Some(file), unwritable })
+    }
+
+    fn peek_record<R: Record>(&self, key: &Key) -> Result<Option<R>, StoreError> {
+        let path = self.path(key, "json");
+        match self.folder.symlink_metadata() {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            _ => self.check_folder()?,
+        }
+        read(&path)?.map(|text| R::parse(&text).map_err(|reason| unusable(&path, reason))).transpose()
+    }
+}
+
+impl Store for FileStore {
+    fn lock(&self, key: &Key, limit: Duration) -> Result<Box<dyn Locked>, StoreError> {
+        Ok(Box::new(self.lock_file(key, limit)?))
+    }
+
+    fn peek(&self, key: &Key) -> Result<Option<Entry>, StoreError> {
+        self.peek_record(key)
+    }
+
+    fn registration(&self, key: &Key) -> Result<Option<Registration>, StoreError> {
+        self.peek_record(key)
+    }
+
+    fn register(&self, key: &Key, registration: &Registration) -> Result<(), StoreError> {
+        self.lock_file(key, Duration::from_secs(1))?.replace(registration)
     }
 
     fn place(&self, key: &Key) -> String {
@@ -73,44 +117,19 @@ impl Store for FileStore {
     }
 }
 
-struct FileLock {
-    folder: PathBuf,
-    path: PathBuf,
-    /// Closing it lets go.
-    _lock: File,
-}
-
-/// The file's content.
-#[derive(Serialize, Deserialize)]
-struct Stored {
-    version: u32,
-    generation: u64,
-    access_token: Zeroizing<String>,
-    token_type: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    refresh_token: Option<Zeroizing<String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    scope: Option<String>,
-    /// Milliseconds since 1970.
-    asked_ms: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    lifetime_ms: Option<u64>,
-    #[serde(default)]
-    rejected: bool,
+/// The lock on one entry. Closing the file lets go.
+pub(super) struct FileLock {
+    entry: PathBuf,
+    /// `None` where there is no lock file and none can be made.
+    lock: Option<File>,
+    /// Why nothing can be written.
+    unwritable: Option<StoreError>,
 }
 
 impl Locked for FileLock {
     fn read(&mut self) -> Result<Option<Entry>, StoreError> {
-        let mut file = match File::open(&self.path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(unusable(&self.path, error)),
-        };
-        let metadata = file.metadata().map_err(|error| unusable(&self.path, error))?;
-        permission::check_private(&metadata).map_err(|error| unusable(&self.path, error))?;
-        let mut text = Zeroizing::new(String::new());
-        let read = file.read_to_string(&mut text).map_err(|error| error.to_string());
-        match read.and_then(|_| parse(&text)) {
+        let Some(text) = read(&self.entry)? else { return Ok(None) };
+        match Entry::parse(&text) {
             Ok(entry) => Ok(Some(entry)),
             Err(reason) => {
                 self.put_aside(&reason);
@@ -120,30 +139,42 @@ impl Locked for FileLock {
     }
 
     fn write(&mut self, entry: &Entry) -> Result<(), StoreError> {
-        let failed = |error: std::io::Error| unusable(&self.path, error);
-        let text = Zeroizing::new(serde_json::to_string(&Stored::of(entry)).map_err(|error| failed(error.into()))?);
-        // tempfile creates with mode 0600.
-        let mut file = tempfile::Builder::new().prefix(".token-").tempfile_in(&self.folder).map_err(failed)?;
-        file.write_all(text.as_bytes()).map_err(failed)?;
-        file.as_file().sync_all().map_err(failed)?;
-        file.persist(&self.path).map_err(|error| failed(error.error))?;
-        File::open(&self.folder).and_then(|folder| folder.sync_all()).map_err(failed)
+        self.replace(entry)
     }
 
     fn remove(&mut self) -> Result<(), StoreError> {
-        match std::fs::remove_file(&self.path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(unusable(&self.path, error)),
+        match std::fs::remove_file(&self.entry) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(unusable(&self.entry, error)),
             _ => Ok(()),
         }
     }
 }
 
 impl FileLock {
+    fn replace(&mut self, record: &impl Record) -> Result<(), StoreError> {
+        match (&self.unwritable, &self.lock) {
+            (Some(error), _) => return Err(error.clone()),
+            (None, None) => return Err(unusable(&self.entry, "there is no lock")),
+            (None, Some(_)) => {}
+        }
+        let temporary = self.entry.with_extension("tmp");
+        let written = write_through(&temporary, record.to_text().as_bytes());
+        let replaced = written.and_then(|()| std::fs::rename(&temporary, &self.entry));
+        if let Err(error) = replaced {
+            // Half a token is of no use to anybody.
+            let _ = std::fs::remove_file(&temporary);
+            return Err(unusable(&self.entry, error));
+        }
+        // The new name must be on the disk as well: a rotated refresh token exists nowhere else.
+        let folder = self.entry.parent().map(File::open);
+        folder.map_or(Ok(()), |folder| folder.and_then(|folder| folder.sync_all())).map_err(|error| unusable(&self.entry, error))
+    }
+
     /// A file that cannot be understood may hold the only refresh token: it is moved, not overwritten.
     fn put_aside(&self, reason: &str) {
-        let aside = self.path.with_extension("bad");
-        let moved = std::fs::rename(&self.path, &aside);
-        let (path, aside) = (self.path.display(), aside.display());
+        let aside = self.entry.with_extension("bad");
+        let moved = std::fs::rename(&self.entry, &aside);
+        let (path, aside) = (self.entry.display(), aside.display());
         match moved {
             Ok(()) => tracing::warn!(target: "ffauth::token", "the token file {path} {reason}; it was moved to {aside}"),
             Err(error) => tracing::warn!(target: "ffauth::token", "the token file {path} {reason} and cannot be moved: {error}"),
@@ -151,53 +182,49 @@ impl FileLock {
     }
 }
 
-fn parse(text: &str) -> Result<Entry, String> {
-    let version = serde_json::from_str::<serde_json::Value>(text).ok().and_then(|value| value.get("version")?.as_u64());
-    match version {
-        Some(version) if version > u64::from(VERSION) => {
-            return Err(format!("is of version {version}, which is newer than this ffauth"));
-        }
-        Some(_) => {}
-        None => return Err("is damaged".to_owned()),
-    }
-    let stored: Stored = serde_json::from_str(text).map_err(|_| "is damaged".to_owned())?;
-    let secret = |text: Zeroizing<String>| Secret::new(text.as_str());
-    Ok(Entry {
-        generation: stored.generation,
-        access_token: secret(stored.access_token),
-        token_type: stored.token_type,
-        refresh_token: stored.refresh_token.map(secret),
-        scope: stored.scope,
-        asked: SystemTime::UNIX_EPOCH + Duration::from_millis(stored.asked_ms),
-        lifetime: stored.lifetime_ms.map(Duration::from_millis),
-        rejected: stored.rejected,
-    })
+/// What is in a file that this user alone can read; `None` if there is no such file.
+fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(unusable(path, error)),
+    };
+    let metadata = file.metadata().map_err(|error| unusable(path, error))?;
+    permission::check_private(&metadata).map_err(|error| untrusted(path, &error, "chmod 600"))?;
+    let mut text = Zeroizing::new(Vec::new());
+    file.take(LONGEST).read_to_end(&mut text).map_err(|error| unusable(path, error))?;
+    Ok(Some(text))
 }
 
-impl Stored {
-    fn of(entry: &Entry) -> Self {
-        let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        Self {
-            version: VERSION,
-            generation: entry.generation,
-            access_token: Zeroizing::new(entry.access_token.expose().to_owned()),
-            token_type: entry.token_type.clone(),
-            refresh_token: entry.refresh_token.as_ref().map(|token| Zeroizing::new(token.expose().to_owned())),
-            scope: entry.scope.clone(),
-            asked_ms: millis(entry.asked.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()),
-            lifetime_ms: entry.lifetime.map(millis),
-            rejected: entry.rejected,
-        }
+/// Writes a new file with mode 0600, down to the disk.
+fn write_through(path: &Path, text: &[u8]) -> std::io::Result<()> {
+    // What a killed process left may have any content; nobody else writes here while the lock is held.
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
     }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(text)?;
+    file.sync_all()
 }
 
 fn unusable(path: &Path, reason: impl ToString) -> StoreError {
     StoreError::Unusable { place: path.display().to_string(), reason: reason.to_string() }
 }
 
+fn untrusted(path: &Path, error: &permission::PermissionError, mend: &str) -> StoreError {
+    let place = path.display().to_string();
+    let mend = match error {
+        permission::PermissionError::Owner(_) => "chown it to yourself, or set FFAUTH_STATE to a folder of your own".to_owned(),
+        _ => format!("{mend} {place}"),
+    };
+    StoreError::Untrusted { place, reason: error.to_string(), mend }
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::time::SystemTime;
 
     use super::super::super::client::test_client;
     use super::*;
@@ -212,6 +239,9 @@ mod tests {
             asked: SystemTime::UNIX_EPOCH + Duration::from_millis(1_234_567),
             lifetime: Some(Duration::from_secs(300)),
             rejected: false,
+            uncertain: false,
+            dpop_key: None,
+            given: None,
         }
     }
 
@@ -264,11 +294,54 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_others_can_change_is_refused() {
+    fn a_folder_or_file_that_others_can_change_or_read_is_refused() {
         let folder = tempfile::tempdir().expect("a folder");
-        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o770)).expect("its mode");
-        let refused = FileStore::new(folder.path().to_owned()).lock(&Key::of(&test_client()), Duration::ZERO).map(drop);
-        assert!(matches!(refused, Err(StoreError::Unusable { .. })), "{refused:?}");
+        let (key, tokens) = (Key::of(&test_client()), folder.path().join("tokens"));
+        let store = FileStore::new(tokens.clone());
+        let mode = |path: &Path, mode| {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("its mode");
+        };
+        let untrusted = |what: &str| {
+            let refused = store.lock(&key, Duration::ZERO).and_then(|mut lock| lock.read());
+            assert!(matches!(refused, Err(StoreError::Untrusted { .. })), "{what}: {refused:?}");
+            assert!(matches!(store.peek(&key), Err(StoreError::Untrusted { .. })), "{what}");
+        };
+        locked(&store).write(&entry(1)).expect("room");
+        for shared in [&tokens, folder.path()] {
+            mode(shared, 0o770);
+            untrusted("a folder");
+            mode(shared, 0o700);
+        }
+        let file = PathBuf::from(store.place(&key));
+        mode(&file, 0o640);
+        untrusted("a file");
+        mode(&file, 0o600);
+        assert_eq!(store.peek(&key), Ok(Some(entry(1))));
+    }
+
+    #[test]
+    fn half_a_file_of_a_killed_process_is_in_nobodys_way() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = FileStore::new(folder.path().to_owned());
+        let half = store.path(&Key::of(&test_client()), "tmp");
+        std::fs::write(&half, "{\"version\":1,\"acc").expect("room");
+        let mut lock = locked(&store);
+        assert_eq!(lock.read(), Ok(None));
+        lock.write(&entry(1)).expect("room");
+        assert_eq!(lock.read(), Ok(Some(entry(1))));
+        assert!(!half.exists());
+    }
+
+    #[test]
+    fn a_registration_is_kept_beside_the_tokens() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = FileStore::new(folder.path().join("tokens"));
+        let key = Key::registration("test", &url::Url::parse("https://h/credentials").expect("a URL"));
+        assert_eq!(store.registration(&key), Ok(None));
+        let registration = Registration { client_id: "id".to_owned(), client_secret: "CANARY".into() };
+        store.register(&key, &registration).expect("room");
+        assert_eq!(store.registration(&key), Ok(Some(registration)));
+        assert_eq!(store.peek(&Key::of(&test_client())), Ok(None));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::{Entry, Key, Locked, Store, StoreError};
+use super::{Entry, Key, Locked, Registration, Store, StoreError};
 
 /// Keeps entries in memory; clones share them.
 #[derive(Clone, Default)]
@@ -19,6 +19,7 @@ struct Shared {
 #[derive(Default)]
 struct State {
     entries: BTreeMap<Key, Entry>,
+    registrations: BTreeMap<Key, Registration>,
     locked: BTreeSet<Key>,
 }
 
@@ -37,6 +38,19 @@ impl Store for MemoryStore {
         }
         state.locked.insert(key.clone());
         Ok(Box::new(MemoryLock { store: self.clone(), key: key.clone() }))
+    }
+
+    fn peek(&self, key: &Key) -> Result<Option<Entry>, StoreError> {
+        Ok(self.0.state().entries.get(key).cloned())
+    }
+
+    fn registration(&self, key: &Key) -> Result<Option<Registration>, StoreError> {
+        Ok(self.0.state().registrations.get(key).cloned())
+    }
+
+    fn register(&self, key: &Key, registration: &Registration) -> Result<(), StoreError> {
+        self.0.state().registrations.insert(key.clone(), registration.clone());
+        Ok(())
     }
 
     fn place(&self, _key: &Key) -> String {

@@ -2,6 +2,7 @@
 
 mod file;
 mod memory;
+mod record;
 
 use std::time::{Duration, SystemTime};
 
@@ -19,8 +20,28 @@ pub trait Store: Send + Sync {
     /// Takes the entry for itself, over all processes that use the store; waits at most `limit` for another holder.
     ///
     /// # Errors
-    /// [`StoreError::Busy`] after `limit`; [`StoreError::Unusable`] if there can be no lock, for a read-only place say.
+    /// [`StoreError::Busy`] after `limit`; [`StoreError::Unusable`] if there is no such place and none can be made;
+    /// [`StoreError::Untrusted`] if others can change it. On a read-only disk there is nobody to exclude: what is kept can be
+    /// read, and writing fails.
     fn lock(&self, key: &Key, limit: Duration) -> Result<Box<dyn Locked>, StoreError>;
+
+    /// What is kept, as it stands: whole, though somebody may be replacing it. Waits for nobody and changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Unusable`], also for a damaged entry; [`StoreError::Untrusted`].
+    fn peek(&self, key: &Key) -> Result<Option<Entry>, StoreError>;
+
+    /// The client that was registered under `key` ([`Key::registration`]).
+    ///
+    /// # Errors
+    /// As [`peek`](Self::peek).
+    fn registration(&self, key: &Key) -> Result<Option<Registration>, StoreError>;
+
+    /// Keeps a newly registered client in place of an older one. It is on the disk when this returns.
+    ///
+    /// # Errors
+    /// As [`lock`](Self::lock) and [`Locked::write`].
+    fn register(&self, key: &Key, registration: &Registration) -> Result<(), StoreError>;
 
     /// Where the entry is, for people.
     fn place(&self, key: &Key) -> String;
@@ -31,7 +52,7 @@ pub trait Locked: Send {
     /// What is kept. A damaged entry is put aside, said in the log, and counts as none.
     ///
     /// # Errors
-    /// [`StoreError::Unusable`].
+    /// [`StoreError::Unusable`]; [`StoreError::Untrusted`] if others can read or change the entry.
     fn read(&mut self) -> Result<Option<Entry>, StoreError>;
 
     /// Replaces what is kept, whole or not at all. It is on the disk when this returns.
@@ -68,6 +89,16 @@ pub enum StoreError {
         /// Why.
         reason: String,
     },
+    /// Others can change or read the place. What is in it may be theirs, or known to them.
+    #[error("{place} is not trusted with tokens: {reason}; {mend}")]
+    Untrusted {
+        /// File or folder.
+        place: String,
+        /// Whose it is, or what they can do.
+        reason: String,
+        /// The command that mends it.
+        mend: String,
+    },
 }
 
 /// Names an entry: two profiles, or one with another endpoint, client, grant, scope or audience, never share one.
@@ -81,7 +112,7 @@ impl Key {
     /// The entry of `client`. No secret goes into it.
     pub fn of(client: &Client) -> Self {
         let url = |url: &Option<url::Url>| url.as_ref().map(ToString::to_string).unwrap_or_default();
-        let parts = [
+        let mut parts = vec![
             client.name.clone(),
             url(&client.issuer),
             url(&client.token_url),
@@ -92,13 +123,30 @@ impl Key {
             client.audience.clone().unwrap_or_default(),
             client.resource.join(" "),
         ];
+        // Each with its name: most profiles have none of them.
+        let more = [
+            ("dpop", client.dpop.then(String::new)),
+            ("assertion_issuer", client.assertion.issuer.clone()),
+            ("assertion_subject", client.assertion.subject.clone()),
+            ("requested_token_type", client.exchange.requested_token_type.clone()),
+        ];
+        parts.extend(more.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", value?))));
+        Self::new(&client.name, &parts)
+    }
+
+    /// The entry of the client that profile `name` registered at `endpoint`.
+    pub fn registration(name: &str, endpoint: &url::Url) -> Self {
+        Self::new(name, &["registration".to_owned(), name.to_owned(), endpoint.to_string()])
+    }
+
+    fn new(name: &str, parts: &[String]) -> Self {
         let mut digest = Sha256::new();
-        for part in &parts {
+        for part in parts {
             digest.update(part.len().to_le_bytes());
             digest.update(part.as_bytes());
         }
         let digest = digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        let name = client.name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).take(64).collect();
+        let name = name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).take(64).collect();
         Self { name, digest }
     }
 
@@ -125,6 +173,28 @@ pub struct Entry {
     pub asked: SystemTime,
     /// How long it lives from then on.
     pub lifetime: Option<Duration>,
-    /// A media server refused it, or the authorization server its refresh token.
+    /// The authorization server refused its refresh token.
     pub rejected: bool,
+    /// Its refresh token was sent and no answer is known: it may be used up.
+    pub uncertain: bool,
+    /// The key that the tokens are bound to, as [`Prover::saved`](super::dpop::Prover::saved) gives it.
+    pub dpop_key: Option<Secret>,
+    /// Names what they were got for: [`grant::fingerprint`](super::grant::fingerprint).
+    pub given: Option<String>,
+}
+
+impl Entry {
+    /// Has the authorization server refused this refresh token?
+    pub fn is_dead(&self, refresh_token: &Secret) -> bool {
+        self.rejected && self.refresh_token.as_ref() == Some(refresh_token)
+    }
+}
+
+/// A client that was registered by ffauth itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registration {
+    /// `client_id`.
+    pub client_id: String,
+    /// `client_secret`.
+    pub client_secret: Secret,
 }

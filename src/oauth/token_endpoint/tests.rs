@@ -1,13 +1,14 @@
 //! Each answer that real servers give, and the bytes that each client authentication sends.
 
 use super::*;
-use crate::oauth::client::test_client;
+use crate::oauth::assertion::Assertion;
+use crate::oauth::client::{ClientAuth, TokenExchange, test_client};
 use crate::oauth::dialect::Dialect;
 use crate::secret::SecretSource;
 
 fn answer(status: u16, content_type: &str, body: &str) -> Answer {
     let content_type = (!content_type.is_empty()).then(|| content_type.to_owned());
-    Answer { status, content_type, retry_after: None, body: Zeroizing::new(body.as_bytes().to_vec()) }
+    Answer { status, content_type, body: Zeroizing::new(body.as_bytes().to_vec()), ..Answer::default() }
 }
 
 fn url() -> Url {
@@ -128,32 +129,100 @@ fn a_token_with_a_control_character_is_not_used() {
 }
 
 fn sent(client: &Client, ask: &Ask) -> (Request, String) {
-    let request = request(client, &url(), ask, &Env::default()).expect("a request");
+    let request = request(client, &url(), ask, SystemTime::UNIX_EPOCH, &Env::default()).expect("a request");
     let body = request.body.clone().expect("a form").to_string();
     (request, body)
 }
 
+/// `audience` and each `resource` (RFC 8707) go with every grant, in the order of the profile.
 #[test]
-fn client_authentication_on_the_wire() {
-    let of = |client_auth| Client {
-        client_auth,
-        client_id: Some("my app".to_owned()),
-        client_secret: Some(SecretSource::Plain("s:/+ü".into())),
+fn each_grant_on_the_wire() {
+    let both = "&audience=aud&resource=https%3A%2F%2Fr1&resource=https%3A%2F%2Fr2&client_id=id";
+    let exchange = TokenExchange {
+        subject_token_type: Some("urn:ietf:params:oauth:token-type:jwt".to_owned()),
+        requested_token_type: Some("urn:x:y".to_owned()),
+        ..TokenExchange::default()
+    };
+    let assertion = Assertion { given: Some(SecretSource::Plain("a.b.c".into())), ..Assertion::default() };
+    let client = Client {
+        client_auth: ClientAuth::None,
+        scope: vec!["a".to_owned(), "b".to_owned()],
+        audience: Some("aud".to_owned()),
+        resource: vec!["https://r1".to_owned(), "https://r2".to_owned()],
+        assertion,
+        exchange,
         ..test_client()
     };
-    let decoded = |request: &Request| {
-        let value = request.headers[0].1.strip_prefix("Basic ").expect("basic").to_owned();
-        String::from_utf8(base64::engine::general_purpose::STANDARD.decode(value).expect("base64")).expect("text")
+    let subject = "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange&subject_token=s%2Ft\
+                   &subject_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Ajwt";
+    let exchanged = |actor_token| Ask::TokenExchange { subject_token: "s/t".into(), actor_token };
+    for (ask, form) in [
+        (Ask::ClientCredentials, "grant_type=client_credentials".to_owned()),
+        (
+            Ask::Password { username: "u".to_owned(), password: "p".into() },
+            "grant_type=password&username=u&password=p".to_owned(),
+        ),
+        (Ask::Refresh("r".into()), "grant_type=refresh_token&refresh_token=r".to_owned()),
+        (Ask::JwtBearer, "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion=a.b.c".to_owned()),
+        (exchanged(None), format!("{subject}&requested_token_type=urn%3Ax%3Ay")),
+        (
+            exchanged(Some("a".into())),
+            format!(
+                "{subject}&actor_token=a&actor_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Aaccess_token\
+                 &requested_token_type=urn%3Ax%3Ay"
+            ),
+        ),
+    ] {
+        assert_eq!(sent(&client, &ask).1, format!("{form}&scope=a+b{both}"));
+    }
+    // Google reads the scope in the assertion, and refuses one in the body.
+    let dialect = Dialect { assertion_scope: true, ..Dialect::default() };
+    let client = Client { dialect, ..client };
+    assert!(!sent(&client, &Ask::JwtBearer).1.contains("scope"));
+    assert!(sent(&client, &Ask::Refresh("r".into())).1.contains("scope=a+b"));
+}
+
+#[test]
+fn the_proof_of_the_client_stands_beside_the_dialects_header_fields() {
+    let dialect = Dialect { token_headers: vec![("X-Tenant".to_owned(), SecretSource::Plain("t".into()))], ..Dialect::default() };
+    let (request, body) = sent(&Client { dialect, ..test_client() }, &Ask::ClientCredentials);
+    let fields: Vec<(&str, &str)> = request.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert_eq!(fields, [("Authorization", "Basic aWQ6c2VjcmV0"), ("X-Tenant", "t")]);
+    assert_eq!(body, "grant_type=client_credentials");
+}
+
+/// RFC 8693 section 2.2.1: what is issued need not be an access token.
+#[test]
+fn what_a_token_exchange_issues_is_taken_if_it_is_what_was_wanted() {
+    let issued = "{\"access_token\":\"t\",\"token_type\":\"N_A\",\"issued_token_type\":\"urn:x:saml\"}";
+    let wanting = |kind: Option<&str>| Client {
+        grant: Grant::TokenExchange,
+        exchange: TokenExchange { requested_token_type: kind.map(str::to_owned), ..TokenExchange::default() },
+        ..test_client()
     };
-    let (request, body) = sent(&of(ClientAuth::Basic), &Ask::ClientCredentials);
-    assert_eq!((decoded(&request).as_str(), body.as_str()), ("my+app:s%3A%2F%2B%C3%BC", "grant_type=client_credentials"));
-    let (request, _) = sent(&of(ClientAuth::BasicRaw), &Ask::ClientCredentials);
-    assert_eq!(decoded(&request), "my app:s:/+ü");
-    let (request, body) = sent(&of(ClientAuth::Post), &Ask::ClientCredentials);
-    assert!(request.headers.is_empty());
-    assert_eq!(body, "grant_type=client_credentials&client_id=my+app&client_secret=s%3A%2F%2B%C3%BC");
-    let (_, body) = sent(&of(ClientAuth::None), &Ask::ClientCredentials);
-    assert_eq!(body, "grant_type=client_credentials&client_id=my+app");
+    let granted = parsed(&wanting(Some("urn:x:saml")), 200, "application/json", issued).expect("what was wanted");
+    assert_eq!((granted.token_type.as_str(), granted.tolerated.len()), ("N_A", 0));
+    let other = parsed(&wanting(Some("urn:x:other")), 200, "application/json", issued).expect("tolerated");
+    assert_eq!(other.tolerated, ["an issued_token_type other than the requested one"]);
+    let strict = Client { strict: true, ..wanting(Some("urn:x:other")) };
+    assert!(parsed(&strict, 200, "application/json", issued).is_err());
+    let error = parsed(&wanting(None), 200, "application/json", issued).expect_err("no access token").to_string();
+    assert!(error.contains("`urn:x:saml`") && error.contains("requested_token_type"), "{error}");
+    assert!(json("{\"access_token\":\"t\",\"token_type\":\"N_A\"}").is_err());
+}
+
+#[test]
+fn a_bound_token_is_taken_where_one_was_asked_for_and_only_there() {
+    let binding = Client { dpop: true, ..test_client() };
+    let token = |kind: &str| format!("{{\"access_token\":\"t\"{kind}}}");
+    let granted = parsed(&binding, 200, "application/json", &token(",\"token_type\":\"dpop\"")).expect("a bound token");
+    assert_eq!(granted.token_type, "dpop");
+    for unbound in [token(",\"token_type\":\"Bearer\""), token("")] {
+        let error = parsed(&binding, 200, "application/json", &unbound).expect_err("not bound").to_string();
+        assert!(error.contains("dpop = true"), "{error}");
+    }
+    let error = json(&token(",\"token_type\":\"DPoP\"")).expect_err("bound").to_string();
+    assert!(error.contains("set dpop = true"), "{error}");
 }
 
 #[test]
@@ -164,7 +233,7 @@ fn a_dialect_changes_what_it_names_and_nothing_else() {
         token_query: vec![("expires_in".to_owned(), "7200".to_owned())],
         token_params: vec![("state".to_owned(), "s1".to_owned())],
         token_headers: vec![("X-Tenant".to_owned(), SecretSource::Plain("t".into()))],
-        default_expires_in: None,
+        ..Dialect::default()
     };
     let client = Client {
         dialect,
