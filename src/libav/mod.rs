@@ -37,6 +37,7 @@ pub mod describe;
 pub mod device;
 pub mod encoder;
 pub mod error;
+pub mod expression;
 pub mod filter;
 pub mod format;
 pub mod frame;

@@ -164,7 +164,7 @@ impl Source {
         read.map(|stream| &stream.clock).any(|clock| clock.dts > allowed + clock.first_dts.unwrap_or(0).max(file_start))
     }
 
-    fn take(&mut self, packet: &mut Packet, ticks: i64, global: &Global) -> Result<Read, Error> {
+    fn take(&mut self, packet: &mut Packet, ticks: Option<i64>, global: &Global) -> Result<Read, Error> {
         let index = packet.stream();
         self.gaps.note_losses(self.losses.count(), self.streams.iter().map(|stream| stream.clock.dts));
         let Some(stream) = self.streams.get_mut(index).filter(|stream| stream.input.used) else { return Ok(Read::Unwanted) };
@@ -191,7 +191,7 @@ impl Source {
             report(correction, (file, index), facts.media_type);
         });
         gaps.look(index, expected, times.dts.map(|dts| rescale(dts, facts.time_base, MICROSECONDS)));
-        stream.clock.advance(&times, facts, ticks);
+        stream.clock.advance(&times, facts, ticks.unwrap_or(1));
         Ok(Read::Packet(times))
     }
 
