@@ -187,10 +187,10 @@ pub(in crate::libav) unsafe fn set(object: *mut c_void, name: &str, value: Optio
 /// The type of an option; `None` for one that the bindings have no name for, such as an array (invariant 15).
 pub(in crate::libav) fn kind(option: &ffi::AVOption) -> Option<AVOptionType> {
     let number = number!(ptr::from_ref(option), type_);
-    KINDS.into_iter().find(|kind| *kind as c_int == number)
+    KINDS.iter().copied().find(|kind| *kind as c_int == number)
 }
 
-const KINDS: [AVOptionType; 19] = [
+const KINDS: &[AVOptionType] = &[
     AVOptionType::AV_OPT_TYPE_FLAGS,
     AVOptionType::AV_OPT_TYPE_INT,
     AVOptionType::AV_OPT_TYPE_INT64,
@@ -208,6 +208,9 @@ const KINDS: [AVOptionType; 19] = [
     AVOptionType::AV_OPT_TYPE_VIDEO_RATE,
     AVOptionType::AV_OPT_TYPE_DURATION,
     AVOptionType::AV_OPT_TYPE_COLOR,
+    // FFmpeg 7 has no options of this type any more.
+    #[cfg(not(frame_flags))]
+    AVOptionType::AV_OPT_TYPE_CHANNEL_LAYOUT,
     AVOptionType::AV_OPT_TYPE_BOOL,
     AVOptionType::AV_OPT_TYPE_CHLAYOUT,
 ];

@@ -132,17 +132,17 @@ impl Configuration {
 
     /// Nothing that changes from run to run or version to version (`-bitexact`).
     pub fn set_bitexact(&mut self) {
-        self.add_flags(ffi::AV_CODEC_FLAG_BITEXACT as u32);
+        self.add_flags(ffi::AV_CODEC_FLAG_BITEXACT);
     }
 
     /// Its packets shall tell how far they are from the source (`-psnr`).
     pub fn set_psnr(&mut self) {
-        self.add_flags(ffi::AV_CODEC_FLAG_PSNR as u32);
+        self.add_flags(ffi::AV_CODEC_FLAG_PSNR);
     }
 
     /// Sets the flags of `-pass 1` and `-pass 2` where the encoder keeps its statistics itself.
     pub fn set_second_pass_flag(&mut self) {
-        self.add_flags(ffi::AV_CODEC_FLAG_PASS2 as u32);
+        self.add_flags(ffi::AV_CODEC_FLAG_PASS2);
     }
 
     /// Will it leave out what changes from run to run, once it is opened with these `options`?

@@ -108,7 +108,7 @@ impl Encoder {
     /// It notes the statistics of a first pass and does not use those of another.
     pub fn is_first_pass(&self) -> bool {
         let flags = self.raw().flags as u32;
-        let (first, second) = (ffi::AV_CODEC_FLAG_PASS1 as u32, ffi::AV_CODEC_FLAG_PASS2 as u32);
+        let (first, second) = (ffi::AV_CODEC_FLAG_PASS1, ffi::AV_CODEC_FLAG_PASS2);
         flags & (first | second) == first
     }
 

@@ -152,6 +152,8 @@ impl Options {
                 let format = c_int::try_from(value).ok().and_then(SampleFormat::from_number);
                 format.map_or("none".to_owned(), SampleFormat::name)
             }
+            #[cfg(not(frame_flags))]
+            Type::AV_OPT_TYPE_CHANNEL_LAYOUT => format!("{value:#x}"),
             _ if text.is_null() => return None,
             // SAFETY: all other types have a string for their default (invariant 12).
             _ => format!("\"{}\"", unsafe { string(text) }.unwrap_or_default()),
@@ -212,6 +214,8 @@ fn type_name(kind: Type) -> &'static str {
         Type::AV_OPT_TYPE_DURATION => "<duration>",
         Type::AV_OPT_TYPE_COLOR => "<color>",
         Type::AV_OPT_TYPE_CHLAYOUT => "<channel_layout>",
+        #[cfg(not(frame_flags))]
+        Type::AV_OPT_TYPE_CHANNEL_LAYOUT => "<channel_layout>",
         Type::AV_OPT_TYPE_BOOL => "<boolean>",
         _ => "",
     }
