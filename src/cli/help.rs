@@ -6,7 +6,7 @@ use crate::command_line::{self, OptionHelp, Scope};
 use crate::libav::version;
 
 const USAGE: &str = "usage: ffauth [global options] {[input options] -i URL} ... {[output options] OUTPUT} ...\n       \
-    ffauth COMMAND ...    (probe, check, token, profiles, providers, demo; `ffauth COMMAND --help`)\n";
+    ffauth COMMAND ...    (probe, check, login, logout, token, profiles, providers, demo; `ffauth COMMAND --help`)\n";
 
 /// Prints how to use the program; `topic` is what was typed behind `-h`.
 pub fn usage(topic: Option<&str>) {

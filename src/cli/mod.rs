@@ -2,11 +2,16 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod args;
+mod browser;
 mod check;
+mod credentials;
 mod demo;
 mod exit;
 mod help;
+mod interrupt;
 mod log_file;
+mod login;
+mod logout;
 pub mod probe;
 mod profiles;
 mod providers;
@@ -73,9 +78,21 @@ fn subcommand(args: Vec<OsString>, env: &Env) -> i32 {
 fn dispatch(command: Command, env: &Env) -> anyhow::Result<i32> {
     let load = |config: &ConfigArgs| Config::load(config.config.as_deref(), env);
     match command {
+        Command::Login(args) => {
+            trace::start(level::WARNING);
+            login::run(&args, load(&args.config)?, env, &mut stdout(), &mut stderr())
+        }
+        Command::Logout(args) => {
+            trace::start(level::WARNING);
+            logout::run(&args, load(&args.config)?, env, &mut stdout())
+        }
         Command::Token(args) => {
             trace::start(level::WARNING);
             token::run(&args, load(&args.config)?, env, &mut stdout(), &mut stderr())
+        }
+        Command::Credentials(args) => {
+            trace::start(level::WARNING);
+            credentials::run(&args, load(&args.config)?, env, &mut stdout(), &mut stderr())
         }
         Command::Profiles(args) => {
             trace::start(level::WARNING);

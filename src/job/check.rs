@@ -12,6 +12,7 @@ use crate::redact;
 use crate::shutdown::Shutdown;
 
 use super::Session;
+use super::explain;
 use super::probe::Probe;
 
 /// One step and how it went.
@@ -125,7 +126,7 @@ impl Session {
                 true
             }
             Err(error) => {
-                steps.push(Step::bad("token", &began, &Error::from(error).context(format!("profile {name}"))));
+                steps.push(Step::bad("token", &began, &explain(client, error).context(format!("profile {name}"))));
                 false
             }
         }

@@ -14,7 +14,7 @@ use url::Url;
 use crate::backoff;
 use crate::shutdown::Shutdown;
 
-use super::answer::retry_after;
+use super::answer::{content_type, retry_after};
 use super::error::{Cause, NetError};
 use super::token::masked;
 use super::{Media, Request, client, explain, hop};
@@ -30,6 +30,10 @@ pub struct Download {
     /// The next byte to deliver, counted from `start`.
     position: u64,
     entity: Entity,
+    /// Where the redirects led, last time.
+    location: String,
+    /// What the server called it, last time.
+    content_type: Option<String>,
     body: Option<Response>,
     chunk: Bytes,
     /// Attempts in a row that brought no byte.
@@ -57,6 +61,8 @@ impl Download {
             end,
             position: 0,
             entity: Entity::default(),
+            location: String::new(),
+            content_type: None,
             body: None,
             chunk: Bytes::new(),
             failures: 0,
@@ -125,6 +131,16 @@ impl Download {
         end.map(|end| end.saturating_sub(self.start))
     }
 
+    /// The URL that the last answer came from, behind redirects, without a token; not masked.
+    pub fn location(&self) -> &str {
+        &self.location
+    }
+
+    /// The media type of the last answer, without parameters, in lower case.
+    pub fn content_type(&self) -> Option<&str> {
+        self.content_type.as_deref()
+    }
+
     /// Does the server honour ranges, so that going to another byte costs one request and no more?
     pub fn has_ranges(&self) -> bool {
         self.entity.ranges
@@ -165,6 +181,8 @@ impl Download {
             return Err(changed(&end.url));
         }
         self.entity = Entity { ranges: offered.is_some() || self.entity.ranges, ..found };
+        self.location = end.url.to_string();
+        self.content_type = content_type(end.response.headers());
         let mut body = end.response;
         match offered {
             Some(offered) if offered == from => self.chunk = Bytes::new(),

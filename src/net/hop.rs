@@ -86,6 +86,7 @@ pub(super) async fn walk(shared: &Shared, request: &Request, range: &str, stop: 
         if trail.follow_remembered(shared, &get)? {
             continue;
         }
+        request.reach.judge(shared, &trail.url, &request.bearers).await?;
         let (response, carried) = shared.ask(&get, &trail.url, range, trail.downgraded, stop).await?;
         let status = response.status().as_u16();
         if is_redirect(status) {

@@ -24,6 +24,7 @@ mod error;
 mod explain;
 mod freshness;
 mod hop;
+mod reach;
 mod token;
 mod upload;
 
@@ -48,6 +49,7 @@ pub use download::Download;
 pub use error::{Cause, NetError, RedirectFault};
 pub use explain::Failure;
 pub use hop::{Hop, Resolved};
+pub use reach::{Place, Reach};
 pub use upload::{Confirmed, Upload, UploadMode};
 
 /// The sender of media requests. Clones share connections and the memory of permanent redirects.
@@ -59,6 +61,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     clients: client::Clients,
     hops: freshness::HopCache,
+    places: reach::Places,
 }
 
 /// What to ask for, and under which rules.
@@ -74,6 +77,8 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// The origin of the file that the user named, where `url` is a request nested in it; `None` = that of `url`.
     pub own_origin: Option<Origin>,
+    /// Which hosts may be asked.
+    pub reach: Reach,
     /// Whom to trust on connections outside every profile's scope.
     pub roots: Roots,
     /// `false` only where the user asked for it by name (`-tls_verify 0`).
@@ -101,6 +106,7 @@ impl Request {
             bearers,
             headers: Vec::new(),
             own_origin: None,
+            reach: Reach::anywhere(),
             roots,
             tls_verify: true,
             wait: Duration::from_secs(60),
@@ -172,7 +178,17 @@ impl Media {
 
     /// The same with a clock for lifetimes of redirects and for the waits between retries.
     pub fn with_clock(runtime: Handle, clock: Arc<dyn Clock>) -> Self {
-        Self(Arc::new(Shared { runtime, clock, clients: client::Clients::default(), hops: freshness::HopCache::default() }))
+        let (clients, hops, places) = (client::Clients::default(), freshness::HopCache::default(), reach::Places::default());
+        Self(Arc::new(Shared { runtime, clock, clients, hops, places }))
+    }
+
+    /// May the URL of `request` be asked for? Looks its name up, so that a silent DNS server keeps nobody from stopping.
+    ///
+    /// # Errors
+    /// [`NetError::OutOfReach`], or somebody asked to stop.
+    pub fn judge(&self, request: &Request, stop: &Shutdown) -> Result<(), NetError> {
+        let url = client::parse(&request.url)?;
+        self.block_on(stop, request.reach.judge(&self.0, &url, &request.bearers))
     }
 
     /// Follows the redirects of `request` without reading media. Any answer that is no redirect ends the walk, errors too:

@@ -1,5 +1,7 @@
 //! The far end of every test: an authorization server, media servers, and the program between them.
 
+pub mod dpop;
+pub mod family;
 pub mod media;
 pub mod origin;
 pub mod run;

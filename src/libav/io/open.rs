@@ -13,6 +13,7 @@ use crate::libav::call::c_string;
 use crate::libav::error::AvError;
 use crate::libav::option::{self, Dictionary};
 use crate::libav::{ffi, log, panic};
+use crate::net::NetError;
 use crate::origin::Origin;
 use crate::redact;
 
@@ -20,6 +21,7 @@ use super::live::{self, Live};
 use super::retry::{self, Cause};
 use super::segments::Purpose;
 use super::state::State;
+use super::streaming::is_streaming;
 use super::{resume, state, upload};
 
 /// `AVFormatContext.io_open`.
@@ -126,6 +128,10 @@ impl Open<'_> {
         let address = cipher.unwrap_or(url);
         match address.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase()).as_deref() {
             Some("http" | "https") => {}
+            _ if self.top && is_streaming(url) => {
+                let placed = self.state.streaming_url(url, &mut self.options)?;
+                return self.delegate(&placed);
+            }
             _ if self.top => return self.delegate(url),
             Some("data") => return self.delegate(url),
             _ => {
@@ -159,6 +165,13 @@ impl Open<'_> {
 
     /// Opens `url` with the token that belongs there, as often as it takes.
     fn read_url(&mut self, url: Url, encrypted: bool, purpose: Purpose) -> Result<(), AvError> {
+        if let Some(media) = &self.state.access.media {
+            match media.judge(&self.state.own_request(url.as_str(), "GET", Vec::new()), &self.state.stop) {
+                Ok(()) => {}
+                Err(NetError::Stopped) => return Err(AvError::EXIT),
+                Err(failure) => return Err(self.give_up(failure.into(), AvError::from_errno(libc::EACCES))),
+            }
+        }
         let mut target = self.target(url)?;
         if encrypted {
             return self.resume(&target);
@@ -431,7 +444,7 @@ impl Open<'_> {
             Ok(resolved) => resolved,
             Err(failure) => {
                 let error = Error::from(failure);
-                if self.top || matches!(error.http_status(), Some(401 | 403)) {
+                if self.top || error.kind() == Kind::Media || matches!(error.http_status(), Some(401 | 403)) {
                     self.state.give_up(error);
                 } else {
                     log::write(log::level::ERROR, &format!("{error}\n"));

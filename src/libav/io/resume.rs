@@ -12,10 +12,14 @@ use crate::libav::option::Dictionary;
 use crate::libav::{ffi, log, panic};
 use crate::net::{self, Download};
 
+use super::exported::{self, Exported};
 use super::state::State;
 
 /// What stands behind one of our read contexts.
+#[repr(C)]
 struct Reader {
+    /// First: libav looks for options here.
+    exported: Exported,
     download: Download,
     cipher: Option<Cipher>,
     /// The state of the hook that opened it (invariant 2).
@@ -45,7 +49,8 @@ pub fn open(state: &State, url: &str, options: &mut Dictionary) -> Result<*mut f
         Err(failure) => return Err(state.lose(Error::from(failure))),
     };
     let seekable = download.has_ranges() && cipher.is_none();
-    let reader = Reader { download, cipher, state };
+    let exported = Exported::new(download.location(), download.content_type());
+    let reader = Reader { exported, download, cipher, state };
     let reader = Box::into_raw(Box::new(reader));
     // SAFETY: the buffer comes from av_malloc, as avio_alloc_context asks; the reader is freed by `close` alone (invariant 10).
     unsafe {
@@ -58,6 +63,7 @@ pub fn open(state: &State, url: &str, options: &mut Dictionary) -> Result<*mut f
             return Err(AvError::from_errno(libc::ENOMEM));
         }
         (*context).seekable = if seekable { ffi::AVIO_SEEKABLE_NORMAL } else { 0 };
+        exported::attach(context);
         Ok(context)
     }
 }

@@ -242,6 +242,7 @@ impl State {
         let roots = bearers.iter().next().map_or_else(|| Roots::new(&Env::default(), None), |bearer| bearer.roots.clone());
         net::Request {
             headers,
+            reach: self.access.reach.clone(),
             own_origin: Origin::parse(&self.access.url),
             tls_verify: !self.request.unverified,
             wait: self.access.wait,

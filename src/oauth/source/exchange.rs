@@ -13,17 +13,21 @@ use crate::secret::Secret;
 use super::{Outcome, Source};
 use crate::oauth::client::Grant;
 use crate::oauth::dpop::Prover;
+use crate::oauth::endpoints::Endpoints;
 use crate::oauth::error::OauthError;
 use crate::oauth::grant::{self, Ask};
 use crate::oauth::store::{Entry, Locked, StoreError};
 use crate::oauth::token::Token;
 use crate::oauth::token_endpoint::{self, Granted};
-use crate::oauth::{discovery, external, schedule};
+use crate::oauth::transport::Answer;
+use crate::oauth::{external, schedule};
 
 /// Another holder of the lock is in the middle of an exchange of its own: it is given that long, and this much more.
 const LOCK_MARGIN: Duration = Duration::from_secs(10);
 /// A stored token may have been asked for this long after now, by a clock that has been slewed since.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
+/// Clocks that differ by less are as good as one: servers allow for it.
+const SKEW: Duration = Duration::from_secs(60);
 
 impl Source {
     pub(super) async fn exchange(&self, wanted: bool, min_valid: Duration) -> Outcome {
@@ -43,8 +47,8 @@ impl Source {
         }
         let asked = self.ask(&mut lock, entry.as_ref()).await;
         self.count(asked.is_ok());
-        let (granted, asked) = match asked {
-            Ok(granted) => granted,
+        let (granted, asked, seed) = match asked {
+            Ok(answer) => answer,
             Err(error) => {
                 if let Some(entry) = entry {
                     self.outlive(&mut lock, entry, &error, &now).await;
@@ -55,29 +59,44 @@ impl Source {
         self.note(&granted);
         let kept = entry.as_ref().and_then(|entry| self.kept_refresh_token(entry));
         let refresh_token = granted.refresh_token.clone().or(kept);
+        let before = entry.map_or(0, |entry| entry.generation);
+        Ok(self.keep(&mut lock, before, Granted { refresh_token, ..granted }, asked, seed).await)
+    }
+
+    /// Saves what was granted, and only then gives it out. `before` is the generation of the entry that it replaces.
+    pub(super) async fn keep(
+        &self,
+        lock: &mut Option<Box<dyn Locked>>,
+        before: u64,
+        granted: Granted,
+        asked: Now,
+        seed: Option<String>,
+    ) -> Arc<Token> {
         let (dpop_key, given) = {
             let progress = self.progress();
             (progress.prover.as_ref().map(|prover| prover.saved().clone()), progress.given.clone())
         };
         let entry = Entry {
-            generation: entry.as_ref().map_or(0, |entry| entry.generation) + 1,
+            generation: before + 1,
             access_token: granted.access_token.clone(),
             token_type: granted.token_type.clone(),
-            refresh_token: refresh_token.clone(),
+            refresh_token: granted.refresh_token.clone(),
             scope: granted.scope.clone(),
             asked: asked.wall,
             lifetime: granted.lifetime,
             rejected: false,
             uncertain: false,
+            seed,
             dpop_key,
             given,
         };
-        self.save(&mut lock, &entry).await;
-        Ok(Arc::new(self.token_of(granted, refresh_token, asked)))
+        self.save(lock, &entry).await;
+        let refresh_token = granted.refresh_token.clone();
+        Arc::new(self.token_of(granted, refresh_token, asked))
     }
 
     /// Reads what the token is got for, where that is somebody else's token.
-    async fn read_given(&self) -> Result<(), OauthError> {
+    pub(super) async fn read_given(&self) -> Result<(), OauthError> {
         let shared = Arc::clone(&self.0);
         let given = spawn_blocking(move || grant::fingerprint(&shared.client, &shared.env));
         let given = given.await.map_err(|ended| OauthError::Config(format!("a secret could not be read: {ended}")))??;
@@ -86,7 +105,7 @@ impl Source {
     }
 
     /// The key that tokens are bound to: the stored one, which the stored tokens need, else ours, else a new one.
-    fn find_prover(&self, entry: Option<&Entry>) -> Result<(), OauthError> {
+    pub(super) fn find_prover(&self, entry: Option<&Entry>) -> Result<(), OauthError> {
         if !self.0.client.dpop {
             return Ok(());
         }
@@ -108,7 +127,7 @@ impl Source {
     }
 
     /// Takes the entry's lock. Where there can be no lock the token stays in memory, and that is said loudly.
-    async fn lock_and_read(&self) -> Result<(Option<Box<dyn Locked>>, Option<Entry>), OauthError> {
+    pub(super) async fn lock_and_read(&self) -> Result<(Option<Box<dyn Locked>>, Option<Entry>), OauthError> {
         let (store, key) = (Arc::clone(&self.0.store), self.0.key.clone());
         let limit = self.0.client.timeout + LOCK_MARGIN;
         let locked = spawn_blocking(move || {
@@ -130,7 +149,7 @@ impl Source {
     }
 
     /// The newest of what is stored and what this process could not store.
-    fn newest(&self, stored: Option<Entry>) -> Option<Entry> {
+    pub(super) fn newest(&self, stored: Option<Entry>) -> Option<Entry> {
         let progress = self.progress();
         let ours = progress.unsaved.as_ref();
         match ours.filter(|ours| stored.as_ref().is_none_or(|stored| stored.generation < ours.generation)) {
@@ -232,20 +251,31 @@ impl Source {
         }
     }
 
+    /// Where this client's server is asked for what.
+    ///
+    /// # Errors
+    /// The discovery document cannot be had, or nothing names a token endpoint.
+    pub async fn endpoints(&self) -> Result<Endpoints, OauthError> {
+        Endpoints::find(&self.0.client, &*self.0.transport).await
+    }
+
     /// The token endpoint: as configured, else as the issuer's discovery document has it.
     ///
     /// # Errors
     /// The document cannot be had, or nothing names an endpoint.
     pub async fn token_url(&self) -> Result<Url, OauthError> {
-        match (&self.0.client.token_url, &self.0.client.issuer) {
-            (Some(url), _) => Ok(url.clone()),
-            (None, Some(issuer)) => discovery::token_url(&self.0.client, issuer, &*self.0.transport).await,
-            (None, None) => Err(OauthError::Config("neither token_url nor issuer is set".to_owned())),
+        match &self.0.client.token_url {
+            Some(url) => Ok(url.clone()),
+            None => Ok(self.endpoints().await?.token_url),
         }
     }
 
-    /// Asks in each way in turn that may help.
-    async fn ask(&self, lock: &mut Option<Box<dyn Locked>>, entry: Option<&Entry>) -> Result<(Granted, Now), OauthError> {
+    /// Asks in each way in turn that may help: what was granted, when it was asked for, and [`Entry::seed`].
+    async fn ask(
+        &self,
+        lock: &mut Option<Box<dyn Locked>>,
+        entry: Option<&Entry>,
+    ) -> Result<(Granted, Now, Option<String>), OauthError> {
         let kept = entry.and_then(|entry| self.kept_refresh_token(entry));
         let shared = Arc::clone(&self.0);
         let ways = spawn_blocking(move || grant::ways(&shared.client, kept.as_ref(), &shared.env));
@@ -281,7 +311,14 @@ impl Source {
             }
             let asked = self.0.clock.now();
             let error = match self.ask_once(url, &ask).await {
-                Ok(granted) => return Ok((granted, asked)),
+                Ok(granted) => {
+                    let seed = match (&ask, sent) {
+                        (_, Some(entry)) => entry.seed.clone(),
+                        (Ask::Refresh(token), None) => Some(Entry::seed_of(token)),
+                        _ => None,
+                    };
+                    return Ok((granted, asked, seed));
+                }
                 Err(error) => error,
             };
             if !ask.is_repeatable() && error.may_have_been_processed() {
@@ -301,11 +338,15 @@ impl Source {
             }
             last = Some(error);
         }
-        let login = self.0.client.grant == Grant::RefreshToken;
+        let instead = match self.0.client.grant {
+            Grant::RefreshToken => Some("get a new one and set refresh_token"),
+            Grant::AuthorizationCode | Grant::DeviceCode => Some("somebody has to sign in again"),
+            _ => None,
+        };
         match last {
-            Some(OauthError::Refused { .. }) | None if login => Err(OauthError::LoginRequired(
-                "the refresh token is not accepted any more; get a new one and set refresh_token".to_owned(),
-            )),
+            Some(OauthError::Refused { .. }) | None if let Some(instead) = instead => {
+                Err(OauthError::LoginRequired(format!("the refresh token is not accepted any more; {instead}")))
+            }
             Some(error) => Err(error),
             None => Err(OauthError::Config("there is no way to ask for a token".to_owned())),
         }
@@ -334,7 +375,7 @@ impl Source {
         })
     }
 
-    async fn ask_once(&self, token_url: &Url, ask: &Ask) -> Result<Granted, OauthError> {
+    pub(super) async fn ask_once(&self, token_url: &Url, ask: &Ask) -> Result<Granted, OauthError> {
         let prover = self.progress().prover.clone();
         let mut is_second = false;
         loop {
@@ -350,6 +391,7 @@ impl Source {
             });
             let request = request.await.map_err(|ended| OauthError::Config(format!("a secret could not be read: {ended}")))??;
             let answer = self.0.transport.send(request).await?;
+            self.compare_clocks(&answer);
             let nonce = answer.dpop_nonce.as_deref();
             let has_new_nonce = prover.as_ref().zip(nonce).is_some_and(|(prover, nonce)| prover.learn(token_url, nonce));
             match token_endpoint::parse(&self.0.client, token_url, &answer) {
@@ -358,6 +400,27 @@ impl Source {
                 outcome => return outcome,
             }
         }
+    }
+
+    /// A life counts from our own clock, so that a server whose clock differs is no trouble; unless it judges the times in what
+    /// we sign. Told once, when that is so or something was refused.
+    fn compare_clocks(&self, answer: &Answer) {
+        let Some(theirs) = answer.date else { return };
+        let ours = self.0.clock.now().wall;
+        let (apart, direction) = match theirs.duration_since(ours) {
+            Ok(apart) => (apart, "behind"),
+            Err(ahead) => (ahead.duration(), "ahead of"),
+        };
+        let matters = self.0.client.signs() || matches!(answer.status, 400 | 401);
+        if apart < SKEW || !matters || std::mem::replace(&mut self.progress().skew_warned, true) {
+            return;
+        }
+        tracing::warn!(
+            target: "ffauth::token",
+            profile = self.0.client.name,
+            "this machine's clock is {} s {direction} the authorization server's, which may refuse what is signed here; set it (NTP)",
+            apart.as_secs()
+        );
     }
 
     async fn read_external(&self) -> Outcome {
@@ -388,13 +451,14 @@ impl Source {
         Ok(Arc::new(self.token_of(granted, None, now)))
     }
 
-    fn count(&self, succeeded: bool) {
+    pub(super) fn count(&self, succeeded: bool) {
         let counts = &mut self.progress().counts;
         if succeeded { counts.refreshes += 1 } else { counts.failures += 1 }
     }
 
     fn token_of(&self, granted: Granted, refresh_token: Option<Secret>, asked: Now) -> Token {
         let newest = self.0.state.borrow().token.as_ref().map_or(0, |token| token.generation);
+        let lifetime = self.progress().life.plan(granted.lifetime);
         Token {
             access_token: granted.access_token,
             prover: self.progress().prover.clone().filter(|_| granted.token_type.eq_ignore_ascii_case("dpop")),
@@ -403,12 +467,12 @@ impl Source {
             scope: granted.scope,
             generation: newest + 1,
             asked,
-            lifetime: granted.lifetime,
+            lifetime,
         }
     }
 
     /// Tells the log once what is unusual about this server's answers.
-    fn note(&self, granted: &Granted) {
+    pub(super) fn note(&self, granted: &Granted) {
         let profile = &self.0.client.name;
         if granted.lifetime.is_some_and(|life| life.is_zero()) {
             tracing::warn!(target: "ffauth::token", profile, "the server gave a token that has expired already");
