@@ -3,6 +3,7 @@
 use super::*;
 use crate::support::dpop::Proofs;
 use crate::support::media::Kind;
+use crate::support::origin::Refusal;
 use crate::support::run::{Packets, difference, ffmpeg_read};
 
 /// A token endpoint that binds tokens and a media server that wants the proofs.
@@ -117,6 +118,27 @@ fn a_token_that_is_not_bound_is_refused_where_one_was_asked_for() {
     let run = setup.home("client_id = \"app\"\nclient_secret = \"s\"\ndpop = true").line("token p");
     run.expect_code(4);
     assert!(run.stderr.contains("dpop = true"), "{}", run.tail());
+}
+
+/// Waiting helps as it does with other tokens, and what waiting does not bring is told.
+#[test]
+fn a_segment_that_is_refused_for_a_while_is_waited_for() {
+    for kind in [media::HLS, media::HLS_AES] {
+        for status in [503, 404] {
+            let refusals = vec![Refusal { path: "index4.ts", status, times: 5 }];
+            Bound::new(Duration::from_secs(300), Site { refusals, ..kind.site() }, 0).read(&kind);
+        }
+    }
+    let refusals = vec![Refusal { path: "index4.ts", status: 404, times: u32::MAX }];
+    let bound = Bound::new(Duration::from_secs(300), Site { refusals, ..media::HLS.site() }, 0);
+    let reading = bound.home.read(&media::HLS, "p", &bound.origin.url(media::HLS.entry), &[]);
+    reading.run.expect_code(0);
+    assert_eq!(reading.summary["inputs"][0]["segments_lost"], json!(1), "{}", reading.summary);
+    assert!(
+        reading.run.stderr.contains("index4.ts") && reading.run.stderr.contains("1 segment was lost"),
+        "{}",
+        reading.run.tail()
+    );
 }
 
 /// What a playlist names is relative to where it was found.

@@ -173,17 +173,16 @@ impl Open<'_> {
             }
         }
         let mut target = self.target(url)?;
-        if encrypted {
-            return self.resume(&target);
-        }
-        // http.c sends the same header lines with every request, and here each needs a proof of its own.
-        if self.token(&target).is_some_and(|(_, published)| published.credential.proof().is_some()) {
-            return self.resume(&target).and_then(|()| self.check_format(&target));
+        // http.c sends the same header lines with every request, and a bound token needs a proof of its own in each.
+        let bound = self.token(&target).is_some_and(|(_, published)| published.credential.proof().is_some());
+        if encrypted || bound {
+            return self.read_ourselves(target, purpose);
         }
         let mut redirected = false;
         loop {
             let code = match self.attempt(&target) {
-                Ok(()) => return self.opened(&target),
+                Ok(()) if self.opened(&target)? => return Ok(()),
+                Ok(()) => return self.read_ourselves(target, purpose),
                 Err(code) => code,
             };
             if self.state.stop.is_requested() {
@@ -205,9 +204,20 @@ impl Open<'_> {
                 }
                 // A server without ranges answers an offset with the whole.
                 (code, _) if code == AvError::from_errno(libc::EPERM) && self.options.get("offset").is_some() => {
-                    return self.resume(&target);
+                    return self.read_ourselves(target, purpose);
                 }
                 (code, _) => target = self.again(target, purpose, code)?,
+            }
+        }
+    }
+
+    /// Opens `target` with our own client, which sees to tokens, nonces and redirects, as often as it takes.
+    fn read_ourselves(&mut self, mut target: Target, purpose: Purpose) -> Result<(), AvError> {
+        loop {
+            match self.resume(&target) {
+                Ok(()) => return self.check_format(&target),
+                Err(code) if self.state.stop.is_requested() || self.state.has_given_up() => return Err(code),
+                Err(code) => target = self.again(target, purpose, code)?,
             }
         }
     }
@@ -293,8 +303,8 @@ impl Open<'_> {
         Ok(())
     }
 
-    /// The context is open: registers it, or replaces it by one of ours.
-    fn opened(&mut self, target: &Target) -> Result<(), AvError> {
+    /// The context is open: registers it. False if one of ours must take its place; it is closed then.
+    fn opened(&mut self, target: &Target) -> Result<bool, AvError> {
         // SAFETY: a successful open has filled `pb` with a native context of this thread (invariants 1 and 9).
         let (context, seekable, size) = unsafe {
             let context = *self.pb;
@@ -314,7 +324,7 @@ impl Open<'_> {
         let without_ranges = !seekable && (!self.top || size > 0);
         if beginning == Beginning::Media && (in_query || without_ranges) {
             self.close_native(context);
-            return self.resume(target);
+            return Ok(false);
         }
         for name in std::mem::take(&mut self.used) {
             self.options.remove(&name);
@@ -341,7 +351,7 @@ impl Open<'_> {
                 stripped,
             });
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Looks at what [`resume`](Self::resume) opened for what cannot be read.
@@ -375,7 +385,9 @@ impl Open<'_> {
     /// Reads `target` through an `AVIOContext` of our own.
     fn resume(&mut self, target: &Target) -> Result<(), AvError> {
         self.forbid_keepalive();
-        let context = resume::open(self.state, target.url.as_str(), &mut self.options)?;
+        let mut options = self.options.clone();
+        let context = resume::open(self.state, target.url.as_str(), &mut options)?;
+        self.options = options;
         // SAFETY: libav wants its context here. avio_close would take ours for a native one, so a top-level one is marked, as
         // `avformat_open_input` itself would have, had it been there from the start (invariant 1).
         unsafe {

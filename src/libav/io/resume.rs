@@ -28,7 +28,8 @@ struct Reader {
 
 const BUFFER: usize = 32 * 1024;
 
-/// Opens `url` and consumes the options of http.c and crypto.c among `options`.
+/// Opens `url` and consumes the options of http.c and crypto.c among `options`. Failures that do not end the job are for the
+/// caller to tell.
 pub fn open(state: &State, url: &str, options: &mut Dictionary) -> Result<*mut ffi::AVIOContext, AvError> {
     let cipher = match (options.remove("key"), options.remove("iv")) {
         (Some(key), Some(iv)) => Some(Cipher::new(&key, &iv)?),
@@ -46,7 +47,7 @@ pub fn open(state: &State, url: &str, options: &mut Dictionary) -> Result<*mut f
     let Some(media) = &state.access.media else { return Err(AvError::from_errno(libc::EINVAL)) };
     let download = match media.download(state.own_request(url, "GET", headers), start, end, &state.stop) {
         Ok(download) => download,
-        Err(failure) => return Err(state.lose(Error::from(failure))),
+        Err(failure) => return Err(state.refuse(failure.into()).0),
     };
     let seekable = download.has_ranges() && cipher.is_none();
     let exported = Exported::new(download.location(), download.content_type());
@@ -112,10 +113,20 @@ impl Reader {
 }
 
 impl State {
-    /// A read that cannot go on. Where a token was refused, going on would lose the rest in silence.
+    /// A read that cannot go on.
     fn lose(&self, error: Error) -> AvError {
+        let (code, untold) = self.refuse(error);
+        if let Some(error) = untold {
+            log::write(log::level::ERROR, &format!("{error}\n"));
+        }
+        code
+    }
+
+    /// The code of a failure, and the failure if it is still to be told. Where a token was refused, going on would lose the
+    /// rest in silence: that ends the job.
+    fn refuse(&self, error: Error) -> (AvError, Option<Error>) {
         if self.stop.is_requested() {
-            return AvError::EXIT;
+            return (AvError::EXIT, None);
         }
         let code = match error.http_status() {
             Some(401) => AvError::HTTP_UNAUTHORIZED,
@@ -127,10 +138,9 @@ impl State {
         };
         if matches!(error.http_status(), Some(401 | 403)) || error.kind() == crate::error::Kind::AuthorizationServer {
             self.give_up(error);
-        } else {
-            log::write(log::level::ERROR, &format!("{error}\n"));
+            return (code, None);
         }
-        code
+        (code, Some(error))
     }
 }
 

@@ -226,6 +226,11 @@ impl State {
         self.given_up.set(true);
     }
 
+    /// Has something failed that ends the job?
+    pub fn has_given_up(&self) -> bool {
+        self.given_up.get()
+    }
+
     pub fn take_failure(&self) -> Option<Error> {
         self.failure.borrow_mut().take()
     }
