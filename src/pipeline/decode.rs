@@ -87,8 +87,7 @@ impl Settings {
                 settings.fix_sub_duration = fix.copied().unwrap_or(false);
                 if let Some(size) = specifier::value(&["canvas_size"], &plan.canvas_size, demuxer, stream)? {
                     let parsed = crate::libav::frame::parse_size(size);
-                    settings.canvas =
-                        Some(parsed.map_err(|_| Error::new(Kind::Usage, format!("Invalid canvas size: {size}.")))?);
+                    settings.canvas = Some(parsed.map_err(|_| Error::new(Kind::Usage, format!("Invalid canvas size: {size}.")))?);
                 }
             }
             _ => {}

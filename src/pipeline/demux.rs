@@ -267,12 +267,7 @@ fn force_decoders(demuxer: &mut Demuxer, plan: &plan::Input, global: &Global) ->
 }
 
 /// The decoder that the user named for a stream.
-fn forced_decoder(
-    demuxer: &Demuxer,
-    stream: Stream<'_>,
-    plan: &plan::Input,
-    global: &Global,
-) -> Result<Option<Codec>, Error> {
+fn forced_decoder(demuxer: &Demuxer, stream: Stream<'_>, plan: &plan::Input, global: &Global) -> Result<Option<Codec>, Error> {
     let name = specifier::value(&["c", "codec", "acodec", "vcodec", "scodec", "dcodec"], &plan.codec, demuxer, stream)?;
     name.map(|name| decoder(name, stream.media_type(), global)).transpose()
 }

@@ -125,17 +125,12 @@ pub fn run(plan: &Plan, control: &Control, observer: &dyn Observer, inputs_stop:
 /// inputs, `-fs`, `-shortest`, and `-frames` of sound.
 fn is_order_fixed(plan: &Plan, outputs: &[Output], inputs: usize) -> bool {
     let counts_packets = |stream: &OutputStream| stream.media_type != MediaType::Video && stream.max_frames != i64::MAX;
-    let depends = |output: &Output| {
-        output.limit.is_some() || output.shortest || output.streams.iter().any(counts_packets)
-    };
+    let depends = |output: &Output| output.limit.is_some() || output.shortest || output.streams.iter().any(counts_packets);
     inputs <= 1 && plan.global.complex_filters.is_empty() && !outputs.iter().any(depends)
 }
 
 /// Opens the decoders that outputs and graphs ask for: (input, stream, decoder).
-fn open_decoders(
-    inputs: &mut [super::demux::Input],
-    devices: &mut Devices,
-) -> Result<Vec<(usize, usize, Decoding)>, Error> {
+fn open_decoders(inputs: &mut [super::demux::Input], devices: &mut Devices) -> Result<Vec<(usize, usize, Decoding)>, Error> {
     let mut decoders = Vec::new();
     for (file, input) in inputs.iter_mut().enumerate() {
         for (index, stream) in input.streams.iter_mut().enumerate() {

@@ -95,9 +95,7 @@ fn mapped(maps: &[Map], inputs: &[Input], graphs: &[Graph]) -> Result<Vec<Origin
             let mut kept = Vec::new();
             for origin in sources {
                 let removed = match origin {
-                    Origin::Stream(source) => {
-                        source.file == file && input.demuxer.names(stream(inputs, source), specifier)?
-                    }
+                    Origin::Stream(source) => source.file == file && input.demuxer.names(stream(inputs, source), specifier)?,
                     Origin::Graph(..) => false,
                 };
                 if !removed {
@@ -139,13 +137,11 @@ fn labelled(label: &str, graphs: &[Graph], taken: &[Origin]) -> Result<Origin, E
     let outputs = graphs.iter().enumerate().flat_map(|(index, graph)| {
         graph.outputs.iter().enumerate().map(move |(number, output)| (Origin::Graph(index, number), output))
     });
-    let mut free = outputs.filter(|(origin, output)| {
-        output.target.is_none() && output.label.as_deref() == Some(label) && !taken.contains(origin)
-    });
+    let mut free = outputs
+        .filter(|(origin, output)| output.target.is_none() && output.label.as_deref() == Some(label) && !taken.contains(origin));
     free.next().map(|(origin, _)| origin).ok_or_else(|| {
-        let text = format!(
-            "Output with label '{label}' does not exist in any defined filter graph, or was already used elsewhere."
-        );
+        let text =
+            format!("Output with label '{label}' does not exist in any defined filter graph, or was already used elsewhere.");
         Error::new(Kind::Usage, text)
     })
 }

@@ -66,7 +66,8 @@ impl Job<'_> {
         if self.sources[file].streams[stream].input.decoding.fix_sub_duration {
             let mut keep = true;
             if let Some(previous) = &mut decoding.subtitles.previous {
-                let gap = subtitle.pts().zip(previous.pts()).map_or(0, |(now, then)| rescale(now - then, MICROSECONDS, MILLISECONDS));
+                let gap =
+                    subtitle.pts().zip(previous.pts()).map_or(0, |(now, then)| rescale(now - then, MICROSECONDS, MILLISECONDS));
                 if gap < i64::from(previous.end()) {
                     let drops = if gap <= 0 { ", dropping it" } else { "" };
                     let text = format!("Subtitle duration reduced from {} to {gap}{drops}\n", previous.end());
@@ -118,7 +119,11 @@ impl Job<'_> {
         }
         let Some(mut pts) = shown.pts else {
             log::write(level::ERROR, "Subtitle packets must have a pts\n");
-            return if self.global.exit_on_error { Err(Error::new(Kind::Media, "Subtitle packets must have a pts")) } else { Ok(()) };
+            return if self.global.exit_on_error {
+                Err(Error::new(Kind::Media, "Subtitle packets must have a pts"))
+            } else {
+                Ok(())
+            };
         };
         pts -= start.unwrap_or(0);
         let is_dvb = target.encoding.as_ref().is_some_and(|encoding| encoding.codec.id().name() == "dvb_subtitle");
@@ -138,7 +143,8 @@ impl Job<'_> {
             let Some(worker) = &mut encoding.worker else { return Ok(()) };
             worker.encode_subtitle(subtitle, begin, shown.end, clears, &mut packet).map_err(|error| {
                 log::write(level::FATAL, "Subtitle encoding failed\n");
-                Error::new(Kind::Media, format!("output stream #{output}:{position}: Subtitle encoding failed")).with_source(error)
+                Error::new(Kind::Media, format!("output stream #{output}:{position}: Subtitle encoding failed"))
+                    .with_source(error)
             })?;
             let base = stream.mux_base;
             let length = rescale(i64::from(shown.end), MILLISECONDS, base);
@@ -189,8 +195,7 @@ impl Job<'_> {
             shown.0 = if own.0 != 0 { own.0 } else { shown.0 };
             shown.1 = if own.1 != 0 { own.1 } else { shown.1 };
             let format = PixelFormat::RGB32;
-            self.graphs[graph].inputs[index].format =
-                Some(Format::Video { size: shown, format, aspect: Rational::new(0, 1) });
+            self.graphs[graph].inputs[index].format = Some(Format::Video { size: shown, format, aspect: Rational::new(0, 1) });
         }
     }
 
@@ -279,7 +284,10 @@ impl Job<'_> {
             let Some(mut decoding) = self.sources[file].streams[stream].decoding.take() else { continue };
             let drawn = if over { self.draw(file, stream, &mut decoding, None, at + 1) } else { Ok(()) };
             let wanted = decoding.feeds.iter().any(|(graph, input)| {
-                self.graphs[*graph].running.as_ref().is_some_and(|running| running.graph.failed_requests(running.sources[*input]) > 0)
+                self.graphs[*graph]
+                    .running
+                    .as_ref()
+                    .is_some_and(|running| running.graph.failed_requests(running.sources[*input]) > 0)
             });
             if wanted {
                 self.send_canvas(&mut decoding, at);

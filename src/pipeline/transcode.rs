@@ -229,11 +229,7 @@ impl Job<'_> {
             length = decoding.expect(duration, ticks, &mut own.clock, &own.input.facts);
         }
         if turn.got_frame {
-            let seen = if turn.duration > 0 {
-                rescale(turn.duration, own.input.facts.time_base, MICROSECONDS)
-            } else {
-                length
-            };
+            let seen = if turn.duration > 0 { rescale(turn.duration, own.input.facts.time_base, MICROSECONDS) } else { length };
             own.clock.next_pts = own.clock.next_pts.map(|next| next + seen);
         }
     }

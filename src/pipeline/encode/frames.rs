@@ -65,9 +65,7 @@ impl Job<'_> {
             let Some(encoding) = &stream.encoding else { return Ok(()) };
             if kind == MediaType::Video {
                 self.video(file, position, Some(frame))?;
-            } else if !encoding.codec.takes_changes()
-                && encoding.facts.layout.channels() != frame.channel_layout().channels()
-            {
+            } else if !encoding.codec.takes_changes() && encoding.facts.layout.channels() != frame.channel_layout().channels() {
                 let text = "Audio filter graph output is not normalized and encoder does not support parameter changes\n";
                 log::write(level::ERROR, text);
             } else {
@@ -99,9 +97,8 @@ impl Job<'_> {
     pub(in crate::pipeline) fn is_within(&mut self, file: usize, position: usize) -> bool {
         let output = &mut self.outputs[file];
         let Some(encoding) = &output.streams[position].encoding else { return false };
-        let within = output
-            .duration
-            .is_none_or(|end| compare(encoding.next, encoding.facts.time_base, end, MICROSECONDS).is_lt());
+        let within =
+            output.duration.is_none_or(|end| compare(encoding.next, encoding.facts.time_base, end, MICROSECONDS).is_lt());
         if !within {
             output.finish(position, false);
         }
@@ -181,8 +178,7 @@ impl Job<'_> {
                 encoding.next += 1;
             }
         }
-        if let Some(video) = self.outputs[file].streams[position].encoding.as_mut().and_then(|encoding| encoding.video.as_mut())
-        {
+        if let Some(video) = self.outputs[file].streams[position].encoding.as_mut().and_then(|encoding| encoding.video.as_mut()) {
             video.last.clear();
             if let Some(mut frame) = frame {
                 video.last.take(&mut frame);

@@ -13,8 +13,8 @@ mod worker;
 pub use key_frames::KeyFrames;
 pub use order::{Order, Waiting};
 pub use settings::{Context, joined, resampler_options, scaler_options};
-pub use statistics::{StatsFile, psnr};
 pub use statistics::VideoStats;
+pub use statistics::{StatsFile, psnr};
 pub use worker::Worker;
 
 use std::fs::File;

@@ -19,12 +19,7 @@ impl Job<'_> {
     ///
     /// # Errors
     /// It does not open, or the header that was waiting for it cannot be written.
-    pub(in crate::pipeline) fn open_encoder(
-        &mut self,
-        file: usize,
-        position: usize,
-        frame: Option<&Frame>,
-    ) -> Result<(), Error> {
+    pub(in crate::pipeline) fn open_encoder(&mut self, file: usize, position: usize, frame: Option<&Frame>) -> Result<(), Error> {
         if self.outputs[file].streams[position].initialized {
             return Ok(());
         }
@@ -253,9 +248,8 @@ impl Job<'_> {
         if let Some(header) = stream.decoding.as_ref().and_then(|decoding| decoding.decoder.subtitle_header()) {
             configuration.set_subtitle_header(header).map_err(|error| error.about("subtitle header"))?;
         }
-        let kind = |codec: crate::libav::codec::CodecId| {
-            codec.subtitle_kind().map_or((false, false), |kind| (kind.text, kind.bitmap))
-        };
+        let kind =
+            |codec: crate::libav::codec::CodecId| codec.subtitle_kind().map_or((false, false), |kind| (kind.text, kind.bitmap));
         let from = stream.decoding.as_ref().map_or((false, false), |decoding| kind(decoding.decoder.codec().id()));
         let to = kind(encoding.codec.id());
         if from != (false, false) && to != (false, false) && from != to {

@@ -253,9 +253,7 @@ impl Encoding {
             layout = Some(ChannelLayout::parse(text).map_err(|_| usage(format!("Unknown channel layout: {text}")))?);
         }
         let format = match context.value(&["sample_fmt"], &plan.sample_format)? {
-            Some(name) => {
-                Some(SampleFormat::by_name(name).ok_or_else(|| usage(format!("Invalid sample format '{name}'")))?)
-            }
+            Some(name) => Some(SampleFormat::by_name(name).ok_or_else(|| usage(format!("Invalid sample format '{name}'")))?),
             None => None,
         };
         let rate = context.value(&["ar"], &plan.sample_rate)?.copied().filter(|rate| *rate != 0);
@@ -321,9 +319,7 @@ fn filters(context: &Context<'_>, nothing: &str) -> Result<(String, bool), Error
     let script = context.value(&["filter_script"], &context.plan.filter_scripts)?;
     let filters = context.value(&["filter", "af", "vf"], &context.plan.filters)?;
     match (script, filters) {
-        (Some(_), Some(_)) => {
-            Err(usage(format!("Both -filter and -filter_script set for output stream {}.", context.name())))
-        }
+        (Some(_), Some(_)) => Err(usage(format!("Both -filter and -filter_script set for output stream {}.", context.name()))),
         (Some(path), None) => {
             let text = fs::read_to_string(path)
                 .map_err(|error| Error::new(Kind::File, format!("Error opening file {path}: {error}.")).with_source(error))?;
@@ -458,8 +454,7 @@ fn read_preset(preset: &str, codec: Codec, options: &mut Dictionary, context: &C
         ));
     };
     for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        let (key, value) =
-            line.split_once('=').ok_or_else(|| usage("Invalid line found in the preset file.".to_owned()))?;
+        let (key, value) = line.split_once('=').ok_or_else(|| usage("Invalid line found in the preset file.".to_owned()))?;
         options.set_default(key, value).map_err(|error| error.about(key))?;
     }
     Ok(())

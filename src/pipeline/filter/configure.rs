@@ -327,13 +327,7 @@ fn forwarded(option: &str, filter: &str, arguments: &str) {
 }
 
 /// Adds a filter behind `last`.
-fn append(
-    graph: &mut filter::Graph,
-    last: &mut Pad,
-    kind: &str,
-    name: &str,
-    arguments: Option<&str>,
-) -> Result<(), AvError> {
+fn append(graph: &mut filter::Graph, last: &mut Pad, kind: &str, name: &str, arguments: Option<&str>) -> Result<(), AvError> {
     let filter = graph.add(kind, name, arguments)?;
     graph.link(*last, (filter, 0))?;
     *last = (filter, 0);

@@ -295,7 +295,8 @@ fn named_stream(pad: &OpenPad, description: &str, inputs: &[Input]) -> Result<se
             continue;
         }
         if input.streams[index].user_discard == Discard::ALL {
-            let text = format!("Stream specifier '{rest}' in filtergraph description {description} matches a disabled input stream.");
+            let text =
+                format!("Stream specifier '{rest}' in filtergraph description {description} matches a disabled input stream.");
             return Err(error(text));
         }
         return Ok(select::Source { file, stream: index });
