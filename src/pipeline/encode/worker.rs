@@ -138,7 +138,7 @@ impl Worker {
             Place::Thread { done, under_way, .. } => {
                 let result = if wait { done.recv().map_err(|_| TryRecvError::Disconnected) } else { done.try_recv() };
                 match result {
-                    Err(TryRecvError::Empty) => return None,
+                    Err(TryRecvError::Empty) => None,
                     Ok(done) => {
                         *under_way -= 1;
                         Some(done)
