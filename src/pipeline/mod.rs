@@ -12,7 +12,9 @@
 pub mod plan;
 
 mod demux;
+mod dump;
 mod gap;
+mod live;
 mod metadata;
 mod mux;
 mod option;
@@ -35,6 +37,7 @@ use crate::error::{Error, Kind};
 use crate::libav::io::{Access, IoCounts};
 use crate::shutdown::Shutdown;
 
+pub use live::{FilterCommand, Live};
 pub use progress::{Progress, VideoProgress};
 
 use demux::Input;
@@ -65,11 +68,13 @@ pub struct Control {
     pub abort: Shutdown,
     /// For `-re`, the statistics' period and the speed.
     pub clock: Arc<dyn Clock>,
+    /// What keys change while it runs.
+    pub live: Arc<Live>,
 }
 
 impl Default for Control {
     fn default() -> Self {
-        Self { stop: Shutdown::new(), abort: Shutdown::new(), clock: Arc::new(SystemClock) }
+        Self { stop: Shutdown::new(), abort: Shutdown::new(), clock: Arc::new(SystemClock), live: Arc::default() }
     }
 }
 
@@ -162,6 +167,7 @@ pub struct Outcome {
 ///
 /// Blocks: to be called on a thread of its own, never on a worker of an async runtime.
 pub fn run(plan: &Plan, files: &dyn Files, control: &Control, observer: &dyn Observer) -> Outcome {
+    control.live.begin(&plan.global);
     // Raised too when nobody wants packets any more, while a thread may still wait for one.
     let inputs_stop = control.stop.child();
     let (mut inputs, mut outputs) = (Vec::new(), Vec::new());

@@ -35,7 +35,7 @@ pub fn run(
         .into_iter()
         .zip(&plan.inputs)
         .enumerate()
-        .map(|(index, (input, own))| Source::new(index, input, own, count, inputs_stop, &*control.clock));
+        .map(|(index, (input, own))| Source::new(index, input, own, count, inputs_stop, control));
     let sources = match sources.collect::<Result<Vec<_>, _>>() {
         Ok(sources) => sources,
         Err(error) => {
