@@ -71,6 +71,17 @@ impl Configuration {
         self.context.raw_mut().pkt_timebase = time_base.into();
     }
 
+    /// Nothing that changes from version to version or depends on the processor (`-bitexact`).
+    pub fn set_bitexact(&mut self) {
+        self.context.raw_mut().flags |= ffi::AV_CODEC_FLAG_BITEXACT as c_int;
+    }
+
+    /// The size of the screen that bitmap subtitles were made for.
+    pub fn set_canvas(&mut self, width: i32, height: i32) {
+        let raw = self.context.raw_mut();
+        (raw.width, raw.height) = (width, height);
+    }
+
     /// The frame rate that the container names.
     pub fn set_frame_rate(&mut self, rate: Rational) {
         self.context.raw_mut().framerate = rate.into();

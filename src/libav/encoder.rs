@@ -9,7 +9,7 @@ use super::context::Context;
 use super::error::AvError;
 use super::frame::{ChannelLayout, Color, Frame, PixelFormat, SampleFormat};
 use super::hw::{Device, Frames};
-use super::option::Dictionary;
+use super::option::{Dictionary, Lookup};
 use super::packet::{Packet, SideData};
 use super::rational::Rational;
 use super::subtitle::Subtitle;
@@ -140,6 +140,28 @@ impl Configuration {
     /// The four-character code.
     pub fn set_codec_tag(&mut self, tag: u32) {
         self.0.raw_mut().codec_tag = tag;
+    }
+
+    /// Nothing that changes from run to run or version to version (`-bitexact`).
+    pub fn set_bitexact(&mut self) {
+        self.add_flags(ffi::AV_CODEC_FLAG_BITEXACT as u32);
+    }
+
+    /// Its packets shall tell how far they are from the source (`-psnr`).
+    pub fn set_psnr(&mut self) {
+        self.add_flags(ffi::AV_CODEC_FLAG_PSNR as u32);
+    }
+
+    /// Sets the flags of `-pass 1` and `-pass 2` where the encoder keeps its statistics itself.
+    pub fn set_second_pass_flag(&mut self) {
+        self.add_flags(ffi::AV_CODEC_FLAG_PASS2 as u32);
+    }
+
+    /// Will it leave out what changes from run to run, once it is opened with these `options`?
+    pub fn is_bitexact_with(&self, options: &Dictionary) -> bool {
+        let flags = i64::from(self.0.raw().flags);
+        let flags = options.get("flags").and_then(|text| Lookup.codec_value("flags", flags, &text)).unwrap_or(flags);
+        flags & i64::from(ffi::AV_CODEC_FLAG_BITEXACT) != 0
     }
 
     /// Sets flags of `AVCodecContext.flags`.
@@ -347,6 +369,29 @@ impl Encoder {
     /// See [`Configuration::set_global_quality`].
     pub fn global_quality(&self) -> i32 {
         self.raw().global_quality
+    }
+
+    /// It notes the statistics of a first pass and does not use those of another.
+    pub fn is_first_pass(&self) -> bool {
+        let flags = self.raw().flags as u32;
+        let (first, second) = (ffi::AV_CODEC_FLAG_PASS1 as u32, ffi::AV_CODEC_FLAG_PASS2 as u32);
+        flags & (first | second) == first
+    }
+
+    /// The shape of one pixel of the pictures to come: some encoders take a change.
+    pub fn set_sample_aspect_ratio(&mut self, ratio: Rational) {
+        self.configuration.set_sample_aspect_ratio(ratio);
+    }
+
+    /// Sums of the squared differences of all pictures so far, for the three components (`AVCodecContext.error`).
+    pub fn errors(&self) -> [u64; 3] {
+        let errors = self.raw().error;
+        [errors[0], errors[1], errors[2]]
+    }
+
+    /// Bytes of codec configuration.
+    pub fn extradata_size(&self) -> usize {
+        usize::try_from(self.raw().extradata_size).unwrap_or_default()
     }
 
     /// Its packets tell how far they are from the source (`-flags +psnr`).

@@ -37,6 +37,7 @@ pub mod describe;
 pub mod device;
 pub mod encoder;
 pub mod error;
+pub mod expression;
 pub mod filter;
 pub mod format;
 pub mod frame;
@@ -52,6 +53,7 @@ pub mod process;
 pub mod rational;
 pub mod stream;
 pub mod subtitle;
+pub mod time;
 pub mod version;
 
 /// The raw bindings, for this folder only.

@@ -58,6 +58,26 @@ impl SideData {
     pub fn is_display_matrix(&self) -> bool {
         self.kind == ffi::AVPacketSideDataType::AV_PKT_DATA_DISPLAYMATRIX
     }
+
+    /// The nine numbers of a display matrix, row by row.
+    pub fn display_matrix(&self) -> Option<[i32; 9]> {
+        let numbers = self.bytes.chunks_exact(4).filter_map(|bytes| bytes.try_into().ok().map(i32::from_ne_bytes));
+        let numbers: Vec<i32> = numbers.collect();
+        self.is_display_matrix().then(|| numbers.try_into().ok()).flatten()
+    }
+
+    /// A display matrix that leaves the picture as it is (`av_display_rotation_set` with 0).
+    #[must_use]
+    pub fn upright(&self) -> Self {
+        const ONE: i32 = 1 << 16;
+        let matrix = [ONE, 0, 0, 0, ONE, 0, 0, 0, 1 << 30];
+        Self { kind: self.kind, bytes: matrix.iter().flat_map(|number| number.to_ne_bytes()).collect() }
+    }
+
+    /// Which bit rate and buffer the stream was coded for (`AV_PKT_DATA_CPB_PROPERTIES`).
+    pub fn is_buffer_properties(&self) -> bool {
+        self.kind == ffi::AVPacketSideDataType::AV_PKT_DATA_CPB_PROPERTIES
+    }
 }
 
 /// # Safety

@@ -55,6 +55,12 @@ pub fn configuration() -> String {
     unsafe { string(ffi::avutil_configuration()) }.unwrap_or_default().into_owned()
 }
 
+/// libavcodec as it names itself in files: `Lavc59.37.100` (`LIBAVCODEC_IDENT`).
+pub fn codec_ident() -> String {
+    let [_, (_, _, [major, minor, micro]), ..] = libraries();
+    format!("Lavc{major}.{minor}.{micro}")
+}
+
 /// The licence of libavformat as it was built.
 pub fn license() -> String {
     // SAFETY: a constant string (invariant 12).

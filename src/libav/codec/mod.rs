@@ -112,6 +112,12 @@ impl CodecId {
         self.has(ffi::AV_CODEC_PROP_REORDER as u32)
     }
 
+    /// Bits of a coded sample, where each has as many; else 0 (`av_get_exact_bits_per_sample`).
+    pub fn exact_bits_per_sample(self) -> i32 {
+        // SAFETY: looks the id up in a static table (invariant 12).
+        unsafe { ffi::av_get_exact_bits_per_sample(self.0) }
+    }
+
     /// Has the linked libavcodec an encoder for it?
     pub fn has_encoder(self) -> bool {
         // SAFETY: looks the id up in a static table (invariant 12).

@@ -100,6 +100,18 @@ impl PixelFormat {
     }
 }
 
+/// Width and height of `WxH` or of a name such as `hd720` (`av_parse_video_size`).
+///
+/// # Errors
+/// `AVERROR(EINVAL)`.
+pub fn parse_size(text: &str) -> Result<(i32, i32), AvError> {
+    let text = c_string(text)?;
+    let (mut width, mut height) = (0, 0);
+    // SAFETY: the text lives through the call (invariant 11).
+    AvError::check(unsafe { ffi::av_parse_video_size(&mut width, &mut height, text.as_ptr()) })?;
+    Ok((width, height))
+}
+
 /// `enum AVSampleFormat`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SampleFormat(AVSampleFormat);

@@ -9,7 +9,7 @@ use super::ffi;
 
 pub(in crate::libav) use fields::number;
 pub use fields::{Color, PictureType};
-pub use format::{ChannelLayout, PixelFormat, SampleFormat};
+pub use format::{ChannelLayout, PixelFormat, SampleFormat, parse_size};
 
 mod fields;
 mod format;

@@ -70,6 +70,17 @@ impl Lookup {
         find(codec_class(), name, 0, true).and_then(|option| unsafe { string(option.help) }).unwrap_or_default().into_owned()
     }
 
+    /// The number that `text` means for an option of a codec context that takes named numbers: `strict`, `flags`; flags with a
+    /// sign in front change `before`.
+    pub fn codec_value(&self, name: &str, before: i64, text: &str) -> Option<i64> {
+        evaluate(codec_class(), name, before, text)
+    }
+
+    /// As [`codec_value`](Self::codec_value), for a format context: `fflags`.
+    pub fn format_value(&self, name: &str, before: i64, text: &str) -> Option<i64> {
+        evaluate(format_class(), name, before, text)
+    }
+
     /// Has a codec context of this kind of stream the option, in common or through `decoder`'s private part?
     pub fn codec_takes(&self, name: &str, media_type: MediaType, side: CodecSide, decoder: Option<Codec>) -> bool {
         let kind = match media_type {
@@ -114,6 +125,23 @@ fn find(class: *const ffi::AVClass, name: &str, flags: c_int, children: bool) ->
     (option.flags != 0).then_some(option)
 }
 
+fn evaluate(class: *const ffi::AVClass, name: &str, before: i64, text: &str) -> Option<i64> {
+    let (option, text) = (find(class, name, 0, false)?, c_string(text).ok()?);
+    let mut class = class;
+    let object: *mut c_void = ptr::from_mut(&mut class).cast();
+    let mut number = c_int::try_from(before).ok()?;
+    // SAFETY: a pointer to a class pointer and an option of that class is what the evaluators take; the text lives through the
+    // call (invariants 11 and 12).
+    let code = unsafe {
+        if option.type_ == ffi::AVOptionType::AV_OPT_TYPE_FLAGS {
+            ffi::av_opt_eval_flags(object, option, text.as_ptr(), &mut number)
+        } else {
+            ffi::av_opt_eval_int(object, option, text.as_ptr(), &mut number)
+        }
+    };
+    (code >= 0).then_some(i64::from(number))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,6 +156,16 @@ mod tests {
         assert_eq!(Lookup.find("no_such_option"), None);
         assert!(found("sws_flags").scaler && !found("sws_flags").resampler);
         assert!(found("resampler").resampler && !found("resampler").scaler);
+    }
+
+    #[test]
+    fn named_numbers_are_evaluated() {
+        assert_eq!(Lookup.codec_value("strict", 0, "experimental"), Some(-2));
+        let bitexact = Lookup.codec_value("flags", 0, "+bitexact").expect("a flag");
+        assert!(bitexact != 0);
+        assert_eq!(Lookup.codec_value("flags", bitexact | 1, "-bitexact"), Some(1));
+        assert_eq!(Lookup.codec_value("flags", 0, "nosuch"), None);
+        assert!(Lookup.format_value("fflags", 0, "+bitexact+genpts").is_some_and(|flags| flags != 0));
     }
 
     #[test]
