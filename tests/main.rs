@@ -8,6 +8,7 @@ mod dialects;
 mod faults;
 mod handover;
 mod layering;
+mod linking;
 mod mutated;
 mod parity;
 mod probe;

@@ -2,12 +2,13 @@
 
 mod lookup;
 
-use std::ffi::c_void;
+use std::ffi::{c_int, c_void};
 use std::ptr;
 
 use super::call::{c_string, string};
 use super::error::AvError;
-use super::ffi;
+use super::ffi::{self, AVOptionType};
+use super::frame::number;
 
 pub(in crate::libav) use lookup::class_has;
 pub use lookup::{CodecSide, Found, Lookup};
@@ -182,6 +183,37 @@ pub(in crate::libav) unsafe fn set(object: *mut c_void, name: &str, value: Optio
     // SAFETY: the caller's promise; the strings live through the call and libav copies them (invariants 13 and 1 and 11).
     AvError::check(unsafe { ffi::av_opt_set(object, name.as_ptr(), value, ffi::AV_OPT_SEARCH_CHILDREN) }).map(drop)
 }
+
+/// The type of an option; `None` for one that the bindings have no name for, such as an array (invariant 15).
+pub(in crate::libav) fn kind(option: &ffi::AVOption) -> Option<AVOptionType> {
+    let number = number!(ptr::from_ref(option), type_);
+    KINDS.iter().copied().find(|kind| *kind as c_int == number)
+}
+
+const KINDS: &[AVOptionType] = &[
+    AVOptionType::AV_OPT_TYPE_FLAGS,
+    AVOptionType::AV_OPT_TYPE_INT,
+    AVOptionType::AV_OPT_TYPE_INT64,
+    AVOptionType::AV_OPT_TYPE_DOUBLE,
+    AVOptionType::AV_OPT_TYPE_FLOAT,
+    AVOptionType::AV_OPT_TYPE_STRING,
+    AVOptionType::AV_OPT_TYPE_RATIONAL,
+    AVOptionType::AV_OPT_TYPE_BINARY,
+    AVOptionType::AV_OPT_TYPE_DICT,
+    AVOptionType::AV_OPT_TYPE_UINT64,
+    AVOptionType::AV_OPT_TYPE_CONST,
+    AVOptionType::AV_OPT_TYPE_IMAGE_SIZE,
+    AVOptionType::AV_OPT_TYPE_PIXEL_FMT,
+    AVOptionType::AV_OPT_TYPE_SAMPLE_FMT,
+    AVOptionType::AV_OPT_TYPE_VIDEO_RATE,
+    AVOptionType::AV_OPT_TYPE_DURATION,
+    AVOptionType::AV_OPT_TYPE_COLOR,
+    // FFmpeg 7 has no options of this type any more.
+    #[cfg(not(frame_flags))]
+    AVOptionType::AV_OPT_TYPE_CHANNEL_LAYOUT,
+    AVOptionType::AV_OPT_TYPE_BOOL,
+    AVOptionType::AV_OPT_TYPE_CHLAYOUT,
+];
 
 #[cfg(test)]
 mod tests {

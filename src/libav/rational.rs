@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn fractions_are_reduced_limited_and_compared() {
         assert_eq!(Rational::new(50, 2).reduced(), Rational::new(25, 1));
-        assert_eq!(Rational::new(100_000, 4001).limited(65_535).num.max(0) <= 65_535, true);
+        assert!(Rational::new(100_000, 4001).limited(65_535).num.max(0) <= 65_535);
         let rates = [Rational::new(24, 1), Rational::new(25, 1), Rational::new(30, 1)];
         assert_eq!(Rational::new(26, 1).nearest(&rates), Some(Rational::new(25, 1)));
         assert_eq!(Rational::new(26, 1).nearest(&[]), None);

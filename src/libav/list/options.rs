@@ -7,6 +7,7 @@ use std::ptr;
 use crate::libav::call::string;
 use crate::libav::ffi::{self, AVOptionType as Type};
 use crate::libav::frame::{PixelFormat, SampleFormat};
+use crate::libav::option::kind;
 use crate::libav::rational::Rational;
 
 /// The options of `class` that have one of `flags`, a blank line, and the same for all classes that may stand below it.
@@ -52,13 +53,13 @@ impl Options {
 
     /// The named values of `unit`.
     fn constants(&self, unit: &'static str) -> impl Iterator<Item = &'static ffi::AVOption> {
-        self.iter().filter(move |option| option.type_ == Type::AV_OPT_TYPE_CONST && name(option.unit) == unit)
+        self.iter().filter(move |option| kind(option) == Some(Type::AV_OPT_TYPE_CONST) && name(option.unit) == unit)
     }
 
     /// Lists the options, or of an option of type `of.1` the named values of its unit `of.0`.
-    fn list(&self, of: Option<(&'static str, Type)>, flags: c_int, text: &mut String) {
+    fn list(&self, of: Option<(&'static str, Option<Type>)>, flags: c_int, text: &mut String) {
         for option in self.iter().filter(|option| option.flags & flags != 0) {
-            let is_constant = option.type_ == Type::AV_OPT_TYPE_CONST;
+            let is_constant = kind(option) == Some(Type::AV_OPT_TYPE_CONST);
             match of {
                 None if !is_constant => {
                     let dash = if has(option, ffi::AV_OPT_FLAG_FILTERING_PARAM) { ' ' } else { '-' };
@@ -69,11 +70,11 @@ impl Options {
                 }
                 _ => continue,
             }
-            let kind = match of {
-                Some((_, Type::AV_OPT_TYPE_INT)) => integer(option).to_string(),
-                _ => type_name(option.type_).to_owned(),
+            let column = match of {
+                Some((_, Some(Type::AV_OPT_TYPE_INT))) => integer(option).to_string(),
+                _ => kind(option).map_or("", type_name).to_owned(),
             };
-            let _ = write!(text, "{kind:<12} {}", letters(option));
+            let _ = write!(text, "{column:<12} {}", letters(option));
             if !option.help.is_null() {
                 let _ = write!(text, " {}", name(option.help));
             }
@@ -83,22 +84,21 @@ impl Options {
             }
             text.push('\n');
             if !is_constant && !option.unit.is_null() {
-                self.list(Some((name(option.unit), option.type_)), flags, text);
+                self.list(Some((name(option.unit), kind(option))), flags, text);
             }
         }
     }
 
     fn ranges(&self, option: &ffi::AVOption, text: &mut String) {
-        let is_number = matches!(
-            option.type_,
-            Type::AV_OPT_TYPE_INT
-                | Type::AV_OPT_TYPE_INT64
-                | Type::AV_OPT_TYPE_UINT64
-                | Type::AV_OPT_TYPE_DOUBLE
-                | Type::AV_OPT_TYPE_FLOAT
-                | Type::AV_OPT_TYPE_RATIONAL
-        );
-        if !is_number {
+        let numbers = [
+            Type::AV_OPT_TYPE_INT,
+            Type::AV_OPT_TYPE_INT64,
+            Type::AV_OPT_TYPE_UINT64,
+            Type::AV_OPT_TYPE_DOUBLE,
+            Type::AV_OPT_TYPE_FLOAT,
+            Type::AV_OPT_TYPE_RATIONAL,
+        ];
+        if !kind(option).is_some_and(|kind| numbers.contains(&kind)) {
             return;
         }
         let mut ranges = ptr::null_mut();
@@ -121,7 +121,7 @@ impl Options {
         let value = integer(option);
         let unit = (!option.unit.is_null()).then(|| name(option.unit));
         let named = || self.constants(unit?).find(|constant| integer(constant) == value).map(|constant| name(constant.name));
-        Some(match option.type_ {
+        Some(match kind(option)? {
             Type::AV_OPT_TYPE_CONST | Type::AV_OPT_TYPE_BINARY => return None,
             Type::AV_OPT_TYPE_BOOL => match value {
                 ..0 => "auto".to_owned(),

@@ -60,7 +60,7 @@ impl Lookup {
             decoding: codec_flags & ffi::AV_OPT_FLAG_DECODING_PARAM != 0,
             scaler: scaler.is_some(),
             resampler: resampler.is_some(),
-            flags: option.type_ == ffi::AVOptionType::AV_OPT_TYPE_FLAGS,
+            flags: super::kind(option) == Some(ffi::AVOptionType::AV_OPT_TYPE_FLAGS),
         })
     }
 
@@ -133,7 +133,7 @@ fn evaluate(class: *const ffi::AVClass, name: &str, before: i64, text: &str) -> 
     // SAFETY: a pointer to a class pointer and an option of that class is what the evaluators take; the text lives through the
     // call (invariants 11 and 12).
     let code = unsafe {
-        if option.type_ == ffi::AVOptionType::AV_OPT_TYPE_FLAGS {
+        if super::kind(option) == Some(ffi::AVOptionType::AV_OPT_TYPE_FLAGS) {
             ffi::av_opt_eval_flags(object, option, text.as_ptr(), &mut number)
         } else {
             ffi::av_opt_eval_int(object, option, text.as_ptr(), &mut number)
