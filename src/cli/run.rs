@@ -122,13 +122,15 @@ fn run(plan: &Plan, warnings: &[String], args: &[String], env: &Env) -> i32 {
     if let Err(error) = &summarized {
         tell(error);
     }
+    if report.error_rate_exceeded {
+        return code::ERROR_RATE;
+    }
     if signals.any() {
         let text = "Exiting normally, received signal.\n";
         log::write(level::INFO, text);
         return code::SIGNAL;
     }
     match report.exit {
-        Exit::Error if report.error_rate_exceeded => code::ERROR_RATE,
         Exit::Error => code::FAILED,
         Exit::Eof | Exit::Signal if summarized.is_err() => code::FAILED,
         Exit::Eof | Exit::Signal => code::DONE,
