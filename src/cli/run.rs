@@ -50,7 +50,7 @@ pub fn main_job(args: &[String], env: &Env) -> i32 {
             }
         },
         Parsed::Run { plan, warnings } => {
-            let finished = run(&plan, &warnings, env);
+            let finished = run(&plan, &warnings, args, env);
             log::flush();
             finished
         }
@@ -60,13 +60,13 @@ pub fn main_job(args: &[String], env: &Env) -> i32 {
 /// How long a token request that is under way at the end of a job may take.
 const SETTLING: std::time::Duration = std::time::Duration::from_secs(3);
 
-fn run(plan: &Plan, warnings: &[String], env: &Env) -> i32 {
+fn run(plan: &Plan, warnings: &[String], args: &[String], env: &Env) -> i32 {
     let global = &plan.global;
     log::set_level(global.log_level.unwrap_or(level::INFO));
     if let Some(flags) = global.log_flags {
         log::set_flags(flags);
     }
-    if let Err(error) = LogFile::start(global, env) {
+    if let Err(error) = LogFile::start(global, env, args) {
         tell(&error);
         return code::FAILED;
     }
@@ -126,13 +126,15 @@ fn run(plan: &Plan, warnings: &[String], env: &Env) -> i32 {
     if let Err(error) = &summarized {
         tell(error);
     }
+    if report.error_rate_exceeded {
+        return code::ERROR_RATE;
+    }
     if signals.any() {
         let text = "Exiting normally, received signal.\n";
         log::write(level::INFO, text);
         return code::SIGNAL;
     }
     match report.exit {
-        Exit::Error if report.error_rate_exceeded => code::ERROR_RATE,
         Exit::Error => code::FAILED,
         Exit::Eof | Exit::Signal if summarized.is_err() => code::FAILED,
         Exit::Eof | Exit::Signal => code::DONE,
