@@ -2,6 +2,7 @@
 
 mod auth_log;
 mod bad_input;
+mod check;
 mod command_line;
 mod credentials;
 mod demo;
@@ -10,11 +11,14 @@ mod faults;
 mod grants;
 mod handover;
 mod layering;
+mod login;
 mod outage;
 mod parity;
 mod probe;
 mod readme;
+mod real_servers;
 mod redaction;
+mod shell;
 mod signals;
 mod store;
 mod streaming;

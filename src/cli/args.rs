@@ -39,6 +39,10 @@ pub enum Command {
     Providers(ListArgs),
     /// Shows it at work: a token endpoint and a protected live stream on loopback; no account, no network
     Demo(DemoArgs),
+    /// Prints the completion script of a shell
+    Completions(CompletionsArgs),
+    /// Prints the man page, as roff
+    Man(ManArgs),
     #[command(flatten)]
     Later(Later),
 }
@@ -50,10 +54,6 @@ pub enum Later {
     Relay(Rest),
     /// Runs many streams (not in this version)
     Serve(Rest),
-    /// Prints shell completions (not in this version)
-    Completions(Rest),
-    /// Prints the man page (not in this version)
-    Man(Rest),
 }
 
 impl Later {
@@ -62,10 +62,22 @@ impl Later {
         match self {
             Later::Relay(_) => ("relay", "give other tools a token with `ffauth token NAME --format header`"),
             Later::Serve(_) => ("serve", "run one `ffauth` per stream under systemd or another supervisor"),
-            Later::Completions(_) => ("completions", "`ffauth --help` lists the subcommands"),
-            Later::Man(_) => ("man", "see README.md, and `ffauth WORD --help`"),
         }
     }
+}
+
+/// `ffauth completions`.
+#[derive(Debug, Group)]
+pub struct CompletionsArgs {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// `ffauth man`.
+#[derive(Debug, Group)]
+pub struct ManArgs {
+    /// The page of this subcommand
+    pub command: Option<String>,
 }
 
 /// Whatever follows.
@@ -238,6 +250,11 @@ pub fn is_subcommand(word: &OsStr) -> bool {
     Args::command().get_subcommands().any(|command| word == command.get_name())
 }
 
+/// The subcommands, for completions and man pages.
+pub fn definition() -> clap::Command {
+    Args::command()
+}
+
 /// Parses the arguments after the program's name, the first of which is a subcommand.
 ///
 /// # Errors
@@ -370,7 +387,7 @@ mod tests {
 
     #[test]
     fn commands_of_later_versions_take_anything() {
-        for line in ["serve --listen 127.0.0.1:0", "man"] {
+        for line in ["serve --listen 127.0.0.1:0", "relay x"] {
             let Ok(Command::Later(later)) = parsed(line) else { panic!("not parsed: {line}") };
             assert_eq!(Some(later.instead().0), line.split(' ').next());
         }

@@ -15,10 +15,12 @@ use crate::env::Env;
 use crate::error::{Error, Kind};
 use crate::job::{Session, explain};
 use crate::oauth::OauthError;
+use crate::oauth::authorize::Authorization;
 use crate::oauth::callback::Listener;
 use crate::oauth::client::Grant;
 use crate::oauth::device::DeviceCode;
 use crate::oauth::endpoints::Endpoints;
+use crate::oauth::grant::Ask;
 use crate::oauth::redirect::Redirect;
 use crate::oauth::source::Source;
 use crate::secret::Secret;
@@ -66,9 +68,6 @@ pub fn run(args: &LoginArgs, config: Config, env: &Env, out: &mut dyn Write, say
         Err(Failure::Io(error)) => return Err(error.into()),
     }
     runtime.shutdown_background();
-    if !source.is_stored() {
-        return Err(context(Error::new(Kind::File, "the tokens cannot be stored, so the sign-in is lost")).into());
-    }
     Ok(exit::DONE)
 }
 
@@ -182,15 +181,14 @@ impl Person<'_> {
             Some(line) = line(&mut pasted) => (authorization.judge_pasted(line.expose()), None),
         };
         let outcome = match judged {
-            Ok(ask) => self.source.redeem(&authorization, &ask).await,
+            Ok(ask) => self.redeem(&authorization, &ask).await,
             Err(error) => Err(error),
         };
         if let Some(arrived) = arrived {
             let reason = outcome.as_ref().err().map(ToString::to_string);
             arrived.tell(reason.as_deref().map_or(Ok(()), Err)).await;
         }
-        outcome?;
-        Ok(())
+        Ok(outcome?)
     }
 
     /// The redirect URI is not on this machine: somebody brings the answer.
@@ -218,11 +216,22 @@ impl Person<'_> {
         let line = tokio::select! {
             () = stop.requested() => return Err(OauthError::Stopped.into()),
             () = SystemClock.sleep(PASTED) => return Err(nobody(PASTED).into()),
-            Some(line) = line(&mut pasted) => line,
-            else => return Err(OauthError::LoginRequired("standard input ended before an answer was pasted".to_owned()).into()),
+            line = line(&mut pasted) => line,
         };
-        self.source.redeem(&authorization, &authorization.judge_pasted(line.expose())?).await?;
-        Ok(())
+        let ended = || OauthError::LoginRequired("standard input ended before an answer was pasted".to_owned());
+        let line = line.ok_or_else(ended)?;
+        Ok(self.redeem(&authorization, &authorization.judge_pasted(line.expose())?).await?)
+    }
+
+    async fn redeem(&self, authorization: &Authorization, ask: &Ask) -> Result<(), OauthError> {
+        self.source.redeem(authorization, ask).await?;
+        self.check_stored()
+    }
+
+    /// A sign-in that ends with this process is none.
+    fn check_stored(&self) -> Result<(), OauthError> {
+        let lost = || OauthError::Store("the tokens cannot be stored, so the sign-in is lost".to_owned());
+        self.source.is_stored().then_some(()).ok_or_else(lost)
     }
 
     async fn with_device(&mut self, endpoints: &Endpoints, codes: DeviceCode) -> Result<(), Failure> {
@@ -241,7 +250,7 @@ impl Person<'_> {
                 self.show_picture(codes.complete_url.as_ref().unwrap_or(&codes.verification_url))?;
             }
             if self.source.await_device(endpoints, &codes, &self.stop).await?.is_some() {
-                return Ok(());
+                return Ok(self.check_stored()?);
             }
             if left > 0 {
                 writeln!(self.say, "The code has expired; here is a new one.")?;

@@ -17,6 +17,7 @@ mod profiles;
 mod providers;
 mod report;
 mod run;
+mod shell;
 mod terminal;
 mod token;
 mod trace;
@@ -102,6 +103,8 @@ fn dispatch(command: Command, env: &Env) -> anyhow::Result<i32> {
         Command::Probe(args) => probe::command(&args, env),
         Command::Check(args) => check::run(&args, env, &mut stdout()),
         Command::Demo(args) => demo::run(&args, &mut stdout()),
+        Command::Completions(args) => shell::completions(&args, &mut stdout()),
+        Command::Man(args) => shell::man(&args, &mut stdout()),
         Command::Later(later) => {
             let (word, instead) = later.instead();
             let error = Error::new(Kind::Usage, format!("`ffauth {word}` is not in this version")).with_hint(instead);

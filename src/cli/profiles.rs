@@ -100,7 +100,10 @@ fn state(profile: &Profile, source: &Source) -> anyhow::Result<Value> {
     let stored = source.stored();
     let entry = match stored {
         Ok(Some(entry)) => entry,
-        Ok(None) => return Ok(json!({ "state": "none", "store": store })),
+        Ok(None) => {
+            let state = if profile.client.grant.is_interactive() { "signed out" } else { "none" };
+            return Ok(json!({ "state": state, "store": store }));
+        }
         Err(error) => return Ok(json!({ "state": "unknown", "store": format!("{store}: {error}") })),
     };
     let expires = entry.lifetime.and_then(|life| entry.asked.checked_add(life));
@@ -137,6 +140,11 @@ fn describe(profile: &Profile) -> Value {
         "client_auth": client.client_auth.name(),
         "issuer": url(&client.issuer),
         "token_url": url(&client.token_url),
+        "authorize_url": url(&client.authorize_url),
+        "device_url": url(&client.sign_in.device_url),
+        "revoke_url": url(&client.sign_in.revoke_url),
+        "par_url": url(&client.sign_in.par_url),
+        "redirect_uri": client.sign_in.redirect_uri,
         "client_id": client.client_id,
         "client_secret": source(&client.client_secret),
         "username": client.username,

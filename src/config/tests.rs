@@ -227,6 +227,33 @@ fn a_preset_says_what_it_needs() {
 }
 
 #[test]
+fn provider_params_fill_the_templates_of_a_preset() {
+    let text = |provider: &str, params: &str| {
+        format!(
+            "[profile.studio]\nprovider = \"{provider}\"\nclient_id = \"i\"\nclient_secret = {{ env = \"S\" }}\nprovider_params = {{ {params} }}\n"
+        )
+    };
+    let url = |url: &Option<url::Url>| url.as_ref().map(ToString::to_string).unwrap_or_default();
+    let entra = profile(&text("entra", "tenant = \"contoso.com\""), "studio").client;
+    assert_eq!(url(&entra.token_url), "https://login.microsoftonline.com/contoso.com/oauth2/v2.0/token");
+    assert_eq!(url(&entra.sign_in.device_url), "https://login.microsoftonline.com/contoso.com/oauth2/v2.0/devicecode");
+    let keycloak = profile(&text("keycloak", "host = \"h:8443/auth/\", realm = \"m\""), "studio").client;
+    assert_eq!(url(&keycloak.token_url), "https://h:8443/auth/realms/m/protocol/openid-connect/token");
+    let okta = profile(&text("okta", "domain = \"a.okta.com\", server = \"aus1\""), "studio").client;
+    assert_eq!(url(&okta.sign_in.revoke_url), "https://a.okta.com/oauth2/aus1/v1/revoke");
+    for (provider, params, reason) in [
+        ("entra", "tenant = \"https://h/t\"", "without https://"),
+        ("entra", "tenant = \"../x\"", "part of a URL"),
+        ("entra", "tenant = \"a@b\"", "part of a URL"),
+        ("entra", "tennant = \"t\"", "none of Microsoft Entra ID: tenant"),
+        ("brightcove", "x = \"y\"", "needs none"),
+    ] {
+        says(&refused(&text(provider, params)), &["test.toml:5", "provider_params", reason]);
+    }
+    says(&refused(&studio("provider_params = { a = \"b\" }")), &["provider_params", "with a provider"]);
+}
+
+#[test]
 fn the_default_grant_follows_from_the_keys() {
     let url = "token_url = \"https://a.example/t\"\nclient_id = \"i\"\n";
     let secret = "client_secret = { env = \"S\" }\n";

@@ -25,6 +25,7 @@ pub struct Authorization {
     /// 256 random bits that come back with the answer (RFC 6749 section 10.12).
     state: Secret,
     verifier: Option<Verifier>,
+    dpop_key: Option<String>,
     issuer: Option<String>,
     requires_issuer: bool,
 }
@@ -51,9 +52,16 @@ impl Authorization {
             redirect_uri,
             state: pkce::random()?,
             verifier: if client.sign_in.pkce { Some(Verifier::generate()?) } else { None },
+            dpop_key: None,
             issuer: endpoints.issuer.clone(),
             requires_issuer: endpoints.sends_issuer,
         })
+    }
+
+    /// Binds the code to the DPoP key with this thumbprint: nobody else can exchange it (RFC 9449 section 10).
+    #[must_use]
+    pub fn bound_to(self, thumbprint: Option<String>) -> Self {
+        Self { dpop_key: thumbprint, ..self }
     }
 
     /// What is asked for (RFC 6749 section 4.1.1), in the order in which it is sent.
@@ -69,6 +77,7 @@ impl Authorization {
             parameters.push(("code_challenge", verifier.challenge()));
             parameters.push(("code_challenge_method", pkce::METHOD.to_owned()));
         }
+        parameters.extend(self.dpop_key.clone().map(|thumbprint| ("dpop_jkt", thumbprint)));
         parameters.extend(client.audience.clone().map(|audience| ("audience", audience)));
         parameters.extend(client.resource.iter().map(|resource| ("resource", resource.clone())));
         let own = parameters.into_iter().map(|(name, value)| (name.to_owned(), value));

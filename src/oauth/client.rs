@@ -74,6 +74,12 @@ impl Client {
         let signed_auth = matches!(self.client_auth, ClientAuth::PrivateKeyJwt | ClientAuth::ClientSecretJwt);
         signed_auth || self.grant == Grant::JwtBearer || self.dpop
     }
+
+    /// What of the wanted scope is not in `granted`, which separates words by spaces, commas or as the dialect has it.
+    pub fn lacking<'c>(&'c self, granted: &str) -> Vec<&'c str> {
+        let has: Vec<&str> = granted.split([' ', ',']).chain(granted.split(self.dialect.scope_separator.as_str())).collect();
+        self.scope.iter().map(String::as_str).filter(|scope| !has.contains(scope)).collect()
+    }
 }
 
 /// The ways to a token that are built in.

@@ -21,7 +21,7 @@ pub struct Endpoints {
     pub revoke_url: Option<Url>,
     /// RFC 9126 section 2.
     pub par_url: Option<Url>,
-    /// The issuer as the server spells it, else as the profile does.
+    /// The issuer as the server spells it; `None` = unknown.
     pub issuer: Option<String>,
     /// Authorization responses carry `iss` (RFC 9207 section 2.3).
     pub sends_issuer: bool,
@@ -68,7 +68,7 @@ impl Endpoints {
             sends_issuer: metadata.as_ref().is_some_and(|metadata| metadata.sends_issuer),
             requires_par: metadata.as_ref().is_some_and(|metadata| metadata.requires_par),
             challenge_methods: metadata.as_ref().and_then(|metadata| metadata.challenge_methods.clone()),
-            issuer: metadata.map(|metadata| metadata.issuer).or_else(|| client.issuer.as_ref().map(Url::to_string)),
+            issuer: metadata.map(|metadata| metadata.issuer),
         })
     }
 }

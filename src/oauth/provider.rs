@@ -103,7 +103,7 @@ pub const PRESETS: &[Preset] = &[
         revoke_url: Some("https://{domain}/oauth/revoke"),
         params: &[param("domain", "acme.eu.auth0.com")],
         client_auth: ClientAuth::Post,
-        wants: &["audience"],
+        wants: &["client_secret", "audience"],
         note: "audience names the API; without it the token is for Auth0's own",
         ..STANDARD
     },
@@ -126,7 +126,7 @@ pub const PRESETS: &[Preset] = &[
         authorize_url: Some("https://{domain}/oauth2/authorize"),
         revoke_url: Some("https://{domain}/oauth2/revoke"),
         params: &[param("domain", "acme.auth.eu-west-1.amazoncognito.com")],
-        wants: &["scope"],
+        wants: &["client_secret", "scope"],
         note: "domain is the user pool's, its own or one of yours; client credentials need a scope of a resource server",
         ..STANDARD
     },
@@ -138,7 +138,7 @@ pub const PRESETS: &[Preset] = &[
         device_url: Some("https://login.microsoftonline.com/{tenant}/oauth2/v2.0/devicecode"),
         params: &[param("tenant", "contoso.onmicrosoft.com")],
         client_auth: ClientAuth::Post,
-        wants: &["scope"],
+        wants: &["client_secret", "scope"],
         note: "client credentials take one scope, the application's id URI followed by /.default; signing in needs offline_access \
                to stay signed in",
         ..STANDARD
@@ -165,6 +165,7 @@ pub const PRESETS: &[Preset] = &[
         device_url: Some("https://{host}/realms/{realm}/protocol/openid-connect/auth/device"),
         revoke_url: Some("https://{host}/realms/{realm}/protocol/openid-connect/revoke"),
         params: &[param("host", "login.example.com"), param("realm", "media")],
+        wants: &["client_secret"],
         note: "host may have a port and, before Keycloak 17, ends in /auth; client credentials need a client with a service account",
         ..STANDARD
     },
@@ -176,8 +177,9 @@ pub const PRESETS: &[Preset] = &[
         grant: "authorization_code",
         client_auth: ClientAuth::Post,
         needs: &["client_id", "client_secret"],
-        needs_one_of: &[&["username", "password"], &["refresh_token"]],
-        note: "not every client id may use username and password: ask Mediaflow",
+        wants: &["redirect_uri"],
+        note: "`ffauth login NAME` signs in; without a person: username + password, or refresh_token. Not every client id may use \
+               username and password: ask Mediaflow",
         ..STANDARD
     },
     Preset {
@@ -191,7 +193,7 @@ pub const PRESETS: &[Preset] = &[
             param("domain", "acme.okta.com"),
             Param { name: "server", default: Some("default"), example: "aus1a2b3c4d5e6f7g8h9" },
         ],
-        wants: &["scope"],
+        wants: &["client_secret", "scope"],
         note: "server is the id of a custom authorization server; client credentials need one of its scopes",
         ..STANDARD
     },
@@ -205,6 +207,7 @@ pub const PRESETS: &[Preset] = &[
         client_auth: ClientAuth::Post,
         // Twitch's API refuses a token that comes without the id of the client that it was given to.
         media_headers: &[("Client-Id", "{client_id}")],
+        wants: &["client_secret"],
         note: "the header Client-Id goes with the token, to the same origins only",
         ..STANDARD
     },

@@ -3,15 +3,18 @@
 //! One exchange runs at a time, as a task of its own: whoever waits for it may be cancelled without harm. Its steps, in this
 //! order: lock the entry, read it, adopt what another process got meanwhile, else ask; **save**; let go; publish.
 
+mod ask;
 mod exchange;
 mod life;
 mod sign_in;
+mod stored;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
+use url::Url;
 
 use crate::backoff;
 use crate::clock::{Clock, Now};
@@ -90,6 +93,10 @@ struct Progress {
     skew_warned: bool,
     /// Refresh tokens that the server has refused: none is sent twice.
     refused: Vec<Secret>,
+    /// The token endpoint that discovery found, until something fails.
+    token_url: Option<Url>,
+    /// The HTTP status of the last answer.
+    status: Option<u16>,
     /// Whether the log has been told that requests fail.
     warned: bool,
     /// Deviations that the log has been told about.
@@ -262,6 +269,11 @@ impl Source {
         self.progress().counts
     }
 
+    /// The HTTP status of the last token request's answer.
+    pub fn status(&self) -> Option<u16> {
+        self.progress().status
+    }
+
     fn progress(&self) -> MutexGuard<'_, Progress> {
         self.0.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -349,6 +361,7 @@ impl Source {
             }
             Err(error) => {
                 progress.failures += 1;
+                progress.token_url = None;
                 let wait = schedule::retry_wait(progress.failures, error.retry_after(), backoff::random());
                 progress.not_before = Some(now.boot + wait);
                 let left = self.0.state.borrow().token.as_ref().and_then(|token| token.remaining(&now));

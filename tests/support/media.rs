@@ -76,6 +76,11 @@ impl Kind {
         Self { live: false, ..*self }
     }
 
+    /// The folder below [`folder`].
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// The file on disk.
     pub fn file(&self) -> PathBuf {
         folder().join(self.name).join(self.entry)

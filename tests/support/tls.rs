@@ -4,10 +4,14 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use rcgen::{BasicConstraints, Certificate, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
+
+use super::run::Home;
 
 /// A certificate authority and the file to trust it by.
 pub struct Authority {
@@ -22,6 +26,8 @@ pub struct Shown {
     pub key: String,
     /// The certificate as it goes over the wire.
     pub wire: Vec<u8>,
+    /// Its public key: 4, x, y.
+    point: Vec<u8>,
     authority: CertificateDer<'static>,
 }
 
@@ -34,7 +40,22 @@ impl Shown {
     }
 
     fn new(pem: String, key: &KeyPair, wire: CertificateDer<'static>, authority: CertificateDer<'static>) -> Self {
-        Self { certificate: pem, key: key.serialize_pem(), wire: wire.to_vec(), authority }
+        Self { certificate: pem, key: key.serialize_pem(), wire: wire.to_vec(), point: key.public_key_raw().to_vec(), authority }
+    }
+
+    /// Writes `cert.pem` and `key.pem` beside the configuration in `home`.
+    pub fn save(&self, home: &Home) {
+        home.write(".config/ffauth/cert.pem", &self.certificate);
+        home.write(".config/ffauth/key.pem", &self.key);
+    }
+
+    /// The public key with its certificate (RFC 7517).
+    pub fn jwk(&self) -> serde_json::Value {
+        let (x, y) = self.point[1..].split_at(32);
+        serde_json::json!({
+            "kty": "EC", "crv": "P-256", "x": URL_SAFE_NO_PAD.encode(x), "y": URL_SAFE_NO_PAD.encode(y),
+            "x5c": [STANDARD.encode(&self.wire)],
+        })
     }
 }
 
@@ -85,11 +106,24 @@ impl Authority {
         Shown::new(certificate.pem(), &key, certificate.der().clone(), self.certificate.clone())
     }
 
-    fn certify_with(&self, host: &str, verifier: Arc<dyn ClientCertVerifier>) -> Arc<rustls::ServerConfig> {
+    /// `cert.pem` and `key.pem` for `host`, and the authority's own certificate as `ca.pem`, in `folder`.
+    pub fn certify_into(&self, folder: &Path, host: &str) {
+        let (certificate, key) = self.issue(host);
+        let authority = std::fs::read_to_string(self.file()).expect("a certificate");
+        for (name, text) in [("cert.pem", certificate.pem()), ("key.pem", key.serialize_pem()), ("ca.pem", authority)] {
+            std::fs::write(folder.join(name), text).expect("room for a certificate");
+        }
+    }
+
+    fn issue(&self, host: &str) -> (Certificate, KeyPair) {
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::new(vec![host.to_owned()]).expect("parameters");
         params.distinguished_name.push(DnType::CommonName, host);
-        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
+        (params.signed_by(&key, &self.issuer).expect("a certificate"), key)
+    }
+
+    fn certify_with(&self, host: &str, verifier: Arc<dyn ClientCertVerifier>) -> Arc<rustls::ServerConfig> {
+        let (certificate, key) = self.issue(host);
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = rustls::ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()

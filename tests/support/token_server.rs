@@ -108,6 +108,8 @@ pub enum Mood {
     Redirecting(String),
     /// Exactly this body, status 200.
     Saying(String),
+    /// This status and exactly this body.
+    Refusing(u16, String),
 }
 
 /// One request to the token endpoint.
@@ -273,6 +275,7 @@ impl Shared {
                 Response::builder().status(307).header(LOCATION, target).body(Body::from("")).expect("a response")
             }
             Mood::Saying(text) => plain(200, "application/json", &text),
+            Mood::Refusing(status, text) => plain(status, "application/json", &text),
         }
     }
 

@@ -67,6 +67,8 @@ fn the_request_has_everything_that_the_profile_says() {
         "https://login.example/a?tenant=7&client_id=id&request_uri=urn%3Ax%3A1"
     );
     assert_ne!(state, begun(&endpoints()).state.expose());
+    let bound = begun(&endpoints()).bound_to(Some("thumb".to_owned()));
+    assert!(bound.url(&client).as_str().contains("&dpop_jkt=thumb"));
 }
 
 #[test]

@@ -15,6 +15,7 @@ use crate::oauth::error::{Endpoint, OauthError};
 use crate::oauth::grant::Ask;
 use crate::oauth::par;
 use crate::oauth::revoke::{self, Fate, Kind};
+use crate::oauth::store::{Entry, Locked};
 use crate::oauth::token::Token;
 use crate::oauth::token_endpoint::Granted;
 use crate::oauth::transport::{Answer, Request};
@@ -37,7 +38,8 @@ impl Source {
     /// # Errors
     /// [`OauthError::Config`] where the profile lacks something; what the server refused.
     pub async fn authorize(&self, endpoints: &Endpoints, redirect_uri: String) -> Result<(Authorization, Url), OauthError> {
-        let authorization = Authorization::begin(&self.0.client, endpoints, redirect_uri)?;
+        let thumbprint = self.prepare_proofs().await?;
+        let authorization = Authorization::begin(&self.0.client, endpoints, redirect_uri)?.bound_to(thumbprint);
         let Some(par_url) = par::endpoint(&self.0.client, endpoints)? else {
             let url = authorization.url(&self.0.client);
             return Ok((authorization, url));
@@ -54,18 +56,12 @@ impl Source {
     /// # Errors
     /// The token endpoint gives none; the store is busy.
     pub async fn redeem(&self, authorization: &Authorization, ask: &Ask) -> Outcome {
-        let (mut lock, stored) = self.lock_and_read().await?;
+        let (lock, stored) = self.lock_and_read().await?;
         let stored = self.newest(stored);
         self.find_prover(stored.as_ref())?;
         let asked = self.0.clock.now();
-        let granted = self.ask_once(authorization.token_url(), ask).await;
-        self.count(granted.is_ok());
-        let granted = granted?;
-        self.note(&granted);
-        let before = stored.map_or(0, |entry| entry.generation);
-        let token = self.keep(&mut lock, before, granted, asked, None).await;
-        self.settle(&Ok(Arc::clone(&token)));
-        Ok(token)
+        let granted = self.ask_once(authorization.token_url(), ask).await.inspect_err(|_| self.count(false))?;
+        Ok(self.take_in(lock, stored, granted, asked).await)
     }
 
     /// Begins a sign-in on another device (RFC 8628 section 3.1).
@@ -95,10 +91,7 @@ impl Source {
         codes: &DeviceCode,
         stop: &Shutdown,
     ) -> Result<Option<Arc<Token>>, OauthError> {
-        // The key that the tokens are to be bound to is needed for each question, the lock not before the last.
-        let (lock, stored) = self.lock_and_read().await?;
-        self.find_prover(self.newest(stored).as_ref())?;
-        drop(lock);
+        self.prepare_proofs().await?;
         let began = self.0.clock.now();
         let ask = Ask::DeviceCode(codes.code.clone());
         let mut poll = Poll::new(codes);
@@ -113,7 +106,10 @@ impl Source {
             }
             let asked = self.0.clock.now();
             match self.ask_once(&endpoints.token_url, &ask).await {
-                Ok(granted) => return self.keep_device(granted, asked).await.map(Some),
+                Ok(granted) => {
+                    let (lock, stored) = self.lock_and_read().await?;
+                    return Ok(Some(self.take_in(lock, self.newest(stored), granted, asked).await));
+                }
                 Err(error) => match poll.judge(error) {
                     Waiting::Wait(wait) => pause = wait,
                     Waiting::Expired => return Ok(None),
@@ -123,14 +119,25 @@ impl Source {
         }
     }
 
-    async fn keep_device(&self, granted: Granted, asked: Now) -> Outcome {
+    /// Finds the key that tokens are to be bound to, if they are, and gives its thumbprint. Until there are tokens the store's lock
+    /// is held no longer than that.
+    async fn prepare_proofs(&self) -> Result<Option<String>, OauthError> {
+        if !self.0.client.dpop {
+            return Ok(None);
+        }
+        let (_lock, stored) = self.lock_and_read().await?;
+        self.find_prover(self.newest(stored).as_ref())?;
+        Ok(self.progress().prover.as_ref().map(|prover| prover.thumbprint()))
+    }
+
+    /// Stores what somebody brought in place of what was known, and gives it out.
+    async fn take_in(&self, mut lock: Option<Box<dyn Locked>>, known: Option<Entry>, granted: Granted, asked: Now) -> Arc<Token> {
         self.count(true);
         self.note(&granted);
-        let (mut lock, stored) = self.lock_and_read().await?;
-        let before = self.newest(stored).map_or(0, |entry| entry.generation);
+        let before = known.map_or(0, |entry| entry.generation);
         let token = self.keep(&mut lock, before, granted, asked, None).await;
         self.settle(&Ok(Arc::clone(&token)));
-        Ok(token)
+        token
     }
 
     /// Is the newest token in the store, so that the next process finds it?

@@ -2,6 +2,7 @@
 
 mod outage;
 mod proof;
+mod sign_in;
 mod stored;
 
 use std::collections::VecDeque;
