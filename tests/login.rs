@@ -302,6 +302,19 @@ fn a_device_shows_address_and_code() {
     assert!(run.stderr.contains("no device flow"), "{}", run.stderr);
 }
 
+#[test]
+fn an_expired_device_code_is_followed_by_a_new_one() {
+    let scene = Scene::new(Manners { has_device: true, device: ["expired_token"].into(), ..Manners::default() }, "");
+    let mut login = scene.login("login p --device", false);
+    let lines: Vec<String> = (0..4).map(|_| login.line()).collect();
+    let url = scene.server.url("/go");
+    assert_eq!(lines, [url.as_str(), "USER-1", url.as_str(), "USER-2"]);
+    let run = login.finish(0);
+    assert!(run.stderr.contains("has expired"), "{}", run.stderr);
+    let codes: Vec<String> = scene.server.seen("/token").iter().map(|seen| seen.parameters["device_code"].clone()).collect();
+    assert_eq!(codes, ["canary-device-1", "canary-device-2"]);
+}
+
 /// On a terminal (which `script` makes), in a session over SSH.
 #[test]
 fn over_ssh_a_device_code_is_shown_or_the_answer_is_pasted() {

@@ -4,6 +4,28 @@
 //! The answer is a GET of the redirect URI's path whose `Host` is the redirect URI's own, so that no web page reaches it under a
 //! name of its own (DNS rebinding). The first one counts, everything else gets 404. The page takes the code out of the browser's
 //! address bar and session history; it is cached nowhere and loads nothing.
+//!
+//! ```no_run
+//! use ffauth::oauth::callback::Listener;
+//! use ffauth::oauth::redirect::Redirect;
+//! use ffauth::oauth::{OauthError, source::Source};
+//!
+//! async fn sign_in(source: &Source, open: impl Fn(&str)) -> Result<(), OauthError> {
+//!     let Ok(Redirect::Loopback { url, addresses }) = Redirect::of(None, 0) else { unreachable!("the default is loopback") };
+//!     let mut listener = Listener::bind(&url, &addresses).await?;
+//!     let endpoints = source.endpoints().await?;
+//!     let (authorization, url) = source.authorize(&endpoints, listener.redirect_uri().to_string()).await?;
+//!     open(url.as_str());
+//!     let Some(arrived) = listener.arrived().await else { return Ok(()) };
+//!     let token = match authorization.judge(arrived.query()) {
+//!         Ok(ask) => source.redeem(&authorization, &ask).await,
+//!         Err(error) => Err(error),
+//!     };
+//!     let reason = token.as_ref().err().map(ToString::to_string);
+//!     arrived.tell(reason.as_deref().map_or(Ok(()), Err)).await;
+//!     token.map(drop)
+//! }
+//! ```
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
