@@ -88,9 +88,9 @@ fn out_of_scope(url: &str, origin: &Origin, profiles: &[&Profile], listed: bool)
     let names: Vec<&str> = profiles.iter().map(|profile| profile.name.as_str()).collect();
     let names = names.join(", ");
     if listed {
-        let message = format!("{}: the token of profile {names} is not sent over plain http", redact::url(url));
+        let message = format!("{}: the token of profile {names} is not sent without TLS", redact::url(url));
         return Error::new(Kind::Config, message)
-            .with_hint("use https, or set `allow_http = true` in the profile if the network is trusted");
+            .with_hint("use https (rtmps, rtsps), or set `allow_http = true` in the profile if the network is trusted");
     }
     let message = format!("{}: {origin} is not among the origins of profile {names}", redact::url(url));
     Error::new(Kind::Config, message).with_hint(format!("add \"{origin}\" to `origins` of the profile, if it may see the token"))
@@ -125,7 +125,8 @@ mod tests {
             ("", "http://a.example/", "allow_http"),
             ("", "video.mp4", "cannot carry a token"),
             ("", "pipe:0", "cannot carry a token"),
-            ("", "rtmp://a.example/live", "placement"),
+            ("", "rtmp://a.example/live", "allow_http"),
+            ("", "rtmp://127.0.0.1/live", "placement"),
             ("", "rtsps://a.example/live", "placement"),
             ("", "concat:https://a.example/1|https://a.example/2", "behind"),
             ("", "https://u:p@a.example/", "user name"),
