@@ -98,7 +98,6 @@ fn play(home: &Home, servers: &[&MediaServer]) {
         assert_eq!(difference(&expected, &run::packets(&output)), None, "{}\n{}", run.tail(), server.story());
     }
     for server in servers {
-        println!("{}: {} tokens, {} × 401", server.program(), server.accepted().len(), server.count(401));
         assert!(server.accepted().len() >= 3, "{} tokens only:\n{}", server.accepted().len(), server.story());
     }
 }
@@ -255,7 +254,6 @@ fn a_live_stream_plays_from_apache_and_nginx() {
         let written = server.path("media/hls/index.m3u8").display().to_string();
         let difference = difference(&packets_of(&signed.home, &written), &run::packets(&output));
         assert_eq!(difference, None, "{}\n{}", run.tail(), server.story());
-        println!("{}: {} tokens, {} × 401", server.program(), server.accepted().len(), server.count(401));
         assert!(server.accepted().len() >= 4, "{}", server.story());
     }
 }
@@ -281,7 +279,6 @@ fn hls_is_uploaded_to_apache_and_nginx() {
         assert_eq!(run.code, Some(0), "{}\n{}", run.tail(), server.story());
         let stored = server.path("upload/out.m3u8").display().to_string();
         assert_eq!(difference(&expected, &packets_of(&signed.home, &stored)), None, "{}\n{}", run.tail(), server.story());
-        println!("{}: {} tokens, {} × 401", server.program(), server.accepted().len(), server.count(401));
         assert!(server.accepted().len() >= 3, "{}", server.story());
     }
 }
@@ -391,7 +388,6 @@ fn ffmpeg_with_a_fixed_header_loses_most_and_ends_well() {
         let run = run::finish(signed.home.program("ffmpeg", arguments.into_iter().chain(["-f", "framemd5", "lossy.framemd5"])));
         run.expect_code(0);
         let (all, got) = (run::count(&expected), run::count(&run::packets(&signed.home.path("lossy.framemd5"))));
-        println!("{}: ffmpeg read {got} of {all} packets", server.program());
         assert!(got < all / 2, "{got} of {all} packets\n{}", server.story());
     }
 }
@@ -519,7 +515,6 @@ fn rotate(processes: usize, rotations: usize) -> Signed {
     crowd.into_iter().for_each(|thread| thread.join().expect("tokens"));
     let events = signed.provider.events(&signed.client);
     let renewed = events.iter().filter(|(event, ..)| event == "grant.success").count();
-    println!("{renewed} rotations");
     assert_eq!((renewed, events.len()), (rotations, rotations), "{:?}", events.last());
     signed
 }
