@@ -157,6 +157,27 @@ fn each_option_takes_an_argument_and_stands_before_the_files_that_ffmpeg_says() 
     assert_eq!(different.into_inner().expect("no panic"), Vec::<&str>::new());
 }
 
+/// `-dump` and `-hex` go to the log, packet by packet.
+#[test]
+fn packets_are_dumped_as_by_ffmpeg() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let make = "-v error -f lavfi -i testsrc2=s=32x32:d=0.2:r=10 -f lavfi -i sine=d=0.1 -c:v mpeg4 -c:a pcm_s16le a.nut";
+    let dump = "-hide_banner -nostdin -nostats -dump -hex -i a.nut -map 0 -c copy -f null -";
+    let run = |program: &str, line: &str| {
+        let output = Command::new(program).args(line.split(' ')).current_dir(&folder).output().expect("the program starts");
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        let packets = |line: &&str| {
+            line.starts_with("stream #") || line.starts_with("0000") || line.starts_with("  ") && line.contains('=')
+        };
+        text.lines().filter(packets).map(str::to_owned).collect::<Vec<_>>()
+    };
+    run("ffmpeg", make);
+    let (ours, theirs) = (run(env!("CARGO_BIN_EXE_ffauth"), dump), run("ffmpeg", dump));
+    assert!(theirs.len() > 100, "{theirs:?}");
+    assert_eq!(ours.iter().zip(&theirs).find(|(ours, theirs)| ours != theirs), None);
+    assert_eq!(ours.len(), theirs.len());
+}
+
 #[test]
 fn errors_are_ffmpegs_sentences() {
     for line in [

@@ -110,12 +110,13 @@ struct Run {
 }
 
 impl Run {
-    /// What was written: everything that is not a link to a source.
+    /// What was written: everything that is not a link to a source, and not empty (what a failed job has only opened).
     fn files(&self) -> Vec<String> {
         let mut files: Vec<String> = std::fs::read_dir(self.dir.path())
             .expect("the run's folder")
             .flatten()
             .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()))
+            .filter(|entry| entry.metadata().is_ok_and(|facts| facts.len() > 0))
             .map(|entry| entry.file_name().to_string_lossy().into_owned())
             .collect();
         files.sort();

@@ -50,20 +50,20 @@ pub fn main_job(args: &[String], env: &Env) -> i32 {
             }
         },
         Parsed::Run { plan, warnings } => {
-            let finished = run(&plan, &warnings, env);
+            let finished = run(&plan, &warnings, args, env);
             log::flush();
             finished
         }
     }
 }
 
-fn run(plan: &Plan, warnings: &[String], env: &Env) -> i32 {
+fn run(plan: &Plan, warnings: &[String], args: &[String], env: &Env) -> i32 {
     let global = &plan.global;
     log::set_level(global.log_level.unwrap_or(level::INFO));
     if let Some(flags) = global.log_flags {
         log::set_flags(flags);
     }
-    if let Err(error) = LogFile::start(global, env) {
+    if let Err(error) = LogFile::start(global, env, args) {
         tell(&error);
         return code::FAILED;
     }
@@ -122,13 +122,15 @@ fn run(plan: &Plan, warnings: &[String], env: &Env) -> i32 {
     if let Err(error) = &summarized {
         tell(error);
     }
+    if report.error_rate_exceeded {
+        return code::ERROR_RATE;
+    }
     if signals.any() {
         let text = "Exiting normally, received signal.\n";
         log::write(level::INFO, text);
         return code::SIGNAL;
     }
     match report.exit {
-        Exit::Error if report.error_rate_exceeded => code::ERROR_RATE,
         Exit::Error => code::FAILED,
         Exit::Eof | Exit::Signal if summarized.is_err() => code::FAILED,
         Exit::Eof | Exit::Signal => code::DONE,

@@ -17,10 +17,12 @@ pub mod plan;
 
 mod decode;
 mod demux;
+mod dump;
 mod encode;
 mod filter;
 mod gap;
 mod hardware;
+mod live;
 mod metadata;
 mod mux;
 mod option;
@@ -47,6 +49,7 @@ use crate::libav::hw::Devices;
 use crate::libav::io::{Access, IoCounts};
 use crate::shutdown::Shutdown;
 
+pub use live::{FilterCommand, Live};
 pub use progress::{Progress, Psnr, VideoProgress};
 
 use demux::Input;
@@ -78,11 +81,13 @@ pub struct Control {
     pub abort: Shutdown,
     /// For `-re`, the statistics' period and the speed.
     pub clock: Arc<dyn Clock>,
+    /// What keys change while it runs.
+    pub live: Arc<Live>,
 }
 
 impl Default for Control {
     fn default() -> Self {
-        Self { stop: Shutdown::new(), abort: Shutdown::new(), clock: Arc::new(SystemClock) }
+        Self { stop: Shutdown::new(), abort: Shutdown::new(), clock: Arc::new(SystemClock), live: Arc::default() }
     }
 }
 
@@ -175,6 +180,7 @@ pub struct Outcome {
 ///
 /// Blocks: to be called on a thread of its own, never on a worker of an async runtime.
 pub fn run(plan: &Plan, files: &dyn Files, control: &Control, observer: &dyn Observer) -> Outcome {
+    control.live.begin(&plan.global);
     // Raised too when nobody wants packets any more, while a thread may still wait for one.
     let inputs_stop = control.stop.child();
     let (mut inputs, mut outputs, mut graphs) = (Vec::new(), Vec::new(), Vec::new());

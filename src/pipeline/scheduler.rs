@@ -85,7 +85,7 @@ pub fn run(plan: &Plan, control: &Control, observer: &dyn Observer, inputs_stop:
     }
     let count = inputs.len();
     for (index, (input, own)) in inputs.into_iter().zip(&plan.inputs).enumerate() {
-        match Source::new(index, input, own, count, inputs_stop, &*control.clock) {
+        match Source::new(index, input, own, count, inputs_stop, control) {
             Ok(source) => job.sources.push(source),
             Err(error) => {
                 job.fail(error);

@@ -1,5 +1,6 @@
 //! An input that is being read: its packets, each put on the job's time line.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{Clock, Now};
@@ -12,13 +13,13 @@ use crate::libav::rational::{DeltaState, MICROSECONDS, Rational, compare, rescal
 use crate::redact;
 use crate::shutdown::Shutdown;
 
-use super::InputOutcome;
 use super::decode::Decoding;
 use super::demux::{Input, InputStream};
 use super::gap::Gaps;
 use super::plan::{self, Global, Micros};
 use super::read::{Next, Reader};
 use super::timestamp::{Correction, FileClock, FileFacts, StreamClock, Times};
+use super::{Control, InputOutcome, Live, dump};
 
 /// An input that is being read.
 pub struct Source {
@@ -45,6 +46,7 @@ pub struct Source {
     /// `-readrate`; 0 = as fast as possible.
     rate: f64,
     began: Now,
+    live: Arc<Live>,
     /// Rounds that are left; -1 = for ever.
     rounds: i64,
     gaps: Gaps,
@@ -94,7 +96,7 @@ impl Source {
         plan: &plan::Input,
         inputs: usize,
         stop: &Shutdown,
-        clock: &dyn Clock,
+        control: &Control,
     ) -> Result<Self, Error> {
         let queue = plan.thread_queue_size.unwrap_or(if inputs > 1 { 8 } else { 0 });
         let facts = input.facts();
@@ -122,7 +124,8 @@ impl Source {
             at_end: false,
             clock: FileClock::new(input.ts_offset),
             rate: plan.readrate,
-            began: clock.now(),
+            began: control.clock.now(),
+            live: Arc::clone(&control.live),
             rounds: plan.stream_loop,
             gaps: Gaps::default(),
             losses,
@@ -194,6 +197,9 @@ impl Source {
 
     fn take(&mut self, packet: &mut Packet, ticks: Option<i64>, global: &Global) -> Result<Read, Error> {
         let index = packet.stream();
+        if let (Some(payload), Some(stream)) = (self.live.dump(), self.streams.get(index)) {
+            log::write(level::INFO, &dump::text(packet, stream.input.facts.time_base, payload));
+        }
         self.gaps.note_losses(self.losses.count(), self.streams.iter().map(|stream| stream.clock.dts));
         let Some(stream) = self.streams.get_mut(index).filter(|stream| stream.input.used) else { return Ok(Read::Unwanted) };
         stream.packets += 1;

@@ -71,7 +71,9 @@ impl Encoding {
         if plan.bitexact {
             configuration.set_bitexact();
         }
-        let time_base = match context.value(&["enc_time_base"], &plan.encoder_time_base)? {
+        // Without -enc_time_base the encoder takes what -time_base names for the muxer: so does ffmpeg 5.1 (new_output_stream).
+        let own_base = context.value(&["enc_time_base"], &plan.encoder_time_base)?;
+        let time_base = match own_base.map_or_else(|| context.value(&["time_base"], &plan.time_base), |base| Ok(Some(base)))? {
             Some(text) => {
                 let base = Rational::parse_ratio(text, i32::MAX).ok().filter(|base| base.den > 0);
                 Some(base.ok_or_else(|| usage(format!("Invalid time base: {text}")))?)
