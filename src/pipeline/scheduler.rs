@@ -29,7 +29,7 @@ use super::sync::Counts;
 use super::timestamp::Times;
 use super::timestamp::output::copied;
 use super::transcode::DecodeCounts;
-use super::{Control, Ended, Observer, Outcome, report, summary};
+use super::{Control, Ended, FilterCommand, Observer, Outcome, report, summary};
 
 /// Everything that a job works with once its files are open.
 pub struct Prepared {
@@ -66,6 +66,7 @@ pub fn run(plan: &Plan, control: &Control, observer: &dyn Observer, inputs_stop:
         copy_ts_origin: None,
         quantizers: [0; 52],
         copy: Packet::new(),
+        debug: 0,
         error: None,
     };
     let decoders = open_decoders(&mut inputs, &mut job.devices);
@@ -165,6 +166,8 @@ pub struct Job<'a> {
     pub(super) quantizers: [u32; 52],
     /// The packet that goes to all outputs but the last.
     copy: Packet,
+    /// `AVCodecContext.debug` of all decoders and encoders, where it has been changed.
+    debug: i32,
     /// The first thing that went wrong for good.
     error: Option<Error>,
 }
@@ -243,7 +246,9 @@ impl Job<'_> {
 
     fn work(&mut self) -> Ended {
         let mut packet = Packet::new();
+        let mut obeyed = 0;
         loop {
+            self.obey(&mut obeyed);
             if self.control.stop.is_requested() {
                 return Ended::Stopped;
             }
@@ -268,6 +273,38 @@ impl Job<'_> {
                 }
             }
             self.report(false);
+        }
+    }
+
+    /// Passes commands on to the filters that they name; `obeyed` counts them (`check_keyboard_interaction`).
+    fn obey(&mut self, obeyed: &mut usize) {
+        for FilterCommand { target, time, command, argument, every } in self.control.live.commands(obeyed) {
+            for (index, graph) in self.graphs.iter_mut().enumerate() {
+                let Some(running) = &mut graph.running else { continue };
+                let text = if time < 0.0 {
+                    match running.graph.send_command(&target, &command, &argument, !every) {
+                        Ok(answer) => format!("Command reply for stream {index}: ret:0 res:\n{answer}"),
+                        Err(error) => format!("Command reply for stream {index}: ret:{error} res:\n"),
+                    }
+                } else if every {
+                    match running.graph.queue_command(&target, &command, &argument, false, time) {
+                        Ok(()) => continue,
+                        Err(error) => format!("Queuing command failed with error {error}\n"),
+                    }
+                } else {
+                    "Queuing commands only on filters supporting the specific command is unsupported\n".to_owned()
+                };
+                log::write(level::INFO, &text);
+            }
+        }
+        let debug = self.control.live.debug();
+        if debug != self.debug {
+            self.debug = debug;
+            let streams = self.sources.iter_mut().flat_map(|source| &mut source.streams);
+            streams.filter_map(|stream| stream.decoding.as_mut()).for_each(|decoding| decoding.decoder.set_debug(debug));
+            let streams = self.outputs.iter_mut().flat_map(|output| &mut output.streams);
+            let workers = streams.filter_map(|stream| stream.encoding.as_mut()?.worker.as_mut());
+            workers.for_each(|worker| worker.set_debug(debug));
         }
     }
 
@@ -327,10 +364,19 @@ impl Job<'_> {
             (None, None) => None,
         };
         let Some(input) = input else { return Ok(()) };
-        let source = &mut self.sources[input];
-        match source.next(packet, self.global, &*self.control.clock)? {
+        let mut read = self.sources[input].next(packet, self.global, &*self.control.clock)?;
+        if let Read::End = read
+            && self.sources[input].has_rounds()
+        {
+            if self.begin_round(input)? {
+                read = self.sources[input].next(packet, self.global, &*self.control.clock)?;
+            } else {
+                return self.reap(false);
+            }
+        }
+        match read {
             Read::Later => {
-                source.waiting = true;
+                self.sources[input].waiting = true;
                 self.outputs[file].streams[position].waiting = true;
                 return Ok(());
             }
@@ -487,35 +533,36 @@ impl Job<'_> {
         Some(copied(times, &own.input.facts, &own.clock, base, start, samples, &mut own.delta))
     }
 
-    /// An input has no more. Decoders give out what they hold, a frame at a time: `true` = graphs may have something now. Then
-    /// the next round of `-stream_loop` begins, or the streams of the input are finished.
-    fn end(&mut self, file: usize) -> Result<bool, Error> {
-        let loops = self.sources[file].has_rounds();
+    /// A round of `-stream_loop` is over: decoders give out what they hold, a frame at a time, and the input goes back to its
+    /// start. `false` = graphs may have something first.
+    fn begin_round(&mut self, file: usize) -> Result<bool, Error> {
         for stream in 0..self.sources[file].streams.len() {
-            if !self.sources[file].streams[stream].input.used {
-                continue;
+            if self.drain(file, stream, false)? {
+                return Ok(false);
             }
-            if self.drain(file, stream, !loops)? {
+            if let Some(decoding) = &mut self.sources[file].streams[stream].decoding {
+                decoding.flush();
+            }
+        }
+        if !self.sources[file].rewind() {
+            log::write(level::WARNING, "Seek to start failed.\n");
+            self.sources[file].give_up_rounds();
+        }
+        Ok(true)
+    }
+
+    /// An input has no more. Decoders give out what they hold, a frame at a time: `true` = graphs may have something now. Then
+    /// the streams that do without graphs are finished.
+    fn end(&mut self, file: usize) -> Result<bool, Error> {
+        for stream in 0..self.sources[file].streams.len() {
+            if self.drain(file, stream, true)? {
                 return Ok(true);
-            }
-            if loops {
-                if let Some(decoding) = &mut self.sources[file].streams[stream].decoding {
-                    decoding.flush();
-                }
-                continue;
             }
             self.flush_copies(file, stream)?;
             for target in 0..self.sources[file].streams[stream].targets.len() {
                 let (output, position) = self.sources[file].streams[stream].targets[target];
                 self.outputs[output].finish(position, true);
             }
-        }
-        if loops {
-            if !self.sources[file].rewind() {
-                log::write(level::WARNING, "Seek to start failed.\n");
-                self.sources[file].give_up_rounds();
-            }
-            return Ok(true);
         }
         self.sources[file].ended = true;
         if let Some(error) = self.sources[file].reader.take_failure()
