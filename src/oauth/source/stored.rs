@@ -133,7 +133,7 @@ impl Source {
             tolerated: Vec::new(),
         };
         let asked = Now { boot: now.boot.saturating_sub(age), wall: entry.asked };
-        Some(self.token_of(granted, entry.refresh_token.clone(), asked))
+        Some(Token { inherited: true, ..self.token_of(granted, entry.refresh_token.clone(), asked) })
     }
 
     /// After a failed exchange: what is known stays, with what the failure says about the refresh token.
