@@ -34,6 +34,8 @@ fn the_request_is_brightcoves_and_the_profile_works_with_the_answer() {
     assert!(before.stderr.contains("ffauth credentials create bc"), "{}", before.tail());
     let listed = home.line("profiles");
     assert!(listed.code == Some(0) && listed.stdout.contains("unregistered"), "{}", listed.stdout);
+    let shown = home.line("profiles show bc");
+    assert!(shown.code == Some(0) && shown.stdout.contains("unregistered"), "{}", shown.tail());
 
     let run = register(&server, &home, "credentials create bc --name Lobby --description d");
     run.expect_code(0);

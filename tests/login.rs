@@ -7,8 +7,8 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use crate::support::run::{Finished, Home, finish};
-use crate::support::sign_in::{CANARY, Manners, SignInServer};
+use crate::support::run::{CONFIG, Finished, Home, finish};
+use crate::support::sign_in::{CANARY, Manners, SECRET, SignInServer};
 
 /// An `ffauth login` that runs. What it prints is read line by line.
 struct Login {
@@ -300,6 +300,53 @@ fn a_device_shows_address_and_code() {
     scene.server.set(|manners| manners.has_device = false);
     let run = scene.login("login p --device", false).finish(2);
     assert!(run.stderr.contains("no device flow"), "{}", run.stderr);
+}
+
+/// Mediaflow: id and secret in the body, one registered redirect URI, endpoints by hand.
+#[test]
+fn mediaflow_signs_in() {
+    let scene = Scene::new(Manners { expires_in: 1, ..Manners::default() }, "");
+    let (authorize, token) = (scene.server.url("/authorize"), scene.server.url("/token"));
+    let port = crate::support::server::closed_port();
+    let profile = format!(
+        "[profile.m]\nprovider = \"mediaflow\"\nauthorize_url = \"{authorize}\"\ntoken_url = \"{token}\"\nclient_id = \"app\"\n\
+         client_secret = \"{SECRET}\"\nredirect_uri = \"http://localhost:{port}/mediaflow\"\n"
+    );
+    scene.home.write(CONFIG, &profile);
+    let mut login = scene.login("login m", true);
+    let url = login.line();
+    get(&agree(&url)).expect("ffauth listens");
+    login.finish(0);
+    let asked = &scene.server.seen("/authorize")[0].parameters;
+    let redirect_uri = format!("http://localhost:{port}/mediaflow");
+    let names = ["client_id", "code_challenge", "code_challenge_method", "redirect_uri", "response_type", "state"];
+    assert_eq!(asked.keys().map(String::as_str).collect::<Vec<_>>(), names);
+    assert_eq!((asked["response_type"].as_str(), asked["redirect_uri"].as_str()), ("code", redirect_uri.as_str()));
+    let exchanged = &scene.server.seen("/token")[0].parameters;
+    let names = ["client_id", "client_secret", "code", "code_verifier", "grant_type", "redirect_uri"];
+    assert_eq!(exchanged.keys().map(String::as_str).collect::<Vec<_>>(), names);
+    std::thread::sleep(Duration::from_millis(1100));
+    scene.home.line("token m").expect_code(0);
+    let refreshed = &scene.server.seen("/token")[1].parameters;
+    let names = ["client_id", "client_secret", "grant_type", "refresh_token"];
+    assert_eq!(refreshed.keys().map(String::as_str).collect::<Vec<_>>(), names);
+    // Its server has no revocation endpoint.
+    let run = scene.home.line("logout m");
+    run.expect_code(0);
+    assert!(run.stdout.contains("no revocation endpoint") && scene.stored().is_empty(), "{}", run.stdout);
+}
+
+#[test]
+fn an_expired_device_code_is_followed_by_a_new_one() {
+    let scene = Scene::new(Manners { has_device: true, device: ["expired_token"].into(), ..Manners::default() }, "");
+    let mut login = scene.login("login p --device", false);
+    let lines: Vec<String> = (0..4).map(|_| login.line()).collect();
+    let url = scene.server.url("/go");
+    assert_eq!(lines, [url.as_str(), "USER-1", url.as_str(), "USER-2"]);
+    let run = login.finish(0);
+    assert!(run.stderr.contains("has expired"), "{}", run.stderr);
+    let codes: Vec<String> = scene.server.seen("/token").iter().map(|seen| seen.parameters["device_code"].clone()).collect();
+    assert_eq!(codes, ["canary-device-1", "canary-device-2"]);
 }
 
 /// On a terminal (which `script` makes), in a session over SSH.

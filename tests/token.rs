@@ -202,6 +202,32 @@ fn interrupted_is_130() {
     assert_eq!(family.rotations(), 1, "the answer that was on its way was stored");
 }
 
+/// Where it matters, since signed requests carry the time, and only there.
+#[test]
+fn a_server_whose_clock_differs_is_told_where_it_judges_ours() {
+    let (server, home) = server(300);
+    for (auth, ahead, told) in [
+        ("client_secret_jwt", 600, Some("behind")),
+        ("client_secret_jwt", -600, Some("ahead of")),
+        ("client_secret_jwt", 20, None),
+        ("basic", 600, None),
+    ] {
+        server.set(Mood::Ahead(ahead));
+        let secret = "a-secret-that-is-long-enough-for-hs256";
+        home.write(CONFIG, &profile("p", &server, &format!("client_auth = \"{auth}\"")).replace(SECRET, secret));
+        let run = home.line("token p --min-valid 1h");
+        run.expect_code(0);
+        let warning = told.map(|told| format!("s {told} the authorization server's"));
+        assert_eq!(
+            run.stderr.matches("this machine's clock").count(),
+            usize::from(told.is_some()),
+            "{auth} {ahead}: {}",
+            run.tail()
+        );
+        assert!(warning.is_none_or(|warning| run.stderr.contains(&warning)), "{auth} {ahead}: {}", run.tail());
+    }
+}
+
 #[test]
 fn secrets_come_by_descriptor_or_standard_input() {
     let (server, home) = server(300);

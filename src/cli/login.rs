@@ -31,8 +31,7 @@ use super::browser::Browser;
 use super::exit;
 use super::terminal;
 
-/// How long an answer is waited for where the browser brings it, and where a person does.
-const LISTENED: Duration = Duration::from_secs(180);
+/// How long an answer is waited for that a person brings.
 const PASTED: Duration = Duration::from_secs(600);
 /// How many device codes may expire before nobody is expected any more.
 const CODES: usize = 3;
@@ -176,8 +175,10 @@ impl Person<'_> {
         let stop = self.stop.clone();
         let (judged, arrived) = tokio::select! {
             () = stop.requested() => return Err(OauthError::Stopped.into()),
-            () = SystemClock.sleep(LISTENED) => return Err(nobody(LISTENED).into()),
-            Some(arrived) = listener.arrived() => (authorization.judge(arrived.query()), Some(arrived)),
+            arrived = listener.arrived(&SystemClock) => {
+                let arrived = arrived?;
+                (authorization.judge(arrived.query()), Some(arrived))
+            }
             Some(line) = line(&mut pasted) => (authorization.judge_pasted(line.expose()), None),
         };
         let outcome = match judged {
@@ -215,7 +216,10 @@ impl Person<'_> {
         let stop = self.stop.clone();
         let line = tokio::select! {
             () = stop.requested() => return Err(OauthError::Stopped.into()),
-            () = SystemClock.sleep(PASTED) => return Err(nobody(PASTED).into()),
+            () = SystemClock.sleep(PASTED) => {
+                let reason = format!("no answer was pasted within {} s", PASTED.as_secs());
+                return Err(OauthError::LoginRequired(reason).into());
+            }
             line = line(&mut pasted) => line,
         };
         let ended = || OauthError::LoginRequired("standard input ended before an answer was pasted".to_owned());
@@ -319,8 +323,4 @@ impl Person<'_> {
 /// The line, if one is pasted.
 async fn line(pasted: &mut Option<oneshot::Receiver<Secret>>) -> Option<Secret> {
     pasted.as_mut()?.await.ok()
-}
-
-fn nobody(limit: Duration) -> OauthError {
-    OauthError::LoginRequired(format!("nobody signed in within {} s", limit.as_secs()))
 }

@@ -13,6 +13,7 @@ mod log_file;
 mod login;
 mod logout;
 pub mod probe;
+mod process;
 mod profiles;
 mod providers;
 mod report;

@@ -28,7 +28,11 @@ pub fn run(args: &ProfilesArgs, config: Config, env: &Env, out: &mut dyn Write) 
     let session = Session::new(config, env.clone(), runtime.handle().clone());
     if let Some(ProfilesCommand::Show { name }) = &args.show {
         let profile = session.config().profile(name)?;
-        let shown = json!({ "profile": describe(profile), "token": state(profile, &session.source(name)?)? });
+        let token = match session.source(name) {
+            Err(error) if error.kind() == Kind::LoginRequired => json!({ "state": "unregistered", "error": error.to_string() }),
+            source => state(profile, &source?)?,
+        };
+        let shown = json!({ "profile": describe(profile), "token": token });
         if args.json {
             writeln!(out, "{shown:#}")?;
         } else {

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::runtime::Runtime;
 
-use crate::command_line::{self, Parsed, Show};
+use crate::command_line::{self, Parsed};
 use crate::config::{Config, Profile};
 use crate::env::Env;
 use crate::error::{Error, Kind};
@@ -18,6 +18,7 @@ use crate::pipeline::{Control, Observer, Progress};
 
 use super::help;
 use super::log_file::LogFile;
+use super::process::{self, Benchmark};
 use super::report::write_summary;
 use super::terminal::{Keys, Signals};
 
@@ -41,16 +42,15 @@ pub fn main_job(args: &[String], env: &Env) -> i32 {
         }
     };
     match parsed {
-        Parsed::Show(what) => {
-            match what {
-                Show::Help(topic) => help::usage(topic.as_deref()),
-                Show::Version => help::version(),
-                Show::License => help::license(),
+        Parsed::Show(what) => match help::show(&what) {
+            Ok(()) => code::DONE,
+            Err(error) => {
+                tell(&error);
+                code::FAILED
             }
-            code::DONE
-        }
+        },
         Parsed::Run { plan, warnings } => {
-            let finished = run(&plan, &warnings, env);
+            let finished = run(&plan, &warnings, args, env);
             log::flush();
             finished
         }
@@ -60,13 +60,13 @@ pub fn main_job(args: &[String], env: &Env) -> i32 {
 /// How long a token request that is under way at the end of a job may take.
 const SETTLING: std::time::Duration = std::time::Duration::from_secs(3);
 
-fn run(plan: &Plan, warnings: &[String], env: &Env) -> i32 {
+fn run(plan: &Plan, warnings: &[String], args: &[String], env: &Env) -> i32 {
     let global = &plan.global;
     log::set_level(global.log_level.unwrap_or(level::INFO));
     if let Some(flags) = global.log_flags {
         log::set_flags(flags);
     }
-    if let Err(error) = LogFile::start(global, env) {
+    if let Err(error) = LogFile::start(global, env, args) {
         tell(&error);
         return code::FAILED;
     }
@@ -77,6 +77,11 @@ fn run(plan: &Plan, warnings: &[String], env: &Env) -> i32 {
         log::write(level::WARNING, &format!("{}\n", warning.trim_end()));
     }
     super::trace::start(global.auth_log.unwrap_or(level::WARNING));
+    if let Err(error) = process::limit(global) {
+        tell(&error);
+        return code::FAILED;
+    }
+    let benchmark = global.benchmark.then(Benchmark::start);
     let control = Control::default();
     let signals = match Signals::watch(&control) {
         Ok(signals) => signals,
@@ -114,9 +119,15 @@ fn run(plan: &Plan, warnings: &[String], env: &Env) -> i32 {
     if let Some(error) = &report.error {
         tell(error);
     }
+    if let Some(benchmark) = benchmark {
+        benchmark.report();
+    }
     let summarized = global.summary.as_deref().map_or(Ok(()), |target| write_summary(&report, target));
     if let Err(error) = &summarized {
         tell(error);
+    }
+    if report.error_rate_exceeded {
+        return code::ERROR_RATE;
     }
     if signals.any() {
         let text = "Exiting normally, received signal.\n";
@@ -124,7 +135,6 @@ fn run(plan: &Plan, warnings: &[String], env: &Env) -> i32 {
         return code::SIGNAL;
     }
     match report.exit {
-        Exit::Error if report.error_rate_exceeded => code::ERROR_RATE,
         Exit::Error => code::FAILED,
         Exit::Eof | Exit::Signal if summarized.is_err() => code::FAILED,
         Exit::Eof | Exit::Signal => code::DONE,

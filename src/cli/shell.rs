@@ -50,7 +50,6 @@ fn options(out: &mut dyn Write) -> anyhow::Result<()> {
     writeln!(out, ".SH OPTIONS\nThose of \\fBffmpeg\\fR(1), and:")?;
     // ffauth's own come first in the table, before those that show something.
     for OptionHelp { name, metavar, help, .. } in command_line::options().take_while(|option| option.scope != Scope::Show) {
-        let metavar = metavar.unwrap_or_default();
         writeln!(out, ".TP\n\\fB\\-{name}\\fR \\fI{metavar}\\fR\n{help}")?;
     }
     Ok(())

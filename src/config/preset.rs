@@ -111,8 +111,7 @@ impl Provided {
         dialect.assertion_scope |= preset.assertion_scope;
         for (name, claim) in preset.assertion_claims {
             let is_own = dialect.assertion_claims.iter().any(|(known, _)| known == name);
-            let gives_way = is_own || (*name == "sub" && client.assertion.subject.is_some());
-            if !gives_way {
+            if !is_own && (*name != "sub" || client.assertion.subject.is_none()) {
                 dialect.assertion_claims.push(((*name).to_owned(), (*claim).to_owned()));
             }
         }

@@ -98,6 +98,7 @@ impl Session {
         report.tokens = self.token_reports();
         report.exit = match (&outcome.error, outcome.ended) {
             (Some(_), _) => Exit::Error,
+            _ if outcome.error_rate_exceeded => Exit::Error,
             (None, Ended::Stopped) => Exit::Signal,
             (None, Ended::Eof) => Exit::Eof,
         };

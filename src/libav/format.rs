@@ -8,7 +8,7 @@ use super::codec::{CodecId, MediaType, format_name};
 use super::device;
 use super::error::AvError;
 use super::ffi;
-use super::stream::{Program, Stream};
+use super::stream::{Chapter, Program, Stream};
 use super::{option, panic};
 use crate::error::{Error, Kind};
 
@@ -87,6 +87,16 @@ impl OutputFormat {
     /// It has no timestamps (`AVFMT_NOTIMESTAMPS`).
     pub fn has_no_timestamps(self) -> bool {
         self.has(ffi::AVFMT_NOTIMESTAMPS)
+    }
+
+    /// The distance of its pictures may vary (`AVFMT_VARIABLE_FPS`).
+    pub fn has_variable_rate(self) -> bool {
+        self.has(ffi::AVFMT_VARIABLE_FPS)
+    }
+
+    /// It keeps the codec's configuration apart from the packets (`AVFMT_GLOBALHEADER`).
+    pub fn wants_global_header(self) -> bool {
+        self.has(ffi::AVFMT_GLOBALHEADER)
     }
 
     /// Equal timestamps may follow each other (`AVFMT_TS_NONSTRICT`).
@@ -180,6 +190,23 @@ impl Context {
             }
         };
         (0..count).map(program).collect()
+    }
+
+    pub fn chapters(self) -> Vec<Chapter> {
+        let count = usize::try_from(self.raw().nb_chapters).unwrap_or_default();
+        let chapter = |index: usize| {
+            // SAFETY: libavformat keeps nb_chapters valid pointers there (invariant 9).
+            let raw = unsafe { &**self.raw().chapters.add(index) };
+            Chapter {
+                id: raw.id,
+                time_base: raw.time_base.into(),
+                start: raw.start,
+                end: raw.end,
+                // SAFETY: null or the chapter's dictionary (invariant 10).
+                metadata: unsafe { option::Dictionary::copy_of(raw.metadata) },
+            }
+        };
+        (0..count).map(chapter).collect()
     }
 
     pub fn url<'a>(self) -> std::borrow::Cow<'a, str> {

@@ -152,6 +152,11 @@ impl Muxer {
         drop(unsafe { Dictionary::from_raw(std::mem::replace(&mut self.raw_mut().metadata, metadata.into_raw())) });
     }
 
+    /// The chapters.
+    pub fn chapters(&self) -> Vec<Chapter> {
+        self.context.chapters()
+    }
+
     /// Adds the chapters.
     ///
     /// # Errors

@@ -43,7 +43,8 @@ impl Authorization {
         check_endpoint(client, &endpoints.token_url)?;
         let knows_s256 = endpoints.challenge_methods.as_ref().is_none_or(|known| known.iter().any(|name| name == pkce::METHOD));
         if client.sign_in.pkce && !knows_s256 {
-            let reason = "the server knows code challenges, but not S256 (code_challenge_methods_supported)";
+            let reason = "the server knows code challenges, but not S256 (code_challenge_methods_supported); a client with a secret can \
+                          do without (pkce = false)";
             return Err(OauthError::Config(reason.to_owned()));
         }
         Ok(Self {

@@ -4,6 +4,29 @@
 //! The answer is a GET of the redirect URI's path whose `Host` is the redirect URI's own, so that no web page reaches it under a
 //! name of its own (DNS rebinding). The first one counts, everything else gets 404. The page takes the code out of the browser's
 //! address bar and session history; it is cached nowhere and loads nothing.
+//!
+//! ```no_run
+//! use ffauth::clock::SystemClock;
+//! use ffauth::oauth::callback::Listener;
+//! use ffauth::oauth::redirect::Redirect;
+//! use ffauth::oauth::{OauthError, source::Source};
+//!
+//! async fn sign_in(source: &Source, open: impl Fn(&str)) -> Result<(), OauthError> {
+//!     let Ok(Redirect::Loopback { url, addresses }) = Redirect::of(None, 0) else { unreachable!("the default is loopback") };
+//!     let mut listener = Listener::bind(&url, &addresses).await?;
+//!     let endpoints = source.endpoints().await?;
+//!     let (authorization, url) = source.authorize(&endpoints, listener.redirect_uri().to_string()).await?;
+//!     open(url.as_str());
+//!     let arrived = listener.arrived(&SystemClock).await?;
+//!     let token = match authorization.judge(arrived.query()) {
+//!         Ok(ask) => source.redeem(&authorization, &ask).await,
+//!         Err(error) => Err(error),
+//!     };
+//!     let reason = token.as_ref().err().map(ToString::to_string);
+//!     arrived.tell(reason.as_deref().map_or(Ok(()), Err)).await;
+//!     token.map(drop)
+//! }
+//! ```
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,12 +41,15 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use url::Url;
 
+use crate::clock::Clock;
 use crate::secret::Secret;
 
 use super::error::OauthError;
 
 /// The longest request head that is read, in bytes: browsers and servers keep URLs below half of it.
 const LONGEST_HEAD: usize = 16 * 1024;
+/// How long an answer is waited for.
+pub const LIMIT: Duration = Duration::from_secs(180);
 /// How long a connection may take to send its request.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -84,9 +110,16 @@ impl Listener {
         &self.url
     }
 
-    /// Waits for the answer. To be called once; others than the first never come.
-    pub async fn arrived(&mut self) -> Option<Arrived> {
-        (&mut self.arrived).await.ok()
+    /// Waits for the answer, at most [`LIMIT`]. Others than the first never come.
+    ///
+    /// # Errors
+    /// [`OauthError::LoginRequired`]: there was none.
+    pub async fn arrived(&mut self, clock: &dyn Clock) -> Result<Arrived, OauthError> {
+        let nobody = || OauthError::LoginRequired(format!("nobody signed in within {} s", LIMIT.as_secs()));
+        tokio::select! {
+            arrived = &mut self.arrived => arrived.map_err(|_| nobody()),
+            () = clock.sleep(LIMIT) => Err(nobody()),
+        }
     }
 }
 
@@ -188,6 +221,7 @@ fn page(title: &str, text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::SystemClock;
     use crate::oauth::redirect::Redirect;
 
     async fn listener(uri: Option<&str>) -> Listener {
@@ -219,7 +253,7 @@ mod tests {
             stream.read_to_string(&mut answer).await.expect("it answers");
             answer
         });
-        let arrived = listener.arrived().await.expect("an answer");
+        let arrived = listener.arrived(&SystemClock).await.expect("an answer");
         assert_eq!(arrived.query(), "code=CANARY&state=s");
         assert!(sent(&listener, get(&listener, "/callback?code=second&state=s")).await.starts_with("HTTP/1.1 404"));
         arrived.tell(Err("access_denied <b>no</b>")).await;
@@ -252,8 +286,17 @@ mod tests {
             let answer = sent(&listener, request.clone()).await;
             assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{request}: {answer}");
         }
-        let waited = tokio::time::timeout(Duration::from_millis(20), listener.arrived()).await;
+        let waited = tokio::time::timeout(Duration::from_millis(20), listener.arrived(&SystemClock)).await;
         assert!(waited.is_err(), "an answer was taken");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_is_waited_for_longer_than_180_s() {
+        let mut listener = listener(None).await;
+        let began = tokio::time::Instant::now();
+        let error = listener.arrived(&SystemClock).await.err().expect("nobody came");
+        assert!(error.needs_login() && error.to_string().contains("180 s"), "{error}");
+        assert_eq!(began.elapsed(), LIMIT);
     }
 
     #[tokio::test]

@@ -255,10 +255,12 @@ impl Source {
         self.0.state.subscribe()
     }
 
-    /// Completes when no exchange is running.
+    /// Completes when no exchange is running that has a refresh token at stake.
     pub async fn settled(&self) {
+        let has_kept = self.0.state.borrow().token.as_ref().is_some_and(|token| token.refresh_token.is_some());
+        let at_stake = has_kept || self.0.client.refresh_token.is_some();
         let running = self.progress().running.clone();
-        if let Some(mut running) = running {
+        if let Some(mut running) = running.filter(|_| at_stake) {
             // One that was broken off is over as well.
             let _ = running.wait_for(Option::is_some).await;
         }

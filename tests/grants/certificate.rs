@@ -86,3 +86,27 @@ fn a_certificate_that_cannot_be_used_is_named_before_any_request() {
     assert!(run.stderr.contains("tls.key") && run.stderr.contains("does not go with"), "{}", run.tail());
     assert!(hosts.token_server.requests().is_empty());
 }
+
+/// RFC 8705 section 5: a server may ask for certificates at endpoints of their own.
+#[test]
+fn the_servers_own_endpoint_for_certificates_is_found() {
+    let (ca, client) = (Authority::new("private"), Shown::self_signed("app"));
+    let tokens = Tokens::living(Duration::from_secs(300));
+    let asking = TokenServer::start_with(&tokens, Some(ca.certify_asking(HERE, &client, false)));
+    let issuer = TokenServer::start_with(&tokens, Some(ca.certify(HERE)));
+    let aliases = json!({ "token_endpoint": asking.url() });
+    let document = json!({ "issuer": issuer.url_of(""), "token_endpoint": issuer.url(), "mtls_endpoint_aliases": aliases });
+    issuer.set(Mood::Saying(document.to_string()));
+    let home = Home::new(&format!(
+        "[profile.p]\nissuer = \"{}\"\nclient_id = \"app\"\ngrant = \"client_credentials\"\nclient_auth = \"self_signed_tls\"\n\
+         tls = {{ cert = \"client.crt\", key = \"client.key\" }}\nca_file = \"{}\"\n",
+        issuer.url_of(""),
+        ca.file().display()
+    ));
+    home.write(".config/ffauth/client.crt", &client.certificate);
+    home.write(".config/ffauth/client.key", &client.key);
+    home.line("token p").expect_code(0);
+    assert!(issuer.requests().iter().all(|request| request.method == "GET" && request.certificate.is_none()));
+    let [request] = &asking.requests()[..] else { panic!("{:?}", asking.requests()) };
+    assert_eq!(request.certificate, Some(client.wire));
+}

@@ -188,7 +188,7 @@ impl State {
     }
 
     fn push(&mut self, parameters: BTreeMap<String, String>) -> Response<Body> {
-        if parameters.get("basic").is_none_or(|pair| *pair != format!("app:{SECRET}")) {
+        if !is_app(&parameters) {
             return answer(401, &json!({ "error": "invalid_client" }));
         }
         self.count += 1;
@@ -235,7 +235,7 @@ impl State {
                 let fits = request.get("code_challenge") == Some(&challenge)
                     && request.get("code_challenge_method").is_some_and(|method| method == "S256")
                     && request.get("redirect_uri").is_some_and(|uri| uri == text("redirect_uri"))
-                    && text("basic") == format!("app:{SECRET}");
+                    && is_app(parameters);
                 if fits { self.grant() } else { refuse("invalid_grant") }
             }
             "urn:ietf:params:oauth:grant-type:device_code" => match self.manners.device.pop_front() {
@@ -258,6 +258,12 @@ impl State {
         self.refresh = Some(refresh);
         answer(200, &granted)
     }
+}
+
+/// Does the request prove that it comes from the client `app`, in its header or its body?
+fn is_app(parameters: &BTreeMap<String, String>) -> bool {
+    let text = |name: &str| parameters.get(name).map_or("", String::as_str);
+    text("basic") == format!("app:{SECRET}") || (text("client_id"), text("client_secret")) == ("app", SECRET)
 }
 
 fn answer(status: u16, body: &Value) -> Response<Body> {

@@ -94,6 +94,8 @@ pub enum Mood {
     Well,
     /// Answers, but only after this time.
     Slow(Duration),
+    /// Answers well, by a clock that is ahead by these seconds.
+    Ahead(i64),
     /// Status 200 and a page of HTML.
     Html,
     /// Status 401, `invalid_client`.
@@ -243,6 +245,13 @@ impl Shared {
             Mood::Slow(delay) => {
                 tokio::time::sleep(delay).await;
                 self.token()
+            }
+            Mood::Ahead(seconds) => {
+                let date = time::OffsetDateTime::now_utc() + time::Duration::seconds(seconds);
+                let date = date.format(&time::format_description::well_known::Rfc2822).expect("a date").replace("+0000", "GMT");
+                let mut response = self.token();
+                response.headers_mut().insert(hyper::header::DATE, date.parse().expect("a header value"));
+                response
             }
             Mood::Html => plain(200, "text/html", "<html><body><h1>Sign in</h1></body></html>"),
             Mood::Unauthorized => plain(

@@ -12,6 +12,7 @@
 //! - `streaming` puts the token into the URLs of rtmp, rtsp and srt;
 //! - `upload` writes through one of our own, because http.c never looks at the answer to a PUT or POST.
 
+mod beginning;
 mod exported;
 mod live;
 mod open;

@@ -17,6 +17,7 @@ use crate::net::NetError;
 use crate::origin::Origin;
 use crate::redact;
 
+use super::beginning::Beginning;
 use super::live::{self, Live};
 use super::retry::{self, Cause};
 use super::segments::Purpose;
@@ -92,16 +93,6 @@ struct Open<'a> {
     playlist: Option<i32>,
     /// When it failed first, for a reason that may pass, and how often since.
     failing: Option<(Now, u32)>,
-}
-
-/// What an open has found.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Beginning {
-    /// RFC 8216.
-    Playlist,
-    /// ISO/IEC 23009-1.
-    DashManifest,
-    Media,
 }
 
 /// Who gets what: one destination of an open.
@@ -312,7 +303,8 @@ impl Open<'_> {
         };
         let in_query = self.token(target).is_some_and(|(bearer, _)| !matches!(bearer.placement, Placement::Header { .. }));
         let looked_at = self.top || in_query || !seekable;
-        let beginning = if looked_at { self.beginning(context) } else { Beginning::Media };
+        // SAFETY: as above (invariant 1).
+        let beginning = if looked_at { unsafe { Beginning::of(context) } } else { Beginning::Media };
         if beginning == Beginning::DashManifest && self.top && !cfg!(dash_io_open) {
             self.close_native(context);
             return Err(self.refuse_dash(target));
@@ -357,8 +349,8 @@ impl Open<'_> {
     /// Looks at what [`resume`](Self::resume) opened for what cannot be read.
     fn check_format(&mut self, target: &Target) -> Result<(), AvError> {
         // SAFETY: a successful open has filled `pb` with a context of this thread (invariants 1 and 9).
-        let context = unsafe { *self.pb };
-        if self.top && !cfg!(dash_io_open) && self.beginning(context) == Beginning::DashManifest {
+        let is_manifest = || unsafe { Beginning::of(*self.pb) } == Beginning::DashManifest;
+        if self.top && !cfg!(dash_io_open) && is_manifest() {
             return Err(self.refuse_dash(target));
         }
         Ok(())
@@ -424,28 +416,6 @@ impl Open<'_> {
         let Some(bearer) = bearer.or_else(|| self.state.access.bearers.iter().next()) else { return Ok(None) };
         let bundle = bearer.roots.bundle().map_err(|error| Error::new(Kind::Config, error.to_string()))?;
         Ok(bundle.map(|path| path.display().to_string()))
-    }
-
-    /// What the first bytes say. They stay in the buffer.
-    fn beginning(&self, context: *mut ffi::AVIOContext) -> Beginning {
-        let mut start = [0_u8; 1024];
-        // SAFETY: a live context of this thread; what is read fits, and going back over it stays within its buffer (invariant 1).
-        let read = unsafe {
-            let at = ffi::avio_seek(context, 0, libc::SEEK_CUR);
-            let read = ffi::avio_read_partial(context, start.as_mut_ptr(), start.len() as c_int);
-            if read > 0 {
-                ffi::avio_seek(context, at, libc::SEEK_SET);
-            }
-            usize::try_from(read).unwrap_or(0)
-        };
-        let start = &start[..read];
-        if start.starts_with(b"#EXTM3U") {
-            Beginning::Playlist
-        } else if start.windows(4).any(|tag| tag == b"<MPD") {
-            Beginning::DashManifest
-        } else {
-            Beginning::Media
-        }
     }
 
     /// Where the redirects of `target` end; `None` if it does not redirect.
