@@ -232,6 +232,11 @@ impl Reader {
         if let State::Kept(kept) = &self.state { kept.tally().lost() } else { self.losses.count() }
     }
 
+    /// See [`Tally::is_away`](super::ingest::Tally::is_away).
+    pub fn is_away(&self) -> bool {
+        if let State::Kept(kept) = &self.state { kept.tally().is_away } else { false }
+    }
+
     /// How often the input was opened again, and the packets that came once more.
     pub fn restarts(&self) -> (u64, u64) {
         if let State::Kept(kept) = &self.state {

@@ -104,6 +104,8 @@ pub struct Tally {
     pub restarts: u64,
     /// Packets that came once more.
     pub duplicates: u64,
+    /// It has given nothing for a while: others need not wait for it.
+    pub is_away: bool,
     /// Segments that were lost while it was open before.
     lost: u64,
     losses: Losses,

@@ -29,6 +29,9 @@ use super::{Opener, Tally};
 /// How often a session is looked at by whoever watches it, and a pause for whether it is to end.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// Others wait no longer for an input that gives nothing.
+const AWAY: Duration = Duration::from_secs(1);
+
 /// See the module.
 pub struct Supervisor<'a> {
     index: usize,
@@ -151,10 +154,10 @@ impl<'a> Supervisor<'a> {
             None => (None, self.stop.child()),
         };
         let pulse = Pulse::default();
-        let (clock, until) = (Arc::clone(&self.clock), self.until);
+        let (clock, until, tally) = (Arc::clone(&self.clock), self.until, Arc::clone(&self.tally));
         let patience = verdict::stall_timeout(&self.plan.ingest);
         thread::scope(|scope| {
-            let watch = scope.spawn(|| pulse.watch(&*clock, patience, until, &session));
+            let watch = scope.spawn(|| pulse.watch(&*clock, patience, until, &session, &tally));
             let _over = Over { pulse: &pulse, watch: watch.thread().clone() };
             let demuxer = match demuxer {
                 Some(demuxer) => Ok(demuxer),
@@ -222,6 +225,7 @@ impl<'a> Supervisor<'a> {
             (None, Ok(())) => End::Finished,
         };
         self.tally(|tally| {
+            tally.is_away = true;
             tally.counts += demuxer.counts();
             tally.lost += std::mem::take(&mut tally.losses).count();
         });
@@ -257,7 +261,9 @@ impl<'a> Supervisor<'a> {
         let arrival = Arrival { packet, ticks, crossing };
         let stream = &mut self.streams[index];
         let ready = if stream.keeps_back { stream.kept_back.replace(arrival) } else { Some(arrival) };
-        ready.is_none_or(|arrival| self.to_job.send(arrival).is_ok())
+        let Some(arrival) = ready else { return true };
+        self.tally(|tally| tally.is_away = false);
+        self.to_job.send(arrival).is_ok()
     }
 
     /// Hands on what was kept back; `false` if nobody listens any more.
@@ -322,11 +328,15 @@ impl Pulse {
     }
 
     /// Breaks the session off when it waits for longer than `patience`, and when the time is `until`.
-    fn watch(&self, clock: &dyn Clock, patience: Duration, until: Duration, session: &Shutdown) {
+    fn watch(&self, clock: &dyn Clock, patience: Duration, until: Duration, session: &Shutdown, tally: &Mutex<Tally>) {
         while !self.over.load(Ordering::Acquire) {
             let now = clock.now().boot;
             let since = self.since.load(Ordering::Relaxed);
-            if since != 0 && micros(now).saturating_sub(since) >= micros(patience) {
+            let waited = if since == 0 { 0 } else { micros(now).saturating_sub(since) };
+            if waited >= micros(AWAY) {
+                tally.lock().unwrap_or_else(PoisonError::into_inner).is_away = true;
+            }
+            if waited >= micros(patience) {
                 self.stalled.store(true, Ordering::Relaxed);
             }
             if self.has_stalled() || now >= until {
