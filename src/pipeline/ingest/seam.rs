@@ -55,7 +55,7 @@ const AHEAD: Micros = 60_000_000;
 /// A packet so close to the first one of all is where a source begins anew.
 const BEGINNING: Micros = 1_000_000;
 
-/// Where a parser counts on from another packet, the same time may come out a tick apart.
+/// Where a parser counts on from another packet, the same time comes out a few ticks apart.
 const SAME: Micros = 500;
 
 /// The time lines of an input's streams, as the source counts, over all times that it was opened.
