@@ -42,8 +42,13 @@ pub enum CodecSide {
 }
 
 impl Lookup {
-    /// Where the option `name` (without a stream specifier) exists; `None` = nowhere.
+    /// Where the option `name` (without a stream specifier) exists; `None` = nowhere. One that nothing has yet may be a
+    /// device's: libavdevice is loaded for it.
     pub fn find(&self, name: &str) -> Option<Found> {
+        self.find_in_loaded(name).or_else(|| device::load().ok().and_then(|()| self.find_in_loaded(name)))
+    }
+
+    fn find_in_loaded(&self, name: &str) -> Option<Found> {
         let codec = find(codec_class(), name, 0, true);
         let format = find(format_class(), name, 0, true);
         let elsewhere = codec.is_none() && format.is_none();
@@ -155,6 +160,7 @@ mod tests {
         assert!(found("flags").flags && found("flags").codec);
         assert_eq!(Lookup.find("no_such_option"), None);
         assert!(found("sws_flags").scaler && !found("sws_flags").resampler);
+        assert!(found("graph_file").format, "an option of the device lavfi");
         assert!(found("resampler").resampler && !found("resampler").scaler);
     }
 
