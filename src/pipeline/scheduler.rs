@@ -21,6 +21,7 @@ use crate::shutdown::Shutdown;
 use super::decode::Decoding;
 use super::encode::{Order, StatsFile, Waiting};
 use super::filter::Graph;
+use super::keys::Asked;
 use super::mux::{Output, OutputStream};
 use super::plan::{Global, Micros, Plan};
 use super::read::PAUSE;
@@ -63,6 +64,7 @@ pub fn run(plan: &Plan, control: &Control, observer: &dyn Observer, inputs_stop:
         stats_file: plan.global.vstats_file.clone().map(|path| StatsFile::new(path, plan.global.vstats_version)),
         began: now,
         reported: None,
+        asked: Asked::default(),
         copy_ts_origin: None,
         quantizers: [0; 52],
         copy: Packet::new(),
@@ -160,6 +162,7 @@ pub struct Job<'a> {
     pub(super) stats_file: Option<StatsFile>,
     pub(super) began: Now,
     pub(super) reported: Option<Now>,
+    pub(super) asked: Asked,
     /// With `-copyts` the statistics count from the first timestamp.
     pub(super) copy_ts_origin: Option<Micros>,
     /// For `-qphist`: how often each quantizer was seen.
@@ -251,6 +254,11 @@ impl Job<'_> {
             self.obey(&mut obeyed);
             if self.control.stop.is_requested() {
                 return Ended::Stopped;
+            }
+            self.obey();
+            if let Err(error) = self.describe_rtp() {
+                self.fail(error);
+                return Ended::Eof;
             }
             if !self.needs_more() {
                 log::write(level::VERBOSE, "No more output streams to write to, finishing.\n");
