@@ -25,6 +25,7 @@ mod explain;
 mod freshness;
 mod hop;
 mod reach;
+pub mod retry;
 mod token;
 mod upload;
 

@@ -8,16 +8,16 @@
 //! - `live` keeps the contexts that are open and puts a newer token on them: between packets, and in the interrupt callback;
 //! - `resume` reads through an `AVIOContext` of our own where libavformat's would lose media: tokens in the query, AES-128,
 //!   servers without ranges;
-//! - `retry` and `segments` try again what may pass, and keep count of what libavformat goes on without;
+//! - `trouble` and `segments` tell what may pass and is tried again, and keep count of what libavformat goes on without;
 //! - `upload` writes through one of our own, because http.c never looks at the answer to a PUT or POST.
 
 mod live;
 mod open;
 mod request;
 mod resume;
-mod retry;
 mod segments;
 mod state;
+mod trouble;
 mod upload;
 
 use std::ffi::{CStr, c_int, c_void};

@@ -14,14 +14,13 @@ use crate::libav::error::AvError;
 use crate::libav::option::{self, Dictionary};
 use crate::libav::{ffi, log, panic};
 use crate::net::NetError;
+use crate::net::retry::{self, Purpose};
 use crate::origin::Origin;
 use crate::redact;
 
 use super::live::{self, Live};
-use super::retry::{self, Cause};
-use super::segments::Purpose;
 use super::state::State;
-use super::{resume, state, upload};
+use super::{resume, state, trouble, upload};
 
 /// `AVFormatContext.io_open`.
 pub unsafe extern "C" fn io_open(
@@ -218,7 +217,7 @@ impl Open<'_> {
         let request = self.state.own_request(target.url.as_str(), "GET", self.state.request.fields());
         let failure = asks.then(|| media.explain(&request, &self.state.stop));
         let status = failure.as_ref().and_then(|failure| failure.answer.as_ref()).map(|answer| answer.status);
-        let patience = retry::patience(purpose, Cause::of(code, status), self.state.access.retry);
+        let patience = retry::patience(purpose, trouble::behind(code, status), self.state.access.retry);
         let now = media.clock().now();
         let (since, attempt) = *self.failing.get_or_insert((now, 0));
         let after = failure.as_ref().and_then(|failure| failure.retry_after);

@@ -10,21 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::clock::Now;
-
-/// What an open is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// The file itself.
-    Top,
-    /// A playlist that another playlist names, or the same one again (RFC 8216 section 6.3.4).
-    Playlist,
-    /// A media segment or an initialization section.
-    Segment,
-    /// A segment that hls.c asks for while the one before it is still being read, at each of its reads until that works.
-    NextSegment,
-    /// A decryption key.
-    Key,
-}
+use crate::net::retry::Purpose;
 
 /// How many parts of an input were lost so far; can be read from any thread.
 #[derive(Clone, Debug, Default)]
