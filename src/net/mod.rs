@@ -122,7 +122,7 @@ impl Request {
 
 /// Counts requests as they are sent; clones share the numbers.
 #[derive(Clone, Debug, Default)]
-pub struct Counters(Arc<[AtomicU64; 3]>);
+pub struct Counters(Arc<[AtomicU64; 5]>);
 
 /// One reading of [`Counters`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -133,13 +133,26 @@ pub struct Counts {
     pub http_401: u64,
     /// Requests sent again because the first answer, or its absence, was no success; redirects are not among them.
     pub retries: u64,
+    /// Connections taken up again in the middle of a body.
+    pub resumed: u64,
+    /// Reads that were tried again after a wait, for another reason than a refused token.
+    pub waits: u64,
 }
 
 impl Counters {
     /// The numbers so far.
     pub fn get(&self) -> Counts {
-        let [requests, http_401, retries] = [0, 1, 2].map(|n: usize| self.0[n].load(Ordering::Relaxed));
-        Counts { requests, http_401, retries }
+        let [requests, http_401, retries, resumed, waits] = [0, 1, 2, 3, 4].map(|n: usize| self.0[n].load(Ordering::Relaxed));
+        Counts { requests, http_401, retries, resumed, waits }
+    }
+
+    /// Counts a read that is tried again after a wait.
+    pub fn wait(&self) {
+        self.0[4].fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn resume(&self) {
+        self.0[3].fetch_add(1, Ordering::Relaxed);
     }
 
     fn request(&self) {
@@ -228,7 +241,9 @@ impl Media {
     /// # Errors
     /// [`NetError`] as [`Download::read`].
     pub fn download(&self, request: Request, start: u64, end: Option<u64>, stop: &Shutdown) -> Result<Download, NetError> {
-        Download::open(self, request, start, end, stop)
+        let mut download = Download::new(self, request, start, end, stop);
+        self.block_on(stop, download.connect())?;
+        Ok(download)
     }
 
     /// Removes the object at `request.url`; one that is not there counts as removed.

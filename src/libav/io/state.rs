@@ -255,7 +255,13 @@ impl State {
     /// What libav and our own HTTP client did for this file.
     pub fn counts(&self) -> IoCounts {
         let (counts, own) = (self.counts.get(), self.own_counters.get());
-        IoCounts { requests: counts.requests + own.requests, http_401: counts.http_401 + own.http_401, ..counts }
+        IoCounts {
+            requests: counts.requests + own.requests,
+            http_401: counts.http_401 + own.http_401,
+            reconnects: counts.reconnects + own.resumed,
+            retries: counts.retries + own.waits,
+            ..counts
+        }
     }
 
     fn on_event(&self, protocol: *mut c_void, event: Event<'_>) {
