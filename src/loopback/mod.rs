@@ -1,0 +1,3 @@
+//! x
+mod address;
+mod manifest;
