@@ -120,6 +120,22 @@ impl Request {
     }
 }
 
+/// How many parts of a file were lost so far; clones share the number and can be asked from any thread.
+#[derive(Clone, Debug, Default)]
+pub struct Losses(Arc<AtomicU64>);
+
+impl Losses {
+    /// Segments, or parts of them, that were gone on without.
+    pub fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// So many more.
+    pub fn add(&self, count: u64) {
+        self.0.fetch_add(count, Ordering::Relaxed);
+    }
+}
+
 /// Counts requests as they are sent; clones share the numbers.
 #[derive(Clone, Debug, Default)]
 pub struct Counters(Arc<[AtomicU64; 5]>);
@@ -172,6 +188,11 @@ impl Media {
     /// A sender whose input and output `runtime` does. Nothing is set up before the first request.
     pub fn new(runtime: Handle) -> Self {
         Self::with_clock(runtime, Arc::new(SystemClock))
+    }
+
+    /// What does its input and output.
+    pub fn runtime(&self) -> &Handle {
+        &self.0.runtime
     }
 
     /// The clock of all its waits.

@@ -8,9 +8,11 @@
 //! - `live` keeps the contexts that are open and puts a newer token on them: between packets, and in the interrupt callback;
 //! - `resume` reads through an `AVIOContext` of our own where libavformat's would lose media: tokens in the query, AES-128,
 //!   servers without ranges;
+//! - `detour` sends dashdec.c of FFmpeg before 7 through a server on this machine, since it opens URLs behind our back;
 //! - `trouble` and `segments` tell what may pass and is tried again, and keep count of what libavformat goes on without;
 //! - `upload` writes through one of our own, because http.c never looks at the answer to a PUT or POST.
 
+mod detour;
 mod live;
 mod open;
 mod request;
@@ -32,8 +34,9 @@ use super::option::Dictionary;
 use super::{ffi, log};
 use state::State;
 
-pub use segments::Losses;
-pub(in crate::libav) use state::log_event;
+pub use crate::net::Losses;
+pub use detour::{Detour, StartDetour};
+pub(in crate::libav) use state::{log_event, reveal};
 
 /// What one input or output may use on the network.
 #[derive(Clone, Default)]
@@ -50,6 +53,8 @@ pub struct Access {
     pub reach: Reach,
     /// The HTTP client for redirects, uploads and the reason behind a failure; needed wherever there are bearers.
     pub media: Option<Media>,
+    /// Who serves what a demuxer opens behind the hook's back; without it such inputs are refused.
+    pub detour: Option<StartDetour>,
 }
 
 /// What happened on the network for one file, for the summary.
@@ -175,6 +180,11 @@ impl Hook {
     /// file: libavformat takes some failures for the end.
     pub fn take_failure(&self) -> Option<Error> {
         self.0.take_failure()
+    }
+
+    /// The URL as it was given, where the context has another one.
+    pub fn given_url(&self) -> Option<&str> {
+        self.0.detour.get().map(|_| self.0.access.url.as_str())
     }
 
     /// What the input went on without; alive as long as anybody looks.

@@ -75,17 +75,17 @@ pub unsafe extern "C" fn io_close2(context: *mut ffi::AVFormatContext, pb: *mut 
 }
 
 /// One call of `io_open`.
-struct Open<'a> {
-    state: &'a State,
-    context: *mut ffi::AVFormatContext,
+pub(super) struct Open<'a> {
+    pub(super) state: &'a State,
+    pub(super) context: *mut ffi::AVFormatContext,
     pb: *mut *mut ffi::AVIOContext,
     flags: c_int,
     /// This is the file itself, not something that it names.
     top: bool,
     /// What libav gave; what is left over goes back.
-    options: Dictionary,
+    pub(super) options: Dictionary,
     /// Those of them that http.c has used.
-    used: Vec<String>,
+    pub(super) used: Vec<String>,
     /// The hls.c playlist whose segment it is.
     playlist: Option<i32>,
     /// When it failed first, for a reason that may pass, and how often since.
@@ -172,7 +172,7 @@ impl Open<'_> {
         }
         // http.c sends the same header lines with every request, and here each needs a proof of its own.
         if self.token(&target).is_some_and(|(_, published)| published.credential.proof().is_some()) {
-            return self.resume(&target).and_then(|()| self.check_format(&target));
+            return self.resume(&target).and_then(|()| self.check_format());
         }
         let mut redirected = false;
         loop {
@@ -245,9 +245,17 @@ impl Open<'_> {
 
     /// libavformat's own open, untouched.
     fn delegate(&mut self, url: &str) -> Result<(), AvError> {
-        let (url, open) = (c_string(url)?, self.state.default_open.ok_or(AvError::from_errno(libc::EINVAL))?);
-        // SAFETY: everything is what libav gave to us; no borrow is held (invariant 5).
-        AvError::check(unsafe { open(self.context, self.pb, url.as_ptr(), self.flags, self.options.as_mut_ptr()) }).map(drop)
+        let mut options = std::mem::take(&mut self.options);
+        let result = self.default_open(&c_string(url)?, &mut options);
+        self.options = options;
+        result
+    }
+
+    /// libavformat's own open, with these options; those that something used are taken out.
+    pub(super) fn default_open(&self, url: &CStr, options: &mut Dictionary) -> Result<(), AvError> {
+        let open = self.state.default_open.ok_or(AvError::from_errno(libc::EINVAL))?;
+        // SAFETY: context and pb are what libav gave to us; no borrow is held (invariant 5).
+        AvError::check(unsafe { open(self.context, self.pb, url.as_ptr(), self.flags, options.as_mut_ptr()) }).map(drop)
     }
 
     /// Which token goes to `url`. Waits for one if need be.
@@ -270,7 +278,6 @@ impl Open<'_> {
 
     /// One open by http.c.
     fn attempt(&mut self, target: &Target) -> Result<(), AvError> {
-        let open = self.state.default_open.ok_or(AvError::from_errno(libc::EINVAL))?;
         let token = self.token(target);
         let headers = self.state.request.header_lines(target.origin.as_ref(), token);
         let bundle = match self.ca_bundle(token.map(|(bearer, _)| bearer)) {
@@ -281,8 +288,7 @@ impl Open<'_> {
         let certificate = token.and_then(|(bearer, _)| bearer.roots.certificate());
         self.state.request.apply(&target.url, bundle.as_deref(), certificate, &headers, &mut options)?;
         let url = c_string(&self.placed(target))?;
-        // SAFETY: everything is what libav gave to us; no borrow is held (invariant 5).
-        AvError::check(unsafe { open(self.context, self.pb, url.as_ptr(), self.flags, options.as_mut_ptr()) })?;
+        self.default_open(&url, &mut options)?;
         self.used = self.options.pairs().into_iter().map(|(name, _)| name).filter(|name| options.get(name).is_none()).collect();
         Ok(())
     }
@@ -299,7 +305,7 @@ impl Open<'_> {
         let beginning = if looked_at { self.beginning(context) } else { Beginning::Media };
         if beginning == Beginning::DashManifest && self.top && !cfg!(dash_io_open) {
             self.close_native(context);
-            return Err(self.refuse_dash(target));
+            return self.detour();
         }
         if in_query && !self.top {
             self.forbid_keepalive();
@@ -338,21 +344,21 @@ impl Open<'_> {
         Ok(())
     }
 
-    /// Looks at what [`resume`](Self::resume) opened for what cannot be read.
-    fn check_format(&mut self, target: &Target) -> Result<(), AvError> {
+    /// Looks at what [`resume`](Self::resume) opened for what must be read another way.
+    fn check_format(&mut self) -> Result<(), AvError> {
         // SAFETY: a successful open has filled `pb` with a context of this thread (invariants 1 and 9).
         let context = unsafe { *self.pb };
-        if self.top && !cfg!(dash_io_open) && self.beginning(context) == Beginning::DashManifest {
-            return Err(self.refuse_dash(target));
+        if !self.top || cfg!(dash_io_open) || self.beginning(context) != Beginning::DashManifest {
+            return Ok(());
         }
-        Ok(())
-    }
-
-    fn refuse_dash(&self, target: &Target) -> AvError {
-        let message = "this is a DASH manifest, and the DASH demuxer of the linked FFmpeg opens segments behind ffauth's back";
-        let error = Error::new(Kind::Media, format!("{}: {message}", redact::url(target.url.as_str())));
-        let error = error.with_hint("use the HLS playlist of the stream, or a build against FFmpeg 7.1 or later");
-        self.give_up(error, AvError::from_errno(libc::ENOSYS))
+        // SAFETY: the context is ours and nobody has seen it yet (invariant 10).
+        unsafe {
+            *self.pb = std::ptr::null_mut();
+            (*self.context).flags &= !ffi::AVFMT_FLAG_CUSTOM_IO;
+            self.state.keep_top(std::ptr::null_mut());
+            resume::close(context);
+        }
+        self.detour()
     }
 
     /// Closes what [`attempt`](Self::attempt) opened.
@@ -423,7 +429,7 @@ impl Open<'_> {
         let start = &start[..read];
         if start.starts_with(b"#EXTM3U") {
             Beginning::Playlist
-        } else if start.windows(4).any(|tag| tag == b"<MPD") {
+        } else if self.top && self.is_dash(context, start) {
             Beginning::DashManifest
         } else {
             Beginning::Media
@@ -463,7 +469,7 @@ impl Open<'_> {
         self.give_up(failure.error, code)
     }
 
-    fn give_up(&self, error: Error, code: AvError) -> AvError {
+    pub(super) fn give_up(&self, error: Error, code: AvError) -> AvError {
         self.state.give_up(error);
         code
     }

@@ -5,27 +5,11 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::clock::Now;
+use crate::net::Losses;
 use crate::net::retry::Purpose;
-
-/// How many parts of an input were lost so far; can be read from any thread.
-#[derive(Clone, Debug, Default)]
-pub struct Losses(Arc<AtomicU64>);
-
-impl Losses {
-    /// Segments, or parts of them, that libavformat went on without.
-    pub fn count(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    fn add(&self, count: u64) {
-        self.0.fetch_add(count, Ordering::Relaxed);
-    }
-}
 
 /// See the module.
 #[derive(Default)]

@@ -78,7 +78,9 @@ fn what_libxml2_would_read_otherwise_is_refused() {
     ] {
         assert_eq!(pass(text, ASKED), Err(error), "{text}");
     }
-    for text in ["", "<MPD>", "<MPD><a></b></MPD>", "<MPD><BaseURL>&x;</BaseURL></MPD>", "<MPD media='&x;'></MPD>", "<MPD a=1></MPD>"] {
+    for text in
+        ["", "<MPD>", "<MPD><a></b></MPD>", "<MPD><BaseURL>&x;</BaseURL></MPD>", "<MPD media='&x;'></MPD>", "<MPD a=1></MPD>"]
+    {
         assert!(matches!(pass(text, ASKED), Err(ManifestError::Malformed(_))), "{text}");
     }
     let address = Address::new(SocketAddr::from(([127, 0, 0, 1], 81))).expect("random bytes");
@@ -89,7 +91,8 @@ fn what_libxml2_would_read_otherwise_is_refused() {
 
 #[test]
 fn what_the_server_needs_to_know_is_read() {
-    let live = pass("<MPD type='dynamic' minimumUpdatePeriod='PT1M2.5S'><SegmentTimeline><S d='1'/></SegmentTimeline></MPD>", ASKED);
+    let live =
+        pass("<MPD type='dynamic' minimumUpdatePeriod='PT1M2.5S'><SegmentTimeline><S d='1'/></SegmentTimeline></MPD>", ASKED);
     let live = live.expect("a manifest");
     assert!(live.live && live.listed);
     assert_eq!(live.update, Some(Duration::from_millis(62_500)));

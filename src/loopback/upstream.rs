@@ -1,0 +1,185 @@
+//! The requests behind those of libavformat: each with a live token, tried again where that helps, its failure told to whoever
+//! runs the job. dashdec.c goes on without whatever it does not get.
+
+use std::time::Duration;
+
+use url::Url;
+
+use crate::backoff;
+use crate::clock::Now;
+use crate::error::{Error, Kind};
+use crate::net::retry::{self, Purpose, Trouble};
+use crate::net::{Download, NetError, Request};
+
+use super::Shared;
+use super::manifest;
+
+/// A manifest that is longer is none.
+const LONGEST_MANIFEST: usize = 32 * 1024 * 1024;
+/// For how long a segment of a live stream may be on its way, and how long a manifest may bring no news.
+const EDGE: Duration = Duration::from_secs(10);
+
+/// The attempts at one object.
+pub(super) struct Trial<'a> {
+    shared: &'a Shared,
+    purpose: Purpose,
+    /// An object that is not there may come within this time.
+    missing: Duration,
+    /// When it failed first since it last brought something, and how often since.
+    failing: Option<(Now, u32)>,
+}
+
+impl<'a> Trial<'a> {
+    pub(super) fn new(shared: &'a Shared, purpose: Purpose, missing: Duration) -> Self {
+        Self { shared, purpose, missing, failing: None }
+    }
+
+    /// Something came.
+    pub(super) fn succeed(&mut self) {
+        self.failing = None;
+    }
+
+    /// Waits before another attempt; false if none would help.
+    pub(super) async fn again(&mut self, failure: &NetError) -> bool {
+        let Shared { media, retry: limit, .. } = self.shared;
+        let patience = match Trouble::of(failure) {
+            Trouble::Missing => self.missing.min(*limit),
+            trouble => retry::patience(self.purpose, trouble, *limit),
+        };
+        let after = match failure {
+            NetError::Answer(answer) => answer.retry_after,
+            _ => None,
+        };
+        let now = media.clock().now();
+        let (since, attempt) = *self.failing.get_or_insert((now, 0));
+        let Some(wait) = retry::wait(attempt, now.since(&since), patience, after, backoff::random()) else { return false };
+        if attempt == 0 && Trouble::of(failure) != Trouble::Missing {
+            tracing::warn!("{failure}; trying again for up to {} s", patience.as_secs());
+        }
+        self.failing = Some((since, attempt + 1));
+        self.shared.request.counters.wait();
+        media.clock().sleep(wait).await;
+        true
+    }
+}
+
+impl Shared {
+    /// A read of `url` under the rules of the file.
+    pub(super) fn download(&self, url: &str, start: u64, end: Option<u64>) -> Download {
+        let request = Request { url: url.to_owned(), method: "GET".to_owned(), retries: 0, ..self.request.clone() };
+        Download::new(&self.media, request, start, end, &self.over)
+    }
+
+    /// How long a segment that is not there is waited for. Where segments are listed, dashdec.c finds its place by the next
+    /// manifest; where they are counted, it would go on without this one.
+    pub(super) async fn edge(&self) -> Duration {
+        let mut watch = self.watch.lock().await;
+        watch.asked();
+        if watch.live && !watch.listed { EDGE } else { Duration::ZERO }
+    }
+
+    /// The manifest as dashdec.c is to see it. Where dashdec.c waits for news, they are waited for here.
+    ///
+    /// # Errors
+    /// Without it the job cannot go on.
+    pub(super) async fn manifest(&self) -> Result<String, Error> {
+        let mut watch = self.watch.lock().await;
+        let clock = self.media.clock();
+        let (began, waiting) = (clock.now(), watch.is_waiting());
+        loop {
+            if let Some(fetched) = watch.fetched {
+                let left = watch.pause().saturating_sub(clock.now().since(&fetched));
+                if waiting {
+                    clock.sleep(left).await;
+                } else if !left.is_zero() || !watch.live {
+                    break;
+                }
+            }
+            let purpose = if watch.fetched.is_some() { Purpose::Playlist } else { Purpose::Top };
+            let (body, url) = self.fetch_manifest(purpose).await?;
+            let news = body != watch.body;
+            let facts = self.rewrite(&body, &url)?;
+            watch.take(body, (facts.live, facts.listed, facts.update), clock.now());
+            *self.rewritten.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = facts.text;
+            if news || !waiting || clock.now().since(&began) > EDGE {
+                break;
+            }
+        }
+        watch.told();
+        Ok(self.rewritten.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone())
+    }
+
+    fn rewrite(&self, body: &[u8], url: &str) -> Result<manifest::Manifest, Error> {
+        let parsed = Url::parse(&self.request.url).ok().zip(Url::parse(url).ok());
+        let shown = crate::redact::url(url);
+        let Some((asked, from)) = parsed else { return Err(Error::new(Kind::Usage, format!("{shown}: not a URL"))) };
+        manifest::rewrite(body, &asked, &from, &self.address)
+            .map_err(|error| Error::new(Kind::Media, format!("{shown}: {error}")))
+    }
+
+    /// The body of the manifest, and where it came from.
+    async fn fetch_manifest(&self, purpose: Purpose) -> Result<(Vec<u8>, String), Error> {
+        let mut download = self.download(&self.request.url, 0, None);
+        let mut trial = Trial::new(self, purpose, retry::patience(purpose, Trouble::Missing, self.retry));
+        let mut body = Vec::new();
+        loop {
+            match download.next().await {
+                Ok(Some(bytes)) if body.len() + bytes.len() > LONGEST_MANIFEST => {
+                    let url = crate::redact::url(&self.request.url);
+                    return Err(Error::new(Kind::Media, format!("{url}: no DASH manifest is longer than 32 MiB")));
+                }
+                Ok(Some(bytes)) => {
+                    trial.succeed();
+                    body.extend_from_slice(&bytes);
+                }
+                Ok(None) => return Ok((body, download.url().to_owned())),
+                // Another one may have been published in between.
+                Err(NetError::Changed { .. }) => {
+                    body.clear();
+                    download = self.download(&self.request.url, 0, None);
+                }
+                Err(failure) if trial.again(&failure).await => {}
+                Err(failure) => return Err(failure.into()),
+            }
+        }
+    }
+
+    /// A segment does not come. What that means, and the status for dashdec.c.
+    pub(super) async fn fail(&self, url: &str, failure: NetError) -> u16 {
+        if matches!(Trouble::of(&failure), Trouble::Missing) {
+            let mut watch = self.watch.lock().await;
+            watch.missed();
+            if watch.is_over() {
+                self.verdict.end();
+                return 404;
+            }
+            if watch.live || !watch.listed {
+                self.missing.lock().unwrap_or_else(std::sync::PoisonError::into_inner).miss(url);
+                return 404;
+            }
+        }
+        let error = Error::from(failure);
+        let status = error.http_status();
+        let refused = matches!(status, Some(401 | 403));
+        let is_ours = matches!(error.kind(), Kind::AuthorizationServer | Kind::Config | Kind::Internal | Kind::Media);
+        if refused || is_ours {
+            self.verdict.fail(error);
+        } else {
+            tracing::error!("{error}; going on without it");
+            self.losses.add(1);
+            self.verdict.lose(error);
+        }
+        status.unwrap_or(502)
+    }
+
+    /// A segment is there.
+    pub(super) fn deliver(&self, url: &str) {
+        let lost = self.missing.lock().unwrap_or_else(std::sync::PoisonError::into_inner).deliver(url);
+        if let Some(lost) = lost {
+            let message = format!("{}: not found", crate::redact::url(&lost));
+            tracing::error!("{message}; going on without it");
+            self.losses.add(1);
+            self.verdict.lose(Error::new(Kind::MediaServer, message).with_http_status(404));
+        }
+    }
+}
