@@ -3,6 +3,7 @@
 mod auth_log;
 mod bad_input;
 mod command_line;
+mod dash;
 mod demo;
 mod dialects;
 mod faults;

@@ -61,8 +61,6 @@ struct Shared {
     over: Shutdown,
     verdict: Verdict,
     missing: Mutex<Missing>,
-    /// The manifest as it was handed on last.
-    rewritten: Mutex<String>,
     watch: tokio::sync::Mutex<Watch>,
 }
 
@@ -98,7 +96,6 @@ impl Loopback {
             over: stop.child(),
             verdict: Verdict::default(),
             missing: Mutex::default(),
-            rewritten: Mutex::default(),
             watch: tokio::sync::Mutex::default(),
         });
         media.runtime().spawn(accept(listener, Arc::clone(&shared)));

@@ -1,6 +1,7 @@
 //! The requests behind those of libavformat: each with a live token, tried again where that helps, its failure told to whoever
 //! runs the job. dashdec.c goes on without whatever it does not get.
 
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use url::Url;
@@ -10,12 +11,16 @@ use crate::clock::Now;
 use crate::error::{Error, Kind};
 use crate::net::retry::{self, Purpose, Trouble};
 use crate::net::{Download, NetError, Request};
+use crate::redact;
 
 use super::Shared;
 use super::manifest;
+use super::watch::Watch;
 
 /// A manifest that is longer is none.
 const LONGEST_MANIFEST: usize = 32 * 1024 * 1024;
+/// The pause between two attempts at a segment that is not there yet.
+const PAUSE: Duration = Duration::from_millis(500);
 /// For how long a segment of a live stream may be on its way, and how long a manifest may bring no news.
 const EDGE: Duration = Duration::from_secs(10);
 
@@ -50,6 +55,8 @@ impl<'a> Trial<'a> {
             NetError::Answer(answer) => answer.retry_after,
             _ => None,
         };
+        // What is still to come is looked for at an even pace.
+        let after = after.or_else(|| (Trouble::of(failure) == Trouble::Missing).then_some(PAUSE));
         let now = media.clock().now();
         let (since, attempt) = *self.failing.get_or_insert((now, 0));
         let Some(wait) = retry::wait(attempt, now.since(&since), patience, after, backoff::random()) else { return false };
@@ -95,26 +102,25 @@ impl Shared {
                     break;
                 }
             }
-            let purpose = if watch.fetched.is_some() { Purpose::Playlist } else { Purpose::Top };
-            let (body, url) = self.fetch_manifest(purpose).await?;
-            let news = body != watch.body;
-            let facts = self.rewrite(&body, &url)?;
-            watch.take(body, (facts.live, facts.listed, facts.update), clock.now());
-            *self.rewritten.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = facts.text;
+            let news = self.look(&mut watch).await?;
             if news || !waiting || clock.now().since(&began) > EDGE {
                 break;
             }
         }
         watch.told();
-        Ok(self.rewritten.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone())
+        Ok(watch.text.clone())
     }
 
-    fn rewrite(&self, body: &[u8], url: &str) -> Result<manifest::Manifest, Error> {
-        let parsed = Url::parse(&self.request.url).ok().zip(Url::parse(url).ok());
-        let shown = crate::redact::url(url);
+    /// Fetches the manifest; true if it is not the one that came before.
+    async fn look(&self, watch: &mut Watch) -> Result<bool, Error> {
+        let purpose = if watch.fetched.is_some() { Purpose::Playlist } else { Purpose::Top };
+        let (body, url) = self.fetch_manifest(purpose).await?;
+        let shown = redact::url(&url);
+        let parsed = Url::parse(&self.request.url).ok().zip(Url::parse(&url).ok());
         let Some((asked, from)) = parsed else { return Err(Error::new(Kind::Usage, format!("{shown}: not a URL"))) };
-        manifest::rewrite(body, &asked, &from, &self.address)
-            .map_err(|error| Error::new(Kind::Media, format!("{shown}: {error}")))
+        let manifest = manifest::rewrite(&body, &asked, &from, &self.address)
+            .map_err(|error| Error::new(Kind::Media, format!("{shown}: {error}")))?;
+        Ok(watch.take(body, manifest, self.media.clock().now()))
     }
 
     /// The body of the manifest, and where it came from.
@@ -125,7 +131,7 @@ impl Shared {
         loop {
             match download.next().await {
                 Ok(Some(bytes)) if body.len() + bytes.len() > LONGEST_MANIFEST => {
-                    let url = crate::redact::url(&self.request.url);
+                    let url = redact::url(&self.request.url);
                     return Err(Error::new(Kind::Media, format!("{url}: no DASH manifest is longer than 32 MiB")));
                 }
                 Ok(Some(bytes)) => {
@@ -149,12 +155,20 @@ impl Shared {
         if matches!(Trouble::of(&failure), Trouble::Missing) {
             let mut watch = self.watch.lock().await;
             watch.missed();
+            // Where segments are counted, dashdec.c never asks for the manifest again.
+            if watch.live
+                && !watch.listed
+                && let Err(error) = self.look(&mut watch).await
+            {
+                self.verdict.fail(error);
+                return 404;
+            }
             if watch.is_over() {
                 self.verdict.end();
                 return 404;
             }
             if watch.live || !watch.listed {
-                self.missing.lock().unwrap_or_else(std::sync::PoisonError::into_inner).miss(url);
+                self.missing.lock().unwrap_or_else(PoisonError::into_inner).miss(url);
                 return 404;
             }
         }
@@ -174,9 +188,9 @@ impl Shared {
 
     /// A segment is there.
     pub(super) fn deliver(&self, url: &str) {
-        let lost = self.missing.lock().unwrap_or_else(std::sync::PoisonError::into_inner).deliver(url);
+        let lost = self.missing.lock().unwrap_or_else(PoisonError::into_inner).deliver(url);
         if let Some(lost) = lost {
-            let message = format!("{}: not found", crate::redact::url(&lost));
+            let message = format!("{}: not found", redact::url(&lost));
             tracing::error!("{message}; going on without it");
             self.losses.add(1);
             self.verdict.lose(Error::new(Kind::MediaServer, message).with_http_status(404));

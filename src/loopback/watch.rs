@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use crate::clock::Now;
 
+use super::manifest::Manifest;
+
 /// The pause between two looks at a manifest that does not say how often it changes.
 const PAUSE: Duration = Duration::from_secs(1);
 /// A manifest is not asked for more often than this, nor less often while somebody waits for news.
@@ -13,8 +15,10 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from
 /// The manifest as it came last, and who waits for the next one.
 #[derive(Default)]
 pub(super) struct Watch {
-    /// What was sent last.
-    pub(super) body: Vec<u8>,
+    /// As it came.
+    body: Vec<u8>,
+    /// As dashdec.c is to see it.
+    pub(super) text: String,
     /// When it was fetched.
     pub(super) fetched: Option<Now>,
     /// More is to come.
@@ -42,10 +46,14 @@ impl Watch {
         self.update.map_or(PAUSE, |update| update / 2).clamp(PAUSES.0, PAUSES.1)
     }
 
-    /// A manifest came.
-    pub(super) fn take(&mut self, body: Vec<u8>, (live, listed, update): (bool, bool, Option<Duration>), now: Now) {
-        (self.body, self.live, self.listed, self.update, self.fetched) = (body, live, listed, update, Some(now));
+    /// A manifest came; true if it is another one than before.
+    pub(super) fn take(&mut self, body: Vec<u8>, manifest: Manifest, now: Now) -> bool {
+        let Manifest { text, live, listed, update } = manifest;
+        let is_news = self.body != body;
+        (self.body, self.text, self.fetched) = (body, text, Some(now));
+        (self.live, self.listed, self.update) = (live, listed, update);
         self.was_live |= live;
+        is_news
     }
 
     /// The manifest was handed on.
@@ -131,7 +139,8 @@ mod tests {
     #[test]
     fn who_asks_for_the_manifest_twice_or_after_a_miss_waits_for_news() {
         let mut watch = Watch::default();
-        watch.take(Vec::new(), (true, true, Some(Duration::from_secs(2))), SystemClock.now());
+        let manifest = |live| Manifest { live, listed: true, update: Some(Duration::from_secs(2)), text: String::new() };
+        assert!(!watch.take(Vec::new(), manifest(true), SystemClock.now()));
         assert_eq!(watch.pause(), Duration::from_secs(1));
         assert!(!watch.is_waiting());
         watch.told();
@@ -141,7 +150,7 @@ mod tests {
         watch.missed();
         assert!(watch.is_waiting());
         watch.told();
-        watch.take(Vec::new(), (false, true, None), SystemClock.now());
+        assert!(watch.take(b"other".to_vec(), manifest(false), SystemClock.now()));
         assert!(!watch.is_waiting() && watch.is_over());
     }
 }

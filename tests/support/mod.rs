@@ -1,5 +1,6 @@
 //! The far end of every test: an authorization server, media servers, and the program between them.
 
+pub mod live;
 pub mod media;
 pub mod origin;
 pub mod run;
