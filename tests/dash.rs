@@ -14,9 +14,10 @@ const LIFE: Duration = Duration::from_secs(2);
 /// Long enough for five tokens of [`LIFE`] and more.
 const LONG: Duration = Duration::from_millis(12_500);
 
-/// What `ffmpeg` reads without any token.
+/// What `ffmpeg` reads without any token. All kinds hold the same packets; that of a live stream is the recorded one whose
+/// segments ffmpeg finds.
 fn reference(kind: &Kind) -> Packets {
-    let kind = kind.recorded();
+    let kind = if kind.is_live() { media::DASH } else { *kind };
     ffmpeg_read(&Home::new(""), &kind, &Origin::start(kind.site()).url(kind.entry))
 }
 

@@ -84,7 +84,7 @@ async fn answer(shared: &Shared, head: &Head, writer: &mut OwnedWriteHalf) -> io
     let mut download = shared.download(&url, start, end);
     let mut trial = Trial::new(shared, Purpose::Segment, shared.edge().await);
     while let Err(failure) = download.connect().await {
-        if !trial.again(&failure).await {
+        if shared.comes_no_more(&failure).await || !trial.again(&failure).await {
             let status = shared.fail(&url, failure).await;
             return refuse(status, writer).await;
         }

@@ -56,11 +56,12 @@ impl<'a> Trial<'a> {
             _ => None,
         };
         // What is still to come is looked for at an even pace.
-        let after = after.or_else(|| (Trouble::of(failure) == Trouble::Missing).then_some(PAUSE));
+        let is_missing = Trouble::of(failure) == Trouble::Missing;
+        let after = after.or_else(|| is_missing.then_some(PAUSE));
         let now = media.clock().now();
         let (since, attempt) = *self.failing.get_or_insert((now, 0));
         let Some(wait) = retry::wait(attempt, now.since(&since), patience, after, backoff::random()) else { return false };
-        if attempt == 0 && Trouble::of(failure) != Trouble::Missing {
+        if attempt == 0 && !is_missing {
             tracing::warn!("{failure}; trying again for up to {} s", patience.as_secs());
         }
         self.failing = Some((since, attempt + 1));
@@ -123,6 +124,22 @@ impl Shared {
         Ok(watch.take(body, manifest, self.media.clock().now()))
     }
 
+    /// Will the segment that failed not come any more, since the live stream has ended? Where segments are counted, dashdec.c
+    /// never asks for the manifest again.
+    pub(super) async fn comes_no_more(&self, failure: &NetError) -> bool {
+        let mut watch = self.watch.lock().await;
+        if Trouble::of(failure) != Trouble::Missing || !watch.live || watch.listed {
+            return false;
+        }
+        let age = watch.fetched.map(|fetched| self.media.clock().now().since(&fetched));
+        if age.is_none_or(|age| age >= watch.pause())
+            && let Err(error) = self.look(&mut watch).await
+        {
+            self.verdict.fail(error);
+        }
+        watch.is_over()
+    }
+
     /// The body of the manifest, and where it came from.
     async fn fetch_manifest(&self, purpose: Purpose) -> Result<(Vec<u8>, String), Error> {
         let mut download = self.download(&self.request.url, 0, None);
@@ -155,14 +172,6 @@ impl Shared {
         if matches!(Trouble::of(&failure), Trouble::Missing) {
             let mut watch = self.watch.lock().await;
             watch.missed();
-            // Where segments are counted, dashdec.c never asks for the manifest again.
-            if watch.live
-                && !watch.listed
-                && let Err(error) = self.look(&mut watch).await
-            {
-                self.verdict.fail(error);
-                return 404;
-            }
             if watch.is_over() {
                 self.verdict.end();
                 return 404;

@@ -12,6 +12,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// A manifest is not asked for more often than this, nor less often while somebody waits for news.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
 
+/// dashdec.c reads the manifest for itself and again for its first segment; who wants it more often in a row waits for news.
+const REPEATED: u32 = 2;
+
 /// The manifest as it came last, and who waits for the next one.
 #[derive(Default)]
 pub(super) struct Watch {
@@ -30,15 +33,15 @@ pub(super) struct Watch {
     update: Option<Duration>,
     /// A segment was not there: dashdec.c has come to the end of what is listed.
     at_edge: bool,
-    /// Nothing but the manifest was asked for since it was asked for last.
-    repeated: bool,
+    /// How often the manifest was handed on since anything else was asked for.
+    repeated: u32,
 }
 
 impl Watch {
     /// Is whoever asks for the manifest now waiting for something new in it? dashdec.c asks without a pause (`read_data`,
     /// `get_current_fragment`).
     pub(super) fn is_waiting(&self) -> bool {
-        self.live && (self.at_edge || self.repeated)
+        self.live && (self.at_edge || self.repeated >= REPEATED)
     }
 
     /// How long the manifest that came last is good enough.
@@ -58,12 +61,12 @@ impl Watch {
 
     /// The manifest was handed on.
     pub(super) fn told(&mut self) {
-        (self.at_edge, self.repeated) = (false, true);
+        (self.at_edge, self.repeated) = (false, self.repeated + 1);
     }
 
     /// Something else was asked for.
     pub(super) fn asked(&mut self) {
-        self.repeated = false;
+        self.repeated = 0;
     }
 
     /// What was asked for is not there.
@@ -137,11 +140,12 @@ mod tests {
     }
 
     #[test]
-    fn who_asks_for_the_manifest_twice_or_after_a_miss_waits_for_news() {
+    fn who_asks_for_the_manifest_again_and_again_or_after_a_miss_waits_for_news() {
         let mut watch = Watch::default();
         let manifest = |live| Manifest { live, listed: true, update: Some(Duration::from_secs(2)), text: String::new() };
         assert!(!watch.take(Vec::new(), manifest(true), SystemClock.now()));
         assert_eq!(watch.pause(), Duration::from_secs(1));
+        watch.told();
         assert!(!watch.is_waiting());
         watch.told();
         assert!(watch.is_waiting());

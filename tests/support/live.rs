@@ -43,7 +43,7 @@ pub fn manifest(text: &str, elapsed: Duration) -> String {
     let begun = OffsetDateTime::from(SystemTime::now() - elapsed - LEAD).replace_nanosecond(0).expect("a time");
     let begun = begun.format(&Rfc3339).expect("a date");
     let dynamic = format!(
-        "type=\"dynamic\" availabilityStartTime=\"{begun}\" minimumUpdatePeriod=\"PT2S\" suggestedPresentationDelay=\"PT{}S\" timeShiftBufferDepth=\"PT60S\"",
+        "type=\"dynamic\" availabilityStartTime=\"{begun}\" minimumUpdatePeriod=\"PT2S\" suggestedPresentationDelay=\"PT{0}S\" timeShiftBufferDepth=\"PT{0}S\"",
         LEAD.as_secs()
     );
     let mut out = String::new();

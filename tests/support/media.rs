@@ -97,6 +97,11 @@ impl Kind {
         Self { live: false, ..*self }
     }
 
+    /// True for what is shown as if it were being made.
+    pub fn is_live(&self) -> bool {
+        self.live
+    }
+
     /// The file on disk.
     pub fn file(&self) -> PathBuf {
         folder().join(self.name).join(self.entry)
