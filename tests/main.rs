@@ -9,6 +9,7 @@ mod dialects;
 mod faults;
 mod handover;
 mod layering;
+mod loopback;
 mod parity;
 mod probe;
 mod readme;

@@ -20,9 +20,6 @@ mod upstream;
 mod verdict;
 mod watch;
 
-#[cfg(test)]
-mod tests;
-
 use std::borrow::Cow;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};

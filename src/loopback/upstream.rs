@@ -1,7 +1,7 @@
 //! The requests behind those of libavformat: each with a live token, tried again where that helps, its failure told to whoever
 //! runs the job. dashdec.c goes on without whatever it does not get.
 
-use std::sync::PoisonError;
+use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
 use url::Url;
@@ -15,7 +15,7 @@ use crate::redact;
 
 use super::Shared;
 use super::manifest;
-use super::watch::Watch;
+use super::watch::{Missing, Watch};
 
 /// A manifest that is longer is none.
 const LONGEST_MANIFEST: usize = 32 * 1024 * 1024;
@@ -169,7 +169,10 @@ impl Shared {
 
     /// A segment does not come. What that means, and the status for dashdec.c.
     pub(super) async fn fail(&self, url: &str, failure: NetError) -> u16 {
-        if matches!(Trouble::of(&failure), Trouble::Missing) {
+        let is_missing = Trouble::of(&failure) == Trouble::Missing;
+        let error = Error::from(failure);
+        let status = error.http_status();
+        if is_missing {
             let mut watch = self.watch.lock().await;
             watch.missed();
             if watch.is_over() {
@@ -177,12 +180,11 @@ impl Shared {
                 return 404;
             }
             if watch.live || !watch.listed {
-                self.missing.lock().unwrap_or_else(PoisonError::into_inner).miss(url);
+                self.lock_missing().miss(url);
+                self.verdict.lose(error);
                 return 404;
             }
         }
-        let error = Error::from(failure);
-        let status = error.http_status();
         let refused = matches!(status, Some(401 | 403));
         let is_ours = matches!(error.kind(), Kind::AuthorizationServer | Kind::Config | Kind::Internal | Kind::Media);
         if refused || is_ours {
@@ -197,12 +199,13 @@ impl Shared {
 
     /// A segment is there.
     pub(super) fn deliver(&self, url: &str) {
-        let lost = self.missing.lock().unwrap_or_else(PoisonError::into_inner).deliver(url);
-        if let Some(lost) = lost {
-            let message = format!("{}: not found", redact::url(&lost));
-            tracing::error!("{message}; going on without it");
+        if let Some(lost) = self.lock_missing().deliver(url) {
+            tracing::error!("{}: not found; going on without it", redact::url(&lost));
             self.losses.add(1);
-            self.verdict.lose(Error::new(Kind::MediaServer, message).with_http_status(404));
         }
+    }
+
+    fn lock_missing(&self) -> MutexGuard<'_, Missing> {
+        self.missing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -271,11 +271,16 @@ impl State {
 
     fn on_event(&self, protocol: *mut c_void, event: Event<'_>) {
         match event {
-            Event::DashSectionFailed => {
-                let url = redact::url(&self.access.url);
-                let reason = self.detour.get().and_then(|detour| detour.take_loss());
-                let reason = reason.unwrap_or_else(|| Error::new(Kind::MediaServer, format!("{url}: not found")));
-                self.give_up(reason.context("an initialization section, without which a stream cannot be read"));
+            Event::DashSectionFailed if self.is_authenticated() && !self.stop.is_requested() => {
+                let reason = self.detour.get().and_then(|detour| {
+                    let lost = || Some(detour.take_loss()?.context("an initialization section does not come"));
+                    detour.take_failure().or_else(lost)
+                });
+                let reason = reason.unwrap_or_else(|| {
+                    let url = redact::url(&self.access.url);
+                    Error::new(Kind::MediaServer, format!("{url}: a stream has an initialization section that cannot be read"))
+                });
+                self.give_up(reason);
             }
             // Those to a server of our own, which counts its own.
             _ if self.detour.get().is_some() => {}
@@ -309,7 +314,7 @@ impl State {
                 let reason = "what comes from the network may name http and https only";
                 self.give_up(Error::new(Kind::Media, format!("{url}: the address of segment {number} is refused: {reason}")));
             }
-            Event::SegmentFailed(..) => {}
+            Event::SegmentFailed(..) | Event::DashSectionFailed => {}
             Event::SectionFailed(playlist) => {
                 let url = redact::url(&self.access.url);
                 let message = format!("{url}: playlist {playlist} has an initialization section that cannot be read");
