@@ -2,8 +2,8 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use ffauth::bearer::{Bearer, Bearers, Credential, Placement, Proof, Renew, RenewError, Scope, Slot};
@@ -65,9 +65,14 @@ fn bearers(url: &str, proof: Option<Arc<dyn Proof>>) -> Bearers {
 
 /// A server for `url`, and what it runs on.
 fn serve(url: &str) -> (tokio::runtime::Runtime, Loopback, Shutdown) {
+    serve_with(url, Vec::new())
+}
+
+/// The same with header lines of the user's.
+fn serve_with(url: &str, headers: Vec<(String, String)>) -> (tokio::runtime::Runtime, Loopback, Shutdown) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
     let media = Media::new(runtime.handle().clone());
-    let request = Request::new("GET", url, bearers(url, None), Roots::new(&Env::default(), None));
+    let request = Request { headers, ..Request::new("GET", url, bearers(url, None), Roots::new(&Env::default(), None)) };
     let stop = Shutdown::new();
     let loopback = Loopback::start(&media, request, Duration::from_secs(1), Losses::default(), &stop).expect("a free port");
     (runtime, loopback, stop)
@@ -201,6 +206,29 @@ fn a_body_is_read_as_fast_as_it_is_taken() {
     while stream.read(&mut buffer).is_ok_and(|read| read > 0) {}
     assert!(asked.elapsed() < Duration::from_millis(500), "it went on for {:?}", asked.elapsed());
     assert!(TcpStream::connect(&host).is_err(), "somebody still listens");
+}
+
+/// A CDN that lets in whoever brings back the cookie of the manifest; the user's own goes along.
+#[test]
+fn cookies_come_back() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&seen);
+    let server = Server::start(
+        None,
+        Arc::new(move |arrived| {
+            let cookie = arrived.request.headers().get("cookie").map(|field| field.to_str().expect("text").to_owned());
+            log.lock().expect("no panic").push(cookie.unwrap_or_default());
+            let response = Response::builder().header("set-cookie", "pass=1; Path=/");
+            Box::pin(async move { response.body(Body::from("<MPD></MPD>")).expect("a response") })
+        }),
+    );
+    let (_runtime, loopback, _stop) = serve_with(&server.url("/index.mpd"), vec![("Cookie".to_owned(), "own=2".to_owned())]);
+    let (host, path) = parts(&loopback);
+    for path in [path.clone(), path.replace("index.mpd", "1.m4s")] {
+        let answer = ask(&host, &format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"));
+        assert!(answer.starts_with("HTTP/1.1 200 ") && !answer.to_ascii_lowercase().contains("cookie"), "{answer}");
+    }
+    assert_eq!(*seen.lock().expect("no panic"), ["own=2", "own=2; pass=1"]);
 }
 
 /// A token that is bound to a key: each request has a proof of its own, for its own URL.

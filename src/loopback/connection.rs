@@ -82,7 +82,7 @@ async fn answer(shared: &Shared, head: &Head, writer: &mut OwnedWriteHalf) -> io
     }
     let (start, end) = head.range.unwrap_or((0, None));
     let mut download = shared.download(&url, start, end);
-    let mut trial = Trial::new(shared, Purpose::Segment, shared.edge().await);
+    let mut trial = Trial::new(shared, Purpose::Segment, shared.patience().await);
     while let Err(failure) = download.connect().await {
         if shared.comes_no_more(&failure).await || !trial.again(&failure).await {
             let status = shared.fail(&url, failure).await;

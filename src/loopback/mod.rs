@@ -29,7 +29,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::error::{Error, Kind};
-use crate::net::{Losses, Media, Request};
+use crate::net::{Cookies, Losses, Media, Request};
 use crate::shutdown::Shutdown;
 
 use address::Address;
@@ -85,7 +85,7 @@ impl Loopback {
         let entry = address.target(target).unwrap_or_default();
         let shared = Arc::new(Shared {
             media: media.clone(),
-            request,
+            request: Request { cookies: Some(Cookies::default()), ..request },
             retry,
             losses,
             address,

@@ -78,12 +78,17 @@ impl Shared {
         Download::new(&self.media, request, start, end, &self.over)
     }
 
-    /// How long a segment that is not there is waited for. Where segments are listed, dashdec.c finds its place by the next
-    /// manifest; where they are counted, it would go on without this one.
-    pub(super) async fn edge(&self) -> Duration {
+    /// How long a segment that is not there is waited for. In a live stream dashdec.c asks for what is still to come: where
+    /// segments are listed, it finds its place by the next manifest; where they are counted, it would go on without this one. In
+    /// a recorded one it asks for what is listed or, where they are counted, for one behind the last.
+    pub(super) async fn patience(&self) -> Duration {
         let mut watch = self.watch.lock().await;
         watch.asked();
-        if watch.live && !watch.listed { EDGE } else { Duration::ZERO }
+        match (watch.live, watch.listed) {
+            (true, false) => EDGE,
+            (false, true) => retry::patience(Purpose::Segment, Trouble::Missing, self.retry),
+            (true, true) | (false, false) => Duration::ZERO,
+        }
     }
 
     /// The manifest as dashdec.c is to see it. Where dashdec.c waits for news, they are waited for here.

@@ -5,10 +5,11 @@
 //!
 //! - [`Media::resolve`] walks the redirects of a URL hop by hop without reading media, so that libav opens the last one;
 //! - [`Media::explain`] asks again after libav failed and says in one sentence what the server wants;
+//! - [`Download`] reads what libav cannot, or not whole: from a thread that may block, or from a task;
 //! - [`Media::upload`] sends an object, reads the answer, and sends it again where that can help;
 //! - [`Media::delete`] removes one.
 //!
-//! These four block the calling thread, which is one of libav's and never a worker of the runtime; the runtime does the
+//! All but the last way of [`Download`] block the calling thread, which is one of libav's and never a worker of the runtime; the runtime does the
 //! input and output. Each ends within a few milliseconds of a request to stop.
 //!
 //! # Who may see what
@@ -19,6 +20,7 @@
 
 mod answer;
 mod client;
+mod cookies;
 mod download;
 mod error;
 mod explain;
@@ -46,6 +48,7 @@ use crate::shutdown::Shutdown;
 use crate::tls::Roots;
 
 pub use answer::{Answer, Challenge, TokenUse};
+pub use cookies::Cookies;
 pub use download::Download;
 pub use error::{Cause, NetError, RedirectFault};
 pub use explain::Failure;
@@ -96,6 +99,8 @@ pub struct Request {
     pub backoff: Backoff,
     /// Where to count; one for all requests of a file.
     pub counters: Counters,
+    /// The cookies to bring back, and where those go that are set; `None` where libav looks after them.
+    pub cookies: Option<Cookies>,
 }
 
 impl Request {
@@ -116,6 +121,7 @@ impl Request {
             retries: 3,
             backoff: Backoff { first: Duration::from_millis(500), limit: Duration::from_secs(8) },
             counters: Counters::default(),
+            cookies: None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The `io_open` and `io_close2` callbacks: whether a token goes along with an open, and what happens when the server refuses.
 
+use std::borrow::Cow;
 use std::ffi::{CStr, c_char, c_int};
 use std::sync::Arc;
 
@@ -122,6 +123,10 @@ impl Open<'_> {
     }
 
     fn read(&mut self, url: &str) -> Result<(), AvError> {
+        if let Some(detour) = self.state.detour.get() {
+            let is_ours = matches!(detour.reveal(url), Cow::Owned(_));
+            return if is_ours { self.delegate(url) } else { Err(AvError::from_errno(libc::EACCES)) };
+        }
         let cipher = url.strip_prefix("crypto+").or_else(|| url.strip_prefix("crypto:"));
         let address = cipher.unwrap_or(url);
         match address.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase()).as_deref() {
