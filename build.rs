@@ -8,12 +8,13 @@ fn main() {
     println!("cargo:rerun-if-changed=src/libav/log.c");
     println!("cargo:rustc-check-cfg=cfg(libavformat_59)");
     println!("cargo:rustc-check-cfg=cfg(dash_io_open)");
+    println!("cargo:rustc-check-cfg=cfg(frame_flags)");
     let library = |name: &str, version: &str| {
         let found = pkg_config::Config::new().cargo_metadata(false).atleast_version(version).probe(name);
         found.unwrap_or_else(|_| {
             eprintln!(
                 "ffauth needs FFmpeg 5.1 or later with its development files; on Debian and Ubuntu: apt-get install \
-                 libavformat-dev libavcodec-dev libavutil-dev libclang-dev pkg-config gcc"
+                 libavformat-dev libavcodec-dev libavfilter-dev libavutil-dev libclang-dev pkg-config gcc"
             );
             std::process::exit(1)
         })
@@ -26,6 +27,8 @@ fn main() {
     // libavformat 61 (FFmpeg 7) opens DASH segments through AVFormatContext.io_open.
     if major >= 61 {
         println!("cargo:rustc-cfg=dash_io_open");
+        // libavutil 59, of the same release, tells key and interlaced frames by AVFrame.flags.
+        println!("cargo:rustc-cfg=frame_flags");
     }
     let libavutil = library("libavutil", "57");
     cc::Build::new().file("src/libav/log.c").includes(libavutil.include_paths).compile("ffauth_log");

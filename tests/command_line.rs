@@ -1,7 +1,6 @@
 //! The command line against the `ffmpeg` program: the same options, arguments and scopes, the same sentences.
 
-use std::collections::BTreeSet;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
 use ffauth::command_line::{self, OptionHelp, Parsed, Scope};
@@ -26,20 +25,101 @@ fn parse(line: &str) -> Result<Parsed, ffauth::error::Error> {
     command_line::parse(&words, &LinkedOptions)
 }
 
+/// Standard output of `program` with these words, in an empty folder.
+fn shown(program: &str, words: &[&str]) -> String {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = Command::new(program).arg("-hide_banner").args(words).stdin(Stdio::null()).current_dir(&folder).output();
+    let output = output.expect("the program starts");
+    assert!(output.status.success(), "{program} {words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
 #[test]
-fn the_table_has_a_row_for_every_option_that_ffmpeg_lists() {
-    let help = Command::new("ffmpeg").args(["-hide_banner", "-h", "long"]).output().expect("ffmpeg is installed");
-    let help = String::from_utf8_lossy(&help.stdout).into_owned();
-    let listed: BTreeSet<&str> = help
-        .lines()
-        .filter(|line| line.starts_with('-'))
-        .filter_map(|line| line.split_whitespace().next())
-        .map(|word| word.trim_start_matches('-'))
-        .collect();
-    assert!(listed.len() > 150, "{listed:?}");
-    let rows: BTreeSet<&str> = command_line::options().map(|row| row.name).filter(|name| !OWN.contains(name)).collect();
-    assert_eq!(listed.difference(&rows).collect::<Vec<_>>(), Vec::<&&str>::new(), "options without a row");
-    assert_eq!(rows.difference(&listed).collect::<Vec<_>>(), Vec::<&&str>::new(), "rows that ffmpeg does not have");
+fn the_help_has_the_options_of_ffmpeg_word_for_word() {
+    for topic in [&["-h"][..], &["-h", "long"], &["-help", "no_such_topic"]] {
+        let theirs = shown("ffmpeg", topic);
+        let ours = shown(env!("CARGO_BIN_EXE_ffauth"), topic);
+        let from = |text: &str, mark: &str| text[text.find(mark).expect(mark)..].to_owned();
+        let (ours_from, theirs_from) = (from(&ours, "Print help /"), from(&theirs, "Print help /"));
+        let different = ours_from.lines().zip(theirs_from.lines()).find(|(ours, theirs)| ours != theirs);
+        assert_eq!(different, None, "{topic:?}");
+        assert_eq!(ours_from.len(), theirs_from.len(), "{topic:?}");
+        assert_eq!(ours.contains("Unknown help option"), theirs.contains("Unknown help option"), "{topic:?}");
+        for option in OWN {
+            assert!(ours.contains(&format!("\n-{option} ")), "{option}");
+        }
+    }
+}
+
+#[test]
+fn what_the_libraries_have_is_listed_as_by_ffmpeg() {
+    let lists = [
+        "formats",
+        "muxers",
+        "demuxers",
+        "devices",
+        "codecs",
+        "decoders",
+        "encoders",
+        "bsfs",
+        "protocols",
+        "filters",
+        "pix_fmts",
+        "layouts",
+        "sample_fmts",
+        "dispositions",
+        "colors",
+        "hwaccels",
+        "buildconf",
+        "sources",
+        "sinks",
+    ];
+    let topics = [
+        "encoder=libx264",
+        "encoder=aac",
+        "encoder=h264",
+        "decoder=h264",
+        "decoder=mp3",
+        "demuxer=hls",
+        "demuxer=mov",
+        "muxer=mp4",
+        "muxer=hls",
+        "filter=scale",
+        "filter=overlay",
+        "filter=concat",
+        "bsf=h264_metadata",
+        "bsf=null",
+        "protocol=http",
+        "protocol=file",
+        "encoder=nosuch",
+        "decoder",
+        "muxer=nosuch",
+        "filter=nosuch",
+        "protocol=nosuch",
+        "bsf=nosuch",
+    ];
+    let lists = lists.map(|name| vec![format!("-{name}")]).into_iter();
+    let topics = topics.map(|topic| vec!["-h".to_owned(), topic.to_owned()]).into_iter();
+    let hardware = vec!["-init_hw_device".to_owned(), "list".to_owned()];
+    let different = |words: &Vec<String>| {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let (ours, theirs) = (shown(env!("CARGO_BIN_EXE_ffauth"), &words), shown("ffmpeg", &words));
+        let at = ours.lines().zip(theirs.lines()).find(|(ours, theirs)| ours != theirs);
+        (ours != theirs).then(|| format!("{words:?}: {} and {} bytes, {at:?}", ours.len(), theirs.len()))
+    };
+    let different: Vec<String> = lists.chain(topics).chain([hardware]).filter_map(|words| different(&words)).collect();
+    assert!(different.is_empty(), "{}", different.join("\n"));
+}
+
+#[test]
+fn the_full_help_and_the_version_end_as_ffmpegs() {
+    let (ours, theirs) = (shown(env!("CARGO_BIN_EXE_ffauth"), &["-h", "full"]), shown("ffmpeg", &["-h", "full"]));
+    let from = |text: &str| text[text.find("AVCodecContext AVOptions").expect("AVOptions")..].to_owned();
+    assert_eq!(from(&ours).len(), from(&theirs).len());
+    assert!(from(&ours) == from(&theirs));
+    let (ours, theirs) = (shown(env!("CARGO_BIN_EXE_ffauth"), &["-version"]), shown("ffmpeg", &["-version"]));
+    assert!(ours.starts_with("ffauth version "), "{ours}");
+    assert_eq!(ours[ours.find("configuration: ").expect("one")..], theirs[theirs.find("configuration: ").expect("one")..]);
 }
 
 #[test]
@@ -65,7 +145,7 @@ fn each_option_takes_an_argument_and_stands_before_the_files_that_ffmpeg_says() 
         let negated = format!("-no{}", row.name);
         let ours = parse(&negated).map_or_else(|error| !error.to_string().contains("Unrecognized option"), |_| true);
         let theirs = if takes_argument && !ours { false } else { !ffmpeg(&[&negated]).contains("Unrecognized option") };
-        if takes_argument != row.metavar.is_some() || (input, output) != scope || theirs != ours {
+        if takes_argument != row.takes_argument || (input, output) != scope || theirs != ours {
             different.lock().expect("no panic").push(row.name);
         }
     };
@@ -75,6 +155,27 @@ fn each_option_takes_an_argument_and_stands_before_the_files_that_ffmpeg_says() 
         }
     });
     assert_eq!(different.into_inner().expect("no panic"), Vec::<&str>::new());
+}
+
+/// `-dump` and `-hex` go to the log, packet by packet.
+#[test]
+fn packets_are_dumped_as_by_ffmpeg() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let make = "-v error -f lavfi -i testsrc2=s=32x32:d=0.2:r=10 -f lavfi -i sine=d=0.1 -c:v mpeg4 -c:a pcm_s16le a.nut";
+    let dump = "-hide_banner -nostdin -nostats -dump -hex -i a.nut -map 0 -c copy -f null -";
+    let run = |program: &str, line: &str| {
+        let output = Command::new(program).args(line.split(' ')).current_dir(&folder).output().expect("the program starts");
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        let packets = |line: &&str| {
+            line.starts_with("stream #") || line.starts_with("0000") || line.starts_with("  ") && line.contains('=')
+        };
+        text.lines().filter(packets).map(str::to_owned).collect::<Vec<_>>()
+    };
+    run("ffmpeg", make);
+    let (ours, theirs) = (run(env!("CARGO_BIN_EXE_ffauth"), dump), run("ffmpeg", dump));
+    assert!(theirs.len() > 100, "{theirs:?}");
+    assert_eq!(ours.iter().zip(&theirs).find(|(ours, theirs)| ours != theirs), None);
+    assert_eq!(ours.len(), theirs.len());
 }
 
 #[test]

@@ -72,6 +72,20 @@ fn every_command_of_the_readme_runs() {
     assert!(!seen.contains(SECRET), "{seen}");
 }
 
+/// Each profile of the vendors' pages is complete.
+#[test]
+fn every_configuration_of_the_vendor_notes_can_be_used() {
+    let configurations = blocks(&text("vendor-notes.md"), "toml");
+    assert!(configurations.len() >= 4, "only {} were found", configurations.len());
+    for configuration in configurations {
+        let home = Home::new(&configuration);
+        let names = configuration.lines().filter_map(|line| line.strip_prefix("[profile.")?.split_once(']'));
+        for name in names.map(|(name, _)| name).filter(|name| !name.contains('.')) {
+            home.line(&format!("profiles show {name}")).expect_code(0);
+        }
+    }
+}
+
 /// The contents of the code blocks in this language.
 fn blocks(markdown: &str, language: &str) -> Vec<String> {
     let mut blocks = Vec::new();

@@ -70,6 +70,24 @@ fn sigterm_closes_the_files_and_exits_with_255() {
     ends_well(Signal::TERM);
 }
 
+/// The keys that change what is shown; a line for filters is read and `q` behind it still counts.
+#[test]
+fn keys_are_answered_while_it_runs() {
+    let (lead, mut running) = long_read("out.ts");
+    let mut keyboard = running.stdin();
+    keyboard.write_all(b"?hDcall nonsense\n").expect("somebody reads");
+    std::thread::sleep(Duration::from_millis(900));
+    keyboard.write_all(b"q").expect("somebody reads");
+    let run = running.finish();
+    run.expect_code(0);
+    let parts =
+        ["C      Send/Queue command to all matching filters", "debug=1", "Parse error, at least 3 arguments", "keyframe=1"];
+    for part in parts {
+        assert!(run.stderr.contains(part), "no `{part}` in {}", run.tail());
+    }
+    assert!(playable(&lead.home, &lead.home.path("out.ts")) > 100, "{}", run.tail());
+}
+
 #[test]
 fn q_closes_the_files_and_exits_with_0() {
     let (lead, mut running) = long_read("out.mp4");

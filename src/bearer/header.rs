@@ -35,8 +35,14 @@ impl Default for Placement {
 impl Placement {
     /// The name of the header field that carries the token, if one does.
     pub fn header_name(&self) -> Option<&str> {
+        self.header(false).map(|(name, _)| name)
+    }
+
+    /// Name and prefix of that field. A token that is `bound` to a key has an authentication scheme of its own.
+    pub fn header(&self, bound: bool) -> Option<(&str, &str)> {
         match self {
-            Self::Header { name, .. } => Some(name),
+            Self::Header { name, prefix } if bound && prefix == BEARER => Some((name, DPOP)),
+            Self::Header { name, prefix } => Some((name, prefix)),
             Self::Query(_) | Self::UserInfo(_) => None,
         }
     }
@@ -120,8 +126,7 @@ impl Credential {
     /// The header lines for a request to an origin in scope.
     pub fn header_lines(&self, placement: &Placement) -> HeaderLines {
         let mut lines = HeaderLines::default();
-        if let Placement::Header { name, prefix } = placement {
-            let prefix = if self.proof.is_some() && prefix == BEARER { DPOP } else { prefix };
+        if let Some((name, prefix)) = placement.header(self.proof.is_some()) {
             lines.push(name, &Zeroizing::new(format!("{prefix}{}", self.token.expose())));
         }
         for (name, value) in &self.fields {

@@ -6,8 +6,8 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::runtime::Runtime;
 
-use crate::command_line::{self, Parsed, Show};
-use crate::config::Config;
+use crate::command_line::{self, Parsed};
+use crate::config::{Config, Profile};
 use crate::env::Env;
 use crate::error::{Error, Kind};
 use crate::job::{Exit, LinkedOptions, Report, Session};
@@ -18,6 +18,7 @@ use crate::pipeline::{Control, Observer, Progress};
 
 use super::help;
 use super::log_file::LogFile;
+use super::process::{self, Benchmark};
 use super::report::write_summary;
 use super::terminal::{Keys, Signals};
 
@@ -41,29 +42,31 @@ pub fn main_job(args: &[String], env: &Env) -> i32 {
         }
     };
     match parsed {
-        Parsed::Show(what) => {
-            match what {
-                Show::Help(topic) => help::usage(topic.as_deref()),
-                Show::Version => help::version(),
-                Show::License => help::license(),
+        Parsed::Show(what) => match help::show(&what) {
+            Ok(()) => code::DONE,
+            Err(error) => {
+                tell(&error);
+                code::FAILED
             }
-            code::DONE
-        }
+        },
         Parsed::Run { plan, warnings } => {
-            let finished = run(&plan, &warnings, env);
+            let finished = run(&plan, &warnings, args, env);
             log::flush();
             finished
         }
     }
 }
 
-fn run(plan: &Plan, warnings: &[String], env: &Env) -> i32 {
+/// How long a token request that is under way at the end of a job may take.
+const SETTLING: std::time::Duration = std::time::Duration::from_secs(3);
+
+fn run(plan: &Plan, warnings: &[String], args: &[String], env: &Env) -> i32 {
     let global = &plan.global;
     log::set_level(global.log_level.unwrap_or(level::INFO));
     if let Some(flags) = global.log_flags {
         log::set_flags(flags);
     }
-    if let Err(error) = LogFile::start(global, env) {
+    if let Err(error) = LogFile::start(global, env, args) {
         tell(&error);
         return code::FAILED;
     }
@@ -74,6 +77,11 @@ fn run(plan: &Plan, warnings: &[String], env: &Env) -> i32 {
         log::write(level::WARNING, &format!("{}\n", warning.trim_end()));
     }
     super::trace::start(global.auth_log.unwrap_or(level::WARNING));
+    if let Err(error) = process::limit(global) {
+        tell(&error);
+        return code::FAILED;
+    }
+    let benchmark = global.benchmark.then(Benchmark::start);
     let control = Control::default();
     let signals = match Signals::watch(&control) {
         Ok(signals) => signals,
@@ -84,7 +92,7 @@ fn run(plan: &Plan, warnings: &[String], env: &Env) -> i32 {
     };
     let mut report = match prepare(plan, env) {
         Ok((runtime, session)) => {
-            let keys = reads_keys(plan).then(|| Keys::watch(&control));
+            let keys = reads_keys(plan, &session).then(|| Keys::watch(&control));
             let screen = match Screen::new(global) {
                 Ok(screen) => screen,
                 Err(error) => {
@@ -94,8 +102,9 @@ fn run(plan: &Plan, warnings: &[String], env: &Env) -> i32 {
             };
             let report = session.run(plan, &control, &screen);
             drop(keys);
+            session.settle(SETTLING);
             drop(session);
-            // What is still running there (a refresh that nobody needs any more) must not hold the exit up.
+            // What is still running there must not hold the exit up any longer.
             if let Some(runtime) = runtime {
                 runtime.shutdown_background();
             }
@@ -110,9 +119,15 @@ fn run(plan: &Plan, warnings: &[String], env: &Env) -> i32 {
     if let Some(error) = &report.error {
         tell(error);
     }
+    if let Some(benchmark) = benchmark {
+        benchmark.report();
+    }
     let summarized = global.summary.as_deref().map_or(Ok(()), |target| write_summary(&report, target));
     if let Err(error) = &summarized {
         tell(error);
+    }
+    if report.error_rate_exceeded {
+        return code::ERROR_RATE;
     }
     if signals.any() {
         let text = "Exiting normally, received signal.\n";
@@ -120,7 +135,6 @@ fn run(plan: &Plan, warnings: &[String], env: &Env) -> i32 {
         return code::SIGNAL;
     }
     match report.exit {
-        Exit::Error if report.error_rate_exceeded => code::ERROR_RATE,
         Exit::Error => code::FAILED,
         Exit::Eof | Exit::Signal if summarized.is_err() => code::FAILED,
         Exit::Eof | Exit::Signal => code::DONE,
@@ -134,15 +148,32 @@ fn prepare(plan: &Plan, env: &Env) -> Result<(Option<Runtime>, Session), Error> 
         return Ok((None, Session::without_profiles()));
     }
     let config = Config::load(plan.global.auth_config.as_deref().map(Path::new), env)?;
+    if reads_stdin(plan)
+        && let Some(name) = secret_on_stdin(plan, &config)
+    {
+        let message = format!("profile {name}: standard input is an input of this job, so no secret can come from there");
+        return Err(Error::new(Kind::Config, message).with_hint("use { fd = 3 } with `3< FILE`, or { file = … }, { env = … }"));
+    }
     let runtime = super::runtime()?;
     let session = Session::new(config, env.clone(), runtime.handle().clone());
     Ok((Some(runtime), session))
 }
 
-/// ffmpeg reads keys unless told not to, or unless standard input is media.
-fn reads_keys(plan: &Plan) -> bool {
-    let is_media = plan.inputs.iter().any(|input| matches!(input.url.as_str(), "-" | "pipe:" | "pipe:0" | "/dev/stdin"));
-    plan.global.stdin && !is_media
+/// ffmpeg reads keys unless told not to, or unless standard input is media; or, here, a secret.
+fn reads_keys(plan: &Plan, session: &Session) -> bool {
+    plan.global.stdin && !reads_stdin(plan) && secret_on_stdin(plan, session.config()).is_none()
+}
+
+/// Is standard input media?
+fn reads_stdin(plan: &Plan) -> bool {
+    plan.inputs.iter().any(|input| matches!(input.url.as_str(), "-" | "pipe:" | "pipe:0" | "/dev/stdin"))
+}
+
+/// The profile in use that takes a secret from standard input.
+fn secret_on_stdin<'p>(plan: &'p Plan, config: &Config) -> Option<&'p str> {
+    let auths = plan.inputs.iter().map(|input| &input.auth).chain(plan.outputs.iter().map(|output| &output.auth));
+    let names = auths.flat_map(|auth| &auth.profiles).map(String::as_str);
+    names.into_iter().find(|name| config.profile(name).is_ok_and(Profile::reads_stdin))
 }
 
 /// Prints an error and, if there is one, what to do about it.

@@ -56,8 +56,12 @@ pub fn lower(groups: Groups, now: SystemTime) -> Result<Parsed, Error> {
         plan.global.log_level = Some(level::DEBUG);
     }
     for given in &groups.global {
-        if let Place::Show(topic) = given.row.place {
-            return show(topic, given).map(Parsed::Show);
+        match given.row.place {
+            Place::Show(topic) => return Ok(Parsed::Show(show(topic, given))),
+            _ if given.row.name == "init_hw_device" && given.value == "list" => {
+                return Ok(Parsed::Show(Show::HardwareDevices));
+            }
+            _ => {}
         }
         apply(&mut plan.global, given, &mut context)?;
     }
@@ -65,9 +69,8 @@ pub fn lower(groups: Groups, now: SystemTime) -> Result<Parsed, Error> {
 
     let mut find_stream_info = true;
     for group in groups.inputs {
-        let mut input = Input { url: pipe(group.url.clone()), ..Input::default() };
+        let mut input = Input { url: pipe(group.url.clone()), options: group.av_options.clone(), ..Input::default() };
         read_group(&mut input, &group, &mut context)?;
-        input.transcoding.extend(group.scaling);
         // A variable of the whole program in ffmpeg: it holds from this input on.
         if group.options.iter().any(|given| given.row.name == "find_stream_info") {
             find_stream_info = !input.no_find_stream_info;
@@ -78,9 +81,11 @@ pub fn lower(groups: Groups, now: SystemTime) -> Result<Parsed, Error> {
         plan.inputs.push(input);
     }
     for group in groups.outputs {
-        let mut output = Output { url: pipe(group.url.clone()), mux_max_delay: MUX_MAX_DELAY, ..Output::default() };
+        let (url, options) = (pipe(group.url.clone()), group.av_options.clone());
+        let mut output = Output { url, options, mux_max_delay: MUX_MAX_DELAY, ..Output::default() };
         read_group(&mut output, &group, &mut context)?;
-        output.transcoding.extend(group.scaling);
+        output.scaler_options = group.scaler;
+        output.resampler_options = group.resampler;
         let Output { start, duration, stop, .. } = &mut output;
         check_times(*start, *duration, stop, &mut context)?;
         plan.outputs.push(output);
@@ -92,10 +97,6 @@ pub fn lower(groups: Groups, now: SystemTime) -> Result<Parsed, Error> {
 pub trait Target: Sized + 'static {
     /// What an option of this place does here; `None` = it must not stand here.
     fn set_of(place: &'static Place) -> Option<&'static Set<Self>>;
-    /// Where AVOptions go.
-    fn av_options(&mut self) -> &mut AvOptions;
-    /// Where options for decoders, filters and encoders go.
-    fn transcoding(&mut self) -> &mut AvOptions;
     /// Input or output, in ffmpeg's words.
     const KIND: &'static str;
 }
@@ -104,24 +105,12 @@ impl Target for Global {
     fn set_of(place: &'static Place) -> Option<&'static Set<Self>> {
         if let Place::Global(set) = place { Some(set) } else { None }
     }
-    fn av_options(&mut self) -> &mut AvOptions {
-        &mut self.transcoding
-    }
-    fn transcoding(&mut self) -> &mut AvOptions {
-        &mut self.transcoding
-    }
     const KIND: &'static str = "global";
 }
 
 impl Target for Input {
     fn set_of(place: &'static Place) -> Option<&'static Set<Self>> {
         if let Place::Input(set) | Place::Both(set, _) = place { Some(set) } else { None }
-    }
-    fn av_options(&mut self) -> &mut AvOptions {
-        &mut self.options
-    }
-    fn transcoding(&mut self) -> &mut AvOptions {
-        &mut self.transcoding
     }
     const KIND: &'static str = "input url";
 }
@@ -130,19 +119,12 @@ impl Target for Output {
     fn set_of(place: &'static Place) -> Option<&'static Set<Self>> {
         if let Place::Output(set) | Place::Both(_, set) = place { Some(set) } else { None }
     }
-    fn av_options(&mut self) -> &mut AvOptions {
-        &mut self.options
-    }
-    fn transcoding(&mut self) -> &mut AvOptions {
-        &mut self.transcoding
-    }
     const KIND: &'static str = "output url";
 }
 
-/// Reads a file's options. AVOptions come first, because ffmpeg's own options override them when the file is opened.
+/// Reads a file's options. Its AVOptions are there already, because ffmpeg's own options override them when the file is opened.
 fn read_group<T: Target>(target: &mut T, group: &Group, context: &mut Context) -> Result<(), Error> {
     context.file = crate::redact::url(&group.url).into_owned();
-    target.av_options().extend(group.av_options.iter().cloned());
     for given in &group.options {
         apply(target, given, context)?;
     }
@@ -164,27 +146,18 @@ fn apply<T: Target>(target: &mut T, given: &Given, context: &mut Context) -> Res
         Set::Long(set) => set(target, value::whole_number(option, value, i64::MIN, i64::MAX)?),
         Set::Float(set) => set(target, value::number(option, value)?),
         Set::Time(set) => set(target, value::duration(option, value)?),
-        Set::EachFlag(set) => set(target, specifier(), value::int(option, value)? != 0),
+        Set::EachFlag(set) | Set::EachFlagNumber(set) => set(target, specifier(), value::int(option, value)? != 0),
         Set::EachText(set) => set(target, specifier(), value.clone()),
         Set::EachInt(set) => set(target, specifier(), value::int(option, value)?),
         Set::EachLong(set) => set(target, specifier(), value::whole_number(option, value, i64::MIN, i64::MAX)?),
         Set::EachFloat(set) => set(target, specifier(), value::number(option, value)?),
-        Set::Read(read) => read(target, given, context)?,
+        Set::Read(read) | Set::ReadSwitch(read) => read(target, given, context)?,
         Set::Same(other) => {
             if let Some(row) = table::find(other) {
                 apply(target, &Given { row, option: (*other).to_owned(), value: value.clone() }, context)?;
             }
         }
-        Set::Transcoding(argument) => {
-            match argument {
-                Argument::Flag | Argument::FlagNumber | Argument::Int => drop(value::int(option, value)?),
-                Argument::Long => drop(value::whole_number(option, value, i64::MIN, i64::MAX)?),
-                Argument::Float => drop(value::number(option, value)?),
-                Argument::Time => drop(value::duration(option, value)?),
-                Argument::Switch | Argument::Text | Argument::Topic => {}
-            }
-            target.transcoding().push((option.clone(), value.clone()));
-        }
+        Set::Preset => {}
         Set::Unsupported(Argument::Flag, _) if value == "0" => {}
         Set::Unsupported(_, instead) => {
             return Err(usage(format!("ffauth does not have ffmpeg's -{option} ({})", given.row.help)).with_hint(*instead));
@@ -193,13 +166,15 @@ fn apply<T: Target>(target: &mut T, given: &Given, context: &mut Context) -> Res
     Ok(())
 }
 
-fn show(topic: Topic, given: &Given) -> Result<Show, Error> {
+fn show(topic: Topic, given: &Given) -> Show {
+    let argument = Some(given.value.clone()).filter(|argument| !argument.is_empty());
     match topic {
-        Topic::Help => Ok(Show::Help(Some(given.value.clone()).filter(|topic| !topic.is_empty()))),
-        Topic::Version => Ok(Show::Version),
-        Topic::License => Ok(Show::License),
-        Topic::Libraries => Err(usage(format!("ffauth does not have ffmpeg's -{} ({})", given.option, given.row.help))
-            .with_hint(format!("`ffmpeg -{}` shows the same libraries", given.option))),
+        Topic::Help => Show::Help(argument),
+        Topic::Version => Show::Version,
+        Topic::License => Show::License,
+        Topic::List => Show::List(given.row.name),
+        Topic::Sources => Show::Sources(argument),
+        Topic::Sinks => Show::Sinks(argument),
     }
 }
 
@@ -317,11 +292,11 @@ mod tests {
             ("-i x -c copy o -? long", Show::Help(Some("long".into()))),
             ("-version", Show::Version),
             ("-L -version", Show::License),
+            ("-muxers", Show::List("muxers")),
+            ("-sources pulse,server=x", Show::Sources(Some("pulse,server=x".into()))),
         ] {
             assert_eq!(lowered(line).expect(line), Parsed::Show(wanted), "{line}");
         }
-        let error = lowered("-muxers").expect_err("a list");
-        assert!(error.hint().is_some_and(|hint| hint.contains("`ffmpeg -muxers`")));
     }
 
     #[test]
@@ -390,10 +365,10 @@ mod tests {
 
     #[test]
     fn what_ffauth_cannot_honour_says_what_to_do_instead() {
-        let error = lowered("-dump -i x o").expect_err("no packet dump");
-        assert_eq!(error.to_string(), "ffauth does not have ffmpeg's -dump (print each input packet)");
+        let error = lowered("-benchmark_all -i x o").expect_err("no times of tasks");
+        assert_eq!(error.to_string(), "ffauth does not have ffmpeg's -benchmark_all (add timings for each task)");
         assert!(error.hint().is_some());
-        assert!(lowered("-nodump -i x o").is_ok());
+        assert!(lowered("-nobenchmark_all -i x o").is_ok());
     }
 
     #[test]

@@ -1,10 +1,10 @@
-//! The little languages of `-map`, `-map_metadata`, `-metadata`, `-map_chapters` and `-streamid`.
+//! The little languages of `-map`, `-map_channel`, `-map_metadata`, `-metadata`, `-map_chapters` and `-streamid`.
 
 use super::lower::Context;
 use super::split::Given;
 use super::value::{self, usage};
 use crate::error::Error;
-use crate::pipeline::plan::{Map, Metadata, MetadataMap, MetadataSpec, Output};
+use crate::pipeline::plan::{ChannelMap, Map, Metadata, MetadataMap, MetadataSpec, Output};
 
 /// `MAX_STREAMS` of ffmpeg's fftools.
 const MAX_STREAMS: i64 = 1024;
@@ -36,6 +36,51 @@ pub fn map(output: &mut Output, given: &Given, context: &mut Context) -> Result<
     let specifier = specifier.strip_prefix(':').unwrap_or(specifier).to_owned();
     output.maps.push(Map::Stream { negative, file, specifier, optional });
     Ok(())
+}
+
+/// `-map_channel FILE.STREAM.CHANNEL[?][:OUTFILE.OUTSTREAM]`, or -1 for a silent channel.
+///
+/// # Errors
+/// Another form, an input that is not there. Streams and channels are looked up when the inputs are open.
+pub fn map_channel(output: &mut Output, given: &Given, context: &mut Context) -> Result<(), Error> {
+    let (source, target) = match given.value.split_once(':') {
+        Some((source, target)) => (source, Some(target)),
+        None => (given.value.as_str(), None),
+    };
+    let (source, optional) = match source.split_once('?') {
+        Some((source, _)) => (source, true),
+        None => (source, given.value.contains('?')),
+    };
+    let target = match target.map(|target| numbers(target.trim_end_matches('?'))) {
+        None => None,
+        Some(Some(pair)) => Some(<[i64; 2]>::try_from(pair).map_err(|_| channel_syntax())?),
+        Some(None) => return Err(channel_syntax()),
+    };
+    let output_stream = target.map(|[file, stream]| (index_of(file), index_of(stream)));
+    let source = match numbers(source).ok_or_else(channel_syntax)?[..] {
+        [-1] => None,
+        [file, stream, channel] => {
+            let file = context.input(file).ok_or_else(|| usage(format!("mapchan: invalid input file index: {file}")))?;
+            Some((file, index_of(stream), index_of(channel)))
+        }
+        _ => return Err(channel_syntax()),
+    };
+    output.map_channels.push(ChannelMap { source, optional, output: output_stream });
+    Ok(())
+}
+
+fn channel_syntax() -> Error {
+    usage("Syntax error, mapchan usage: [file.stream.channel|-1][:syncfile:syncstream]")
+}
+
+/// Whole numbers with points between them.
+fn numbers(text: &str) -> Option<Vec<i64>> {
+    text.split('.').map(|number| number.parse().ok()).collect()
+}
+
+/// An index; no stream and no channel has the one that stands for a negative number.
+fn index_of(number: i64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 /// `-map_metadata[:OUT] INPUT[:IN]`. A negative input takes nothing and ends the automatic copy: of everything without
@@ -159,6 +204,28 @@ mod tests {
 
     fn given(option: &str, value: &str) -> Given {
         Given { row: table::find(option).expect(option), option: option.into(), value: value.into() }
+    }
+
+    #[test]
+    fn channels_are_mapped_by_input_stream_and_channel() {
+        let mapped = |text: &str| {
+            let mut output = Output::default();
+            map_channel(&mut output, &given("map_channel", text), &mut two_inputs()).map(|()| output.map_channels.remove(0))
+        };
+        let map = |source, optional, output| ChannelMap { source, optional, output };
+        for (text, wanted) in [
+            ("0.1.2", map(Some((0, 1, 2)), false, None)),
+            ("1.0.0:0.1", map(Some((1, 0, 0)), false, Some((0, 1)))),
+            ("0.0.1?", map(Some((0, 0, 1)), true, None)),
+            ("-1", map(None, false, None)),
+            ("-1:0.0", map(None, false, Some((0, 0)))),
+        ] {
+            assert_eq!(mapped(text).ok(), Some(wanted), "{text}");
+        }
+        for text in ["", "0.1", "a", "0.1.2:3", "0.1.2.3"] {
+            assert!(mapped(text).is_err_and(|error| error.to_string().starts_with("Syntax error, mapchan")), "{text}");
+        }
+        assert!(mapped("2.0.0").is_err_and(|error| error.to_string() == "mapchan: invalid input file index: 2"));
     }
 
     fn two_inputs() -> Context {

@@ -16,6 +16,7 @@ mod diagnose;
 mod level;
 mod lower;
 mod map;
+mod preset;
 mod read;
 mod split;
 mod table;
@@ -42,7 +43,7 @@ pub enum Parsed {
     Show(Show),
 }
 
-/// What `-h`, `-version` and `-L` show.
+/// What the options that end the program show.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Show {
     /// `-h [TOPIC]`, `-?`, `-help`: the usage; the topic as typed (`long`, `full`, `muxer=hls`).
@@ -51,6 +52,14 @@ pub enum Show {
     Version,
     /// `-L`.
     License,
+    /// `-formats`, `-codecs`, `-buildconf` and their like: the name of the option.
+    List(&'static str),
+    /// `-sources [DEVICE[,OPTIONS]]`.
+    Sources(Option<String>),
+    /// `-sinks [DEVICE[,OPTIONS]]`.
+    Sinks(Option<String>),
+    /// `-init_hw_device list`.
+    HardwareDevices,
 }
 
 /// Where libav knows an option of this name.
@@ -66,8 +75,10 @@ pub struct OptionUse {
     pub encoding: bool,
     /// The codec option is for decoders.
     pub decoding: bool,
-    /// libswscale or libswresample has it.
-    pub scaler_or_resampler: bool,
+    /// libswscale has it.
+    pub scaler: bool,
+    /// libswresample has it.
+    pub resampler: bool,
     /// A set of flags: values that begin with `+` or `-` add to those given before.
     pub flags: bool,
 }
@@ -76,6 +87,19 @@ pub struct OptionUse {
 pub trait OptionLookup {
     /// Where the option `name` (without a stream specifier) exists; `None` = nowhere.
     fn find(&self, name: &str) -> Option<OptionUse>;
+
+    /// The file of encoder settings that `-vpre NAME` and its like mean: its path and its text. `codec`: the encoder that was
+    /// named before, if any.
+    fn preset(&self, name: &str, codec: Option<&str>) -> Option<(String, String)> {
+        let _ = (name, codec);
+        None
+    }
+
+    /// The text of a file that an option names (`-fpre`).
+    fn file(&self, path: &str) -> Option<String> {
+        let _ = path;
+        None
+    }
 }
 
 /// One line of help.
@@ -83,12 +107,25 @@ pub trait OptionLookup {
 pub struct OptionHelp {
     /// The option without its dash.
     pub name: &'static str,
-    /// What stands for its argument; `None` if it takes none.
-    pub metavar: Option<&'static str>,
+    /// Does it take an argument?
+    pub takes_argument: bool,
+    /// What stands behind the name, mostly for its argument; may be empty.
+    pub metavar: &'static str,
     /// Which files it may stand before.
     pub scope: Scope,
     /// What it does.
     pub help: &'static str,
+}
+
+/// A section of the help.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HelpSection {
+    /// Its heading.
+    pub title: &'static str,
+    /// Shown by `-h long` only.
+    pub advanced: bool,
+    /// Its options; one may stand in several sections.
+    pub options: Vec<OptionHelp>,
 }
 
 /// Which files an option may stand before.
@@ -108,18 +145,12 @@ pub enum Scope {
 
 /// All options that are no AVOptions, ffauth's own first.
 pub fn options() -> impl Iterator<Item = OptionHelp> {
-    table::ROWS.iter().map(|row| OptionHelp {
-        name: row.name,
-        metavar: Some(row.metavar).filter(|metavar| !metavar.is_empty()),
-        scope: match row.place {
-            table::Place::Show(_) => Scope::Show,
-            table::Place::Global(_) => Scope::Global,
-            table::Place::Input(_) => Scope::Input,
-            table::Place::Output(_) => Scope::Output,
-            table::Place::Both(..) => Scope::File,
-        },
-        help: row.help,
-    })
+    table::ROWS.iter().map(table::Row::describe)
+}
+
+/// The options as the help shows them, section by section.
+pub fn help() -> Vec<HelpSection> {
+    table::help()
 }
 
 /// Reads an ffmpeg command line, the program's name not included.

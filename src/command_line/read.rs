@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::lower::{Context, Target, set_option};
+use super::lower::{Context, set_option};
 use super::split::Given;
 use super::value::{self, usage};
 use crate::error::Error;
@@ -103,19 +103,80 @@ pub fn stats_period(global: &mut Global, given: &Given, _: &mut Context) -> Resu
     Ok(())
 }
 
-/// `-vsync METHOD`, of which only the warnings matter without an encoder.
+/// `-vsync METHOD`: the frame rate method of all video streams.
 ///
 /// # Errors
 /// An unknown method.
 pub fn vsync(global: &mut Global, given: &Given, context: &mut Context) -> Result<(), Error> {
     context.warnings.push("-vsync is deprecated. Use -fps_mode".to_owned());
-    if !["auto", "cfr", "vfr", "passthrough", "drop"].iter().any(|method| method.eq_ignore_ascii_case(&given.value)) {
-        value::whole_number("vsync", &given.value, -1, 2)?;
-        context
-            .warnings
-            .push("Passing a number to -vsync is deprecated, use a string argument as described in the manual.".to_owned());
+    let named = ["cfr", "vfr", "passthrough", "drop"].iter().find(|method| method.eq_ignore_ascii_case(&given.value));
+    let method = match named {
+        Some(method) => *method,
+        None => {
+            let method = value::whole_number("vsync", &given.value, -1, 2)?;
+            context
+                .warnings
+                .push("Passing a number to -vsync is deprecated, use a string argument as described in the manual.".to_owned());
+            match method {
+                0 => "passthrough",
+                1 => "cfr",
+                2 => "vfr",
+                _ => "auto",
+            }
+        }
+    };
+    global.fps_mode = Some(method.to_owned());
+    Ok(())
+}
+
+/// `-max_alloc BYTES`.
+///
+/// # Errors
+/// Not a number.
+pub fn max_alloc(global: &mut Global, given: &Given, _: &mut Context) -> Result<(), Error> {
+    let bytes = given.value.parse().map_err(|_| usage(format!("Invalid max_alloc \"{}\".", given.value)))?;
+    global.max_alloc = Some(bytes);
+    Ok(())
+}
+
+/// `-timelimit SECONDS` of CPU time.
+///
+/// # Errors
+/// Not a whole number of seconds.
+pub fn time_limit(global: &mut Global, given: &Given, _: &mut Context) -> Result<(), Error> {
+    let seconds = value::whole_number(&given.option, &given.value, 0, i32::MAX.into())?;
+    global.time_limit = u64::try_from(seconds).ok();
+    Ok(())
+}
+
+/// `-vstats`: statistics go to a file named after the time of day (of UTC: nothing below reads the environment).
+///
+/// # Errors
+/// Never; the signature is the table's.
+pub fn vstats(global: &mut Global, _: &Given, context: &mut Context) -> Result<(), Error> {
+    let (hour, minute, second) = OffsetDateTime::from(context.now).to_hms();
+    global.vstats_file = Some(format!("vstats_{hour:02}{minute:02}{second:02}.log"));
+    Ok(())
+}
+
+/// `-filter_hw_device NAME`.
+///
+/// # Errors
+/// Given twice.
+pub fn filter_hw_device(global: &mut Global, given: &Given, _: &mut Context) -> Result<(), Error> {
+    if global.filter_hw_device.is_some() {
+        return Err(usage("Only one filter device can be used."));
     }
-    global.transcoding.push((given.option.clone(), given.value.clone()));
+    global.filter_hw_device = Some(given.value.clone());
+    Ok(())
+}
+
+/// `-sample_fmt` of an input, which ffmpeg takes and forgets: demuxers tell the format themselves.
+///
+/// # Errors
+/// Never; the signature is the table's.
+pub fn input_sample_format(_: &mut Input, _: &Given, context: &mut Context) -> Result<(), Error> {
+    context.warnings.push(format!("-sample_fmt means nothing before an input; it is not used for {}.", context.file));
     Ok(())
 }
 
@@ -152,7 +213,7 @@ pub fn timestamp(output: &mut Output, given: &Given, context: &mut Context) -> R
 /// Never; the signature is the table's.
 pub fn timecode(output: &mut Output, given: &Given, _: &mut Context) -> Result<(), Error> {
     output.metadata.push(Metadata { to: MetadataSpec::Global, key: "timecode".to_owned(), value: given.value.clone() });
-    set_option(output.av_options(), "gop_timecode", given.value.clone());
+    set_option(&mut output.options, "gop_timecode", given.value.clone());
     Ok(())
 }
 
@@ -168,8 +229,9 @@ pub fn qscale(output: &mut Output, given: &Given, context: &mut Context) -> Resu
         }
         specifier => format!("q:{specifier}"),
     };
-    value::number(&option, &given.value)?;
-    output.transcoding.push((option, given.value.clone()));
+    let quality = value::number(&option, &given.value)?;
+    let specifier = option.split_once(':').map_or("", |(_, specifier)| specifier);
+    output.quality.push((specifier.to_owned(), quality));
     Ok(())
 }
 
@@ -185,7 +247,7 @@ pub fn profile(output: &mut Output, given: &Given, context: &mut Context) -> Res
         }
         _ => &given.option,
     };
-    set_option(output.av_options(), name, given.value.clone());
+    set_option(&mut output.options, name, given.value.clone());
     Ok(())
 }
 
@@ -202,6 +264,6 @@ pub fn bitrate(output: &mut Output, given: &Given, context: &mut Context) -> Res
         }
         other => other,
     };
-    set_option(output.av_options(), name, given.value.clone());
+    set_option(&mut output.options, name, given.value.clone());
     Ok(())
 }

@@ -3,9 +3,10 @@
 //! Options gather until a file ends the group: `-i URL` an input's, a word without a dash an output's. Options of the whole
 //! program may stand anywhere.
 
-use super::table::{self, Place, Row};
+use super::lower::set_option_default;
+use super::table::{self, Place, Row, Set};
 use super::value::{Argument, usage};
-use super::{OptionLookup, OptionUse, diagnose};
+use super::{OptionLookup, OptionUse, diagnose, preset};
 use crate::error::Error;
 use crate::pipeline::plan::AvOptions;
 
@@ -33,8 +34,24 @@ pub struct Group {
     pub options: Vec<Given>,
     /// AVOptions of (de)muxers, protocols and codecs.
     pub av_options: AvOptions,
-    /// AVOptions of the scaler and the resampler.
-    pub scaling: AvOptions,
+    /// AVOptions of libswscale.
+    pub scaler: AvOptions,
+    /// AVOptions of libswresample.
+    pub resampler: AvOptions,
+    /// AVOptions from files of encoder settings: those that stand on the command line are stronger.
+    pub preset: AvOptions,
+}
+
+impl Group {
+    /// Ends the group at its file.
+    fn finish(&mut self, url: &str) -> Self {
+        let mut group = std::mem::take(self);
+        url.clone_into(&mut group.url);
+        for (name, value) in std::mem::take(&mut group.preset) {
+            set_option_default(&mut group.av_options, &name, &value);
+        }
+        group
+    }
 }
 
 /// An option with its argument.
@@ -74,8 +91,7 @@ pub fn split(args: &[String], lookup: &dyn OptionLookup) -> Result<Groups, Error
             word_or_option => (!word_or_option.starts_with('-')).then_some(word),
         };
         if let Some(file) = file {
-            group.url.clone_from(file);
-            groups.outputs.push(std::mem::take(&mut group));
+            groups.outputs.push(group.finish(file));
             continue;
         }
         let Some(option) = word.strip_prefix("--").or_else(|| word.strip_prefix('-')).filter(|option| !option.is_empty()) else {
@@ -83,8 +99,7 @@ pub fn split(args: &[String], lookup: &dyn OptionLookup) -> Result<Groups, Error
         };
         let mut argument = || words.next().ok_or_else(|| usage(format!("Missing argument for option '{option}'.")));
         if option == "i" {
-            group.url.clone_from(argument()?);
-            groups.inputs.push(std::mem::take(&mut group));
+            groups.inputs.push(group.finish(argument()?));
             continue;
         }
         let av_option = find_av_option(option, lookup);
@@ -109,6 +124,10 @@ pub fn split(args: &[String], lookup: &dyn OptionLookup) -> Result<Groups, Error
         };
         match given.row.place {
             Place::Show(_) | Place::Global(_) => groups.global.push(given),
+            Place::Output(Set::Preset) => {
+                preset::expand(&given, &mut group, lookup)?;
+                group.options.push(given);
+            }
             _ => group.options.push(given),
         }
     }
@@ -118,7 +137,7 @@ pub fn split(args: &[String], lookup: &dyn OptionLookup) -> Result<Groups, Error
 
 /// Where libav knows `option` (`opt_default` in ffmpeg's cmdutils): codec options may carry a specifier, and `v`, `a` or `s` in
 /// front where `AVCodecContext` itself has them; the others stand alone.
-fn find_av_option(option: &str, lookup: &dyn OptionLookup) -> Option<OptionUse> {
+pub(super) fn find_av_option(option: &str, lookup: &dyn OptionLookup) -> Option<OptionUse> {
     let stripped = option.split(':').next().unwrap_or(option);
     lookup.find(stripped).filter(|found| found.codec || stripped == option).or_else(|| {
         let rest = option.strip_prefix(['v', 'a', 's']).filter(|rest| !rest.is_empty())?;
@@ -134,7 +153,11 @@ fn keep(option: &str, value: &str, found: OptionUse, group: &mut Group) -> Resul
             "Directly using swscale dimensions/format options is not supported, please use the -s or -pix_fmt options",
         ));
     }
-    let options = if of_file { &mut group.av_options } else { &mut group.scaling };
+    let options = match of_file {
+        true => &mut group.av_options,
+        false if found.scaler => &mut group.scaler,
+        false => &mut group.resampler,
+    };
     match options.iter_mut().find(|(name, _)| name.eq_ignore_ascii_case(option)) {
         Some((_, before)) if found.flags && value.starts_with(['+', '-']) => before.push_str(value),
         Some((_, before)) => value.clone_into(before),
@@ -157,7 +180,8 @@ mod tests {
                 "headers" | "fdebug" => OptionUse { format: true, ..nowhere },
                 "flags" => OptionUse { codec: true, generic_codec: true, flags: true, ..nowhere },
                 "crf" => OptionUse { codec: true, encoding: true, ..nowhere },
-                "sws_dither" | "srcw" => OptionUse { scaler_or_resampler: true, ..nowhere },
+                "sws_dither" | "srcw" => OptionUse { scaler: true, ..nowhere },
+                "dither_scale" => OptionUse { resampler: true, ..nowhere },
                 _ => return None,
             })
         }
@@ -206,14 +230,15 @@ mod tests {
         let pairs: Vec<(&str, &str)> =
             groups.outputs[0].av_options.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(pairs, [("movflags", "+faststart+frag_keyframe"), ("crf:v:0", "21"), ("vflags", "+bitexact")]);
-        assert!(groups.outputs[0].scaling.is_empty());
+        assert!(groups.outputs[0].scaler.is_empty());
     }
 
     #[test]
     fn scaler_options_are_kept_apart_and_debug_is_noticed() {
-        let groups = groups("-fdebug ts -i a -sws_dither none o");
+        let groups = groups("-fdebug ts -i a -sws_dither none -dither_scale 2 o");
         assert!(groups.debug);
-        assert_eq!(groups.outputs[0].scaling, [("sws_dither".to_owned(), "none".to_owned())]);
+        assert_eq!(groups.outputs[0].scaler, [("sws_dither".to_owned(), "none".to_owned())]);
+        assert_eq!(groups.outputs[0].resampler, [("dither_scale".to_owned(), "2".to_owned())]);
         assert!(groups.outputs[0].av_options.is_empty());
     }
 

@@ -1,7 +1,7 @@
 //! One row per option: its name, its argument, the files it may stand before, and what it sets.
 //!
 //! The rows are those that `ffmpeg -h long` of FFmpeg 5.1 prints, and ffauth's own. Options whose effect is more than storing
-//! a value name the function that reads them; options that need a decoder, a filter or an encoder are kept as typed.
+//! a value name the function that reads them.
 
 use std::fmt;
 
@@ -9,20 +9,38 @@ use super::lower::{self, Context};
 use super::split::Given;
 use super::target;
 use super::value::Argument;
+use super::{HelpSection, OptionHelp, Scope};
 use super::{level, map, read};
 use crate::error::Error;
-use crate::pipeline::plan::{Global, Input, Micros, Output};
+use crate::pipeline::plan::{ComplexFilter, Global, Input, Micros, Output};
 
 /// An option.
 pub struct Row {
     /// Without its dash.
     pub name: &'static str,
-    /// What stands for the argument in the help; empty if the option takes none.
+    /// What stands behind the name in the help, mostly its argument.
     pub metavar: &'static str,
     /// Which files it may stand before, and what it does there.
     pub place: Place,
     /// One line of help.
     pub help: &'static str,
+    /// Shown by `-h long` only.
+    pub expert: bool,
+    /// What it is about, where the help has sections for that.
+    pub subjects: &'static [Subject],
+}
+
+/// What a section of the help is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// Tokens: ffauth's own options.
+    Token,
+    /// Pictures.
+    Video,
+    /// Sound.
+    Audio,
+    /// Subtitles.
+    Subtitle,
 }
 
 /// The files that an option may stand before.
@@ -48,8 +66,12 @@ pub enum Topic {
     Version,
     /// The licence.
     License,
-    /// A list of what the linked libraries have.
-    Libraries,
+    /// What the linked libraries have, or how they were configured.
+    List,
+    /// The sources of an input device.
+    Sources,
+    /// The sinks of an output device.
+    Sinks,
 }
 
 /// What an option does to the plan of its file, or of the whole job.
@@ -70,6 +92,8 @@ pub enum Set<T> {
     Time(fn(&mut T, Micros)),
     /// Adds a truth value under a stream specifier.
     EachFlag(fn(&mut T, String, bool)),
+    /// Adds a truth value that is given as a number, or by the `-no…` form.
+    EachFlagNumber(fn(&mut T, String, bool)),
     /// Adds a text under a stream specifier.
     EachText(fn(&mut T, String, String)),
     /// Adds a 32-bit number under a stream specifier.
@@ -80,10 +104,12 @@ pub enum Set<T> {
     EachFloat(fn(&mut T, String, f64)),
     /// Means another option, which brings the type of its streams along: `vcodec` is `codec:v`.
     Same(&'static str),
+    /// Stands for the options in a file, which `split` has put beside it.
+    Preset,
     /// Takes more than storing.
     Read(fn(&mut T, &Given, &mut Context) -> Result<(), Error>),
-    /// Is read by a decoder, filter or encoder; kept as typed once its argument has been checked.
-    Transcoding(Argument),
+    /// Takes more than storing, but no argument.
+    ReadSwitch(fn(&mut T, &Given, &mut Context) -> Result<(), Error>),
     /// Cannot be honoured; the sentence says why or what to do instead.
     Unsupported(Argument, &'static str),
 }
@@ -92,13 +118,14 @@ impl<T> Set<T> {
     fn argument(&self) -> Argument {
         match self {
             Self::Flag(_) | Self::EachFlag(..) => Argument::Flag,
-            Self::Switch(_) => Argument::Switch,
-            Self::Text(_) | Self::EachText(..) | Self::Same(_) | Self::Read(_) => Argument::Text,
+            Self::Switch(_) | Self::ReadSwitch(_) => Argument::Switch,
+            Self::EachFlagNumber(..) => Argument::FlagNumber,
+            Self::Text(_) | Self::EachText(..) | Self::Same(_) | Self::Preset | Self::Read(_) => Argument::Text,
             Self::Int(_) | Self::EachInt(..) => Argument::Int,
             Self::Long(_) | Self::EachLong(..) => Argument::Long,
             Self::Float(_) | Self::EachFloat(..) => Argument::Float,
             Self::Time(_) => Argument::Time,
-            Self::Transcoding(argument) | Self::Unsupported(argument, _) => *argument,
+            Self::Unsupported(argument, _) => *argument,
         }
     }
 }
@@ -120,6 +147,41 @@ impl Row {
         }
     }
 
+    const fn expert(mut self) -> Self {
+        self.expert = true;
+        self
+    }
+
+    const fn of(mut self, subjects: &'static [Subject]) -> Self {
+        self.subjects = subjects;
+        self
+    }
+
+    fn is_of_a_file(&self) -> bool {
+        !matches!(self.place, Place::Show(_) | Place::Global(_))
+    }
+
+    fn is_of(&self, subject: Subject) -> bool {
+        self.subjects.contains(&subject)
+    }
+
+    /// Without its effect.
+    pub fn describe(&self) -> OptionHelp {
+        OptionHelp {
+            name: self.name,
+            takes_argument: !matches!(self.argument(), Argument::Flag | Argument::Switch | Argument::Topic),
+            metavar: self.metavar,
+            scope: match self.place {
+                Place::Show(_) => Scope::Show,
+                Place::Global(_) => Scope::Global,
+                Place::Input(_) => Scope::Input,
+                Place::Output(_) => Scope::Output,
+                Place::Both(..) => Scope::File,
+            },
+            help: self.help,
+        }
+    }
+
     /// Is there a `-no…` form?
     pub fn negatable(&self) -> bool {
         matches!(self.argument(), Argument::Flag | Argument::FlagNumber)
@@ -132,30 +194,66 @@ pub fn find(option: &str) -> Option<&'static Row> {
     ROWS.iter().find(|row| row.name == name)
 }
 
+const fn row(name: &'static str, metavar: &'static str, place: Place, help: &'static str) -> Row {
+    Row { name, metavar, place, help, expert: false, subjects: &[] }
+}
+
 const fn show(name: &'static str, metavar: &'static str, topic: Topic, help: &'static str) -> Row {
-    Row { name, metavar, place: Place::Show(topic), help }
+    row(name, metavar, Place::Show(topic), help)
 }
 
 const fn global(name: &'static str, metavar: &'static str, set: Set<Global>, help: &'static str) -> Row {
-    Row { name, metavar, place: Place::Global(set), help }
+    row(name, metavar, Place::Global(set), help)
 }
 
 const fn input(name: &'static str, metavar: &'static str, set: Set<Input>, help: &'static str) -> Row {
-    Row { name, metavar, place: Place::Input(set), help }
+    row(name, metavar, Place::Input(set), help)
 }
 
 const fn output(name: &'static str, metavar: &'static str, set: Set<Output>, help: &'static str) -> Row {
-    Row { name, metavar, place: Place::Output(set), help }
+    row(name, metavar, Place::Output(set), help)
 }
 
 const fn both(name: &'static str, metavar: &'static str, input: Set<Input>, output: Set<Output>, help: &'static str) -> Row {
-    Row { name, metavar, place: Place::Both(input, output), help }
+    row(name, metavar, Place::Both(input, output), help)
 }
+
+/// The sections of the help (`show_help_default` in ffmpeg), ours first.
+pub fn help() -> Vec<HelpSection> {
+    type Belongs = fn(&Row) -> bool;
+    const SECTIONS: &[(&str, bool, Belongs)] = &[
+        ("Token options:", false, |row| row.is_of(Subject::Token)),
+        ("Print help / information / capabilities:", false, |row| matches!(row.place, Place::Show(_))),
+        ("Global options (affect whole program instead of just one file):", false, |row| {
+            matches!(row.place, Place::Global(_)) && !row.expert && !row.is_of(Subject::Token)
+        }),
+        ("Advanced global options:", true, |row| matches!(row.place, Place::Global(_)) && row.expert),
+        ("Per-file main options:", false, |row| row.is_of_a_file() && !row.expert && row.subjects.is_empty()),
+        ("Advanced per-file options:", true, |row| row.is_of_a_file() && row.expert && row.subjects.is_empty()),
+        ("Video options:", false, |row| !row.expert && row.is_of(Subject::Video)),
+        ("Advanced Video options:", true, |row| row.expert && row.is_of(Subject::Video)),
+        ("Audio options:", false, |row| !row.expert && row.is_of(Subject::Audio)),
+        ("Advanced Audio options:", true, |row| row.expert && row.is_of(Subject::Audio)),
+        ("Subtitle options:", false, |row| row.is_of(Subject::Subtitle)),
+    ];
+    let section = |(title, advanced, belongs): &(&'static str, bool, Belongs)| HelpSection {
+        title,
+        advanced: *advanced,
+        options: ROWS.iter().filter(|row| belongs(row)).map(Row::describe).collect(),
+    };
+    SECTIONS.iter().map(section).collect()
+}
+
+const TOKEN: &[Subject] = &[Subject::Token];
+const VIDEO: &[Subject] = &[Subject::Video];
+const AUDIO: &[Subject] = &[Subject::Audio];
+const SUBTITLE: &[Subject] = &[Subject::Subtitle];
+const VIDEO_AND_SUBTITLE: &[Subject] = &[Subject::Video, Subject::Subtitle];
 
 use Argument as A;
 use Set::*;
 
-/// All options, in the order of `ffmpeg -h long`, ffauth's own first.
+/// All options: ffauth's own, then ffmpeg's with its words, in the order in which `ffmpeg -h long` prints them.
 pub const ROWS: &[Row] = &[
     // ffauth's own
     both(
@@ -164,269 +262,257 @@ pub const ROWS: &[Row] = &[
         Read(read::input_auth),
         Read(read::output_auth),
         "profiles whose token goes into this file's requests",
-    ),
+    )
+    .of(TOKEN),
     both(
         "auth_wait",
         "SECONDS",
         Time(|i, t| i.auth.wait = Some(read::wait(t))),
         Time(|o, t| o.auth.wait = Some(read::wait(t))),
         "how long to keep trying when no token can be had",
-    ),
+    )
+    .of(TOKEN),
     input(
         "auth_retry",
         "SECONDS",
         Time(|i, t| i.auth.retry = Some(read::wait(t))),
         "how long to keep trying a playlist, segment or key of a file with -auth",
-    ),
-    input("allow_private", "", Flag(|i, on| i.auth.allow_private = on), "let a file with -auth lead to private hosts"),
-    input("on_gap", "fail|warn", Read(read::on_gap), "what parts of a file with -auth that are missing in the end mean"),
-    global("auth_config", "FILE", Text(|g, v| g.auth_config = Some(v)), "config file with the profiles"),
-    global("auth_log", "LEVEL", Read(level::auth_log), "log level of token events"),
-    global("summary", "FILE", Text(|g, v| g.summary = Some(v)), "write a JSON report at the end"),
+    )
+    .of(TOKEN),
+    input("allow_private", "", Flag(|i, on| i.auth.allow_private = on), "let a file with -auth lead to private hosts").of(TOKEN),
+    input("on_gap", "fail|warn", Read(read::on_gap), "what parts of a file with -auth that are missing in the end mean")
+        .of(TOKEN),
+    global("auth_config", "FILE", Text(|g, v| g.auth_config = Some(v)), "config file with the profiles").of(TOKEN),
+    global("auth_log", "LEVEL", Read(level::auth_log), "log level of token events").of(TOKEN),
+    global("summary", "FILE", Text(|g, v| g.summary = Some(v)), "write a JSON report at the end").of(TOKEN),
     // Information
-    show("L", "", Topic::License, "show the licence"),
+    show("L", "", Topic::License, "show license"),
     show("h", "topic", Topic::Help, "show help"),
     show("?", "topic", Topic::Help, "show help"),
     show("help", "topic", Topic::Help, "show help"),
-    show("version", "", Topic::Version, "show the version"),
-    show("buildconf", "", Topic::Libraries, "show how the libraries were configured"),
-    show("formats", "", Topic::Libraries, "list formats"),
-    show("muxers", "", Topic::Libraries, "list muxers"),
-    show("demuxers", "", Topic::Libraries, "list demuxers"),
-    show("devices", "", Topic::Libraries, "list devices"),
-    show("codecs", "", Topic::Libraries, "list codecs"),
-    show("decoders", "", Topic::Libraries, "list decoders"),
-    show("encoders", "", Topic::Libraries, "list encoders"),
-    show("bsfs", "", Topic::Libraries, "list bitstream filters"),
-    show("protocols", "", Topic::Libraries, "list protocols"),
-    show("filters", "", Topic::Libraries, "list filters"),
-    show("pix_fmts", "", Topic::Libraries, "list pixel formats"),
-    show("layouts", "", Topic::Libraries, "list channel layouts"),
-    show("sample_fmts", "", Topic::Libraries, "list sample formats"),
-    show("dispositions", "", Topic::Libraries, "list stream dispositions"),
-    show("colors", "", Topic::Libraries, "list color names"),
-    show("sources", "device", Topic::Libraries, "list the sources of an input device"),
-    show("sinks", "device", Topic::Libraries, "list the sinks of an output device"),
-    show("hwaccels", "", Topic::Libraries, "list hardware acceleration methods"),
+    show("-help", "topic", Topic::Help, "show help"),
+    show("version", "", Topic::Version, "show version"),
+    show("buildconf", "", Topic::List, "show build configuration"),
+    show("formats", "", Topic::List, "show available formats"),
+    show("muxers", "", Topic::List, "show available muxers"),
+    show("demuxers", "", Topic::List, "show available demuxers"),
+    show("devices", "", Topic::List, "show available devices"),
+    show("codecs", "", Topic::List, "show available codecs"),
+    show("decoders", "", Topic::List, "show available decoders"),
+    show("encoders", "", Topic::List, "show available encoders"),
+    show("bsfs", "", Topic::List, "show available bit stream filters"),
+    show("protocols", "", Topic::List, "show available protocols"),
+    show("filters", "", Topic::List, "show available filters"),
+    show("pix_fmts", "", Topic::List, "show available pixel formats"),
+    show("layouts", "", Topic::List, "show standard channel layouts"),
+    show("sample_fmts", "", Topic::List, "show available audio sample formats"),
+    show("dispositions", "", Topic::List, "show available stream dispositions"),
+    show("colors", "", Topic::List, "show available color names"),
+    show("sources", "device", Topic::Sources, "list sources of the input device"),
+    show("sinks", "device", Topic::Sinks, "list sinks of the output device"),
+    show("hwaccels", "", Topic::List, "show available HW acceleration methods"),
     // Global
-    global("loglevel", "[flags+]level", Read(level::log_level), "what is logged"),
-    global("v", "[flags+]level", Read(level::log_level), "what is logged"),
-    global("report", "", Switch(|g| g.report = true), "write a full log into a file"),
-    global("max_alloc", "bytes", Unsupported(A::Text, "the limit would hold for the whole process"), "largest block of memory"),
-    global("y", "", Flag(|_, _| {}), "overwrite output files without asking"),
+    global("loglevel", "loglevel", Read(level::log_level), "set logging level"),
+    global("v", "loglevel", Read(level::log_level), "set logging level"),
+    global("report", "", Switch(|g| g.report = true), "generate a report"),
+    global("max_alloc", "bytes", Read(read::max_alloc), "set maximum size of a single allocated block"),
+    global("y", "", Flag(|_, _| {}), "overwrite output files"),
     global("n", "", Flag(|_, _| {}), "never overwrite output files"),
-    global("ignore_unknown", "", Flag(|g, on| g.ignore_unknown = on), "leave out mapped streams of unknown type"),
-    global("filter_threads", "count", Transcoding(A::Text), "threads of simple filtergraphs"),
-    global("filter_complex_threads", "count", Transcoding(A::Int), "threads of complex filtergraphs"),
-    global("stats", "", Flag(|g, on| g.stats = Some(on)), "print progress while running"),
-    global("max_error_rate", "ratio", Float(|g, v| g.max_error_rate = v), "share of decoding errors that makes the job fail"),
-    global("vol", "volume", Transcoding(A::Int), "audio volume, 256 being as it was"),
-    global("cpuflags", "flags", Transcoding(A::Text), "CPU features to use"),
-    global("cpucount", "count", Transcoding(A::Text), "CPU count to assume"),
-    global("hide_banner", "", Flag(|g, on| g.hide_banner = on), "do not print the banner"),
-    global("copy_unknown", "", Flag(|g, on| g.copy_unknown = on), "copy mapped streams of unknown type"),
-    global("recast_media", "", Transcoding(A::Flag), "allow a decoder of another media type"),
-    global("benchmark", "", Unsupported(A::Flag, "use the shell's `time`"), "print times and memory at the end"),
-    global("benchmark_all", "", Unsupported(A::Flag, "use the shell's `time`"), "print times of each task"),
-    global("progress", "url", Text(|g, v| g.progress = Some(lower::pipe(v))), "write progress for programs to read"),
-    global("stdin", "", Flag(|g, on| g.stdin = on), "read commands from standard input"),
-    global("timelimit", "seconds", Unsupported(A::Int, "use the shell's `ulimit -t`"), "CPU time after which to stop"),
-    global("dump", "", Unsupported(A::Flag, "use `ffauth probe -show_packets`"), "print each input packet"),
-    global("hex", "", Unsupported(A::Flag, "use `ffauth probe -show_packets`"), "print the payload of each input packet"),
-    global("vsync", "method", Read(read::vsync), "frame rate method of all video streams"),
-    global("frame_drop_threshold", "frames", Transcoding(A::Float), "when late frames are dropped"),
-    global("async", "samples", Transcoding(A::Int), "stretch audio to its timestamps"),
-    global("adrift_threshold", "seconds", Transcoding(A::Float), "audio drift that is put right at once"),
-    global("copyts", "", Flag(|g, on| g.copy_ts = on), "keep input timestamps"),
-    global("start_at_zero", "", Flag(|g, on| g.start_at_zero = on), "with -copyts, let timestamps begin at 0"),
-    global("copytb", "mode", Int(|g, v| g.copy_tb = v), "which time base stream copy keeps"),
-    global("dts_delta_threshold", "seconds", Float(|g, v| g.dts_delta_threshold = v), "jump that counts as a discontinuity"),
-    global("dts_error_threshold", "seconds", Float(|g, v| g.dts_error_threshold = v), "jump that counts as an error"),
-    global("xerror", "", Flag(|g, on| g.exit_on_error = on), "end at the first error"),
-    global("abort_on", "flags", Read(read::abort_on), "conditions that make the job fail"),
-    global("filter_complex", "graph", Transcoding(A::Text), "a filtergraph of several inputs or outputs"),
-    global("lavfi", "graph", Transcoding(A::Text), "a filtergraph of several inputs or outputs"),
-    global("filter_complex_script", "file", Transcoding(A::Text), "read such a filtergraph from a file"),
-    global("auto_conversion_filters", "", Transcoding(A::Flag), "insert conversion filters where needed"),
-    global("stats_period", "time", Read(read::stats_period), "how often progress is printed"),
-    global("debug_ts", "", Unsupported(A::Flag, "use `ffauth probe -show_packets`"), "print timestamps on their way"),
-    global("psnr", "", Transcoding(A::Flag), "compute the PSNR of encoded frames"),
-    global("vstats", "", Transcoding(A::Switch), "write encoding statistics to a file"),
-    global("vstats_file", "file", Transcoding(A::Text), "file of the encoding statistics"),
-    global("vstats_version", "version", Transcoding(A::Int), "format of the encoding statistics"),
-    global("qphist", "", Transcoding(A::Flag), "print a histogram of quantizers"),
-    global(
-        "sdp_file",
-        "file",
-        Unsupported(A::Text, "take the SDP from an RTSP server instead"),
-        "write the SDP of RTP outputs to a file",
-    ),
-    global("vaapi_device", "device", Transcoding(A::Text), "VAAPI device"),
-    global("qsv_device", "device", Transcoding(A::Text), "QSV device"),
-    global("init_hw_device", "args", Transcoding(A::Text), "prepare a hardware device"),
-    global("filter_hw_device", "device", Transcoding(A::Text), "hardware device of the filters"),
+    global("ignore_unknown", "", Flag(|g, on| g.ignore_unknown = on), "Ignore unknown stream types"),
+    global("filter_threads", "", Text(|g, v| g.filter_threads = Some(v)), "number of non-complex filter threads"),
+    global("filter_complex_threads", "", Int(|g, v| g.filter_complex_threads = v), "number of threads for -filter_complex"),
+    global("stats", "", Flag(|g, on| g.stats = Some(on)), "print progress report during encoding"),
+    global("max_error_rate", "maximum error rate", Float(|g, v| g.max_error_rate = v), "ratio of decoding errors (0.0: no errors, 1.0: 100% errors) above which ffmpeg returns an error instead of success."),
+    global("cpuflags", "flags", Text(|g, v| g.cpu_flags = Some(v)), "force specific cpu flags").expert(),
+    global("cpucount", "count", Int(|g, v| g.cpu_count = Some(v)), "force specific cpu count").expert(),
+    global("hide_banner", "hide_banner", Flag(|g, on| g.hide_banner = on), "do not show program banner").expert(),
+    global("copy_unknown", "", Flag(|g, on| g.copy_unknown = on), "Copy unknown stream types").expert(),
+    global("recast_media", "", Flag(|g, on| g.recast_media = on), "allow recasting stream type in order to force a decoder of different media type").expert(),
+    global("benchmark", "", Flag(|g, on| g.benchmark = on), "add timings for benchmarking").expert(),
+    global("benchmark_all", "", Unsupported(A::Flag, "tasks run side by side here, so that none has a time of its own; use -benchmark"), "add timings for each task").expert(),
+    global("progress", "url", Text(|g, v| g.progress = Some(lower::pipe(v))), "write program-readable progress information").expert(),
+    global("stdin", "", Flag(|g, on| g.stdin = on), "enable or disable interaction on standard input").expert(),
+    global("timelimit", "limit", Read(read::time_limit), "set max runtime in seconds in CPU user time").expert(),
+    global("dump", "", Flag(|g, on| g.dump_packets = on), "dump each input packet").expert(),
+    global("hex", "", Flag(|g, on| g.dump_payload = on), "when dumping packets, also dump the payload").expert(),
+    global("vsync", "", Read(read::vsync), "set video sync method globally; deprecated, use -fps_mode").expert(),
+    global("frame_drop_threshold", "", Float(|g, v| g.frame_drop_threshold = v), " frame drop threshold").expert(),
+    global("async", "", Int(|g, v| g.audio_sync = v), "audio sync method").expert(),
+    global("adrift_threshold", "threshold", Float(|g, v| g.audio_drift_threshold = v), "audio drift threshold").expert(),
+    global("copyts", "", Flag(|g, on| g.copy_ts = on), "copy timestamps").expert(),
+    global("start_at_zero", "", Flag(|g, on| g.start_at_zero = on), "shift input timestamps to start at 0 when using copyts").expert(),
+    global("copytb", "mode", Int(|g, v| g.copy_tb = v), "copy input stream time base when stream copying").expert(),
+    global("dts_delta_threshold", "threshold", Float(|g, v| g.dts_delta_threshold = v), "timestamp discontinuity delta threshold").expert(),
+    global("dts_error_threshold", "threshold", Float(|g, v| g.dts_error_threshold = v), "timestamp error delta threshold").expert(),
+    global("xerror", "error", Flag(|g, on| g.exit_on_error = on), "exit on error").expert(),
+    global("abort_on", "flags", Read(read::abort_on), "abort on the specified condition flags").expert(),
+    global("filter_complex", "graph_description", Text(|g, v| g.complex_filters.push(ComplexFilter::Graph(v))), "create a complex filtergraph").expert(),
+    global("lavfi", "graph_description", Text(|g, v| g.complex_filters.push(ComplexFilter::Graph(v))), "create a complex filtergraph").expert(),
+    global("filter_complex_script", "filename", Text(|g, v| g.complex_filters.push(ComplexFilter::Script(v))), "read complex filtergraph description from a file").expert(),
+    global("auto_conversion_filters", "", Flag(|g, on| g.auto_conversion_filters = on), "enable automatic conversion filters globally").expert(),
+    global("stats_period", "time", Read(read::stats_period), "set the period at which ffmpeg updates stats and -progress output").expert(),
+    global("debug_ts", "", Flag(|g, on| g.debug_timestamps = on), "print timestamp debugging info").expert(),
     // Per file
-    both("f", "fmt", Text(|i, v| i.format = Some(v)), Text(|o, v| o.format = Some(v)), "format"),
-    both(
-        "c",
-        "codec",
+    both("f", "fmt", Text(|i, v| i.format = Some(v)), Text(|o, v| o.format = Some(v)), "force format"),
+    both("c", "codec",
         EachText(|i, s, v| i.codec.push((s, v))),
         EachText(|o, s, v| o.codec.push((s, v))),
-        "decoder or encoder, or copy",
+        "codec name",
     ),
-    both(
-        "codec",
-        "codec",
+    both("codec", "codec",
         EachText(|i, s, v| i.codec.push((s, v))),
         EachText(|o, s, v| o.codec.push((s, v))),
-        "decoder or encoder, or copy",
+        "codec name",
     ),
-    output("pre", "preset", Transcoding(A::Text), "file of encoder settings"),
-    output("map_metadata", "input[:spec]", Read(map::map_metadata), "where metadata is taken from"),
-    both("t", "duration", Time(|i, t| i.duration = Some(t)), Time(|o, t| o.duration = Some(t)), "how much to read or write"),
-    both("to", "time", Time(|i, t| i.stop = Some(t)), Time(|o, t| o.stop = Some(t)), "when to stop reading or writing"),
-    output("fs", "bytes", Long(|o, v| o.limit_filesize = u64::try_from(v).ok()), "largest size of the file"),
-    both("ss", "time", Time(|i, t| i.start = Some(t)), Time(|o, t| o.start = Some(t)), "where to start"),
-    input("sseof", "time", Time(|i, t| i.start_eof = Some(t)), "where to start, counted from the end"),
-    input("seek_timestamp", "0|1", Int(|i, v| i.seek_timestamp = v != 0), "-ss is a timestamp of the file"),
-    output("timestamp", "time", Read(read::timestamp), "creation time"),
-    output("metadata", "key=value", Read(map::metadata), "set metadata"),
-    output("program", "title=...:st=...", Text(|o, v| o.program.push(v)), "add a program"),
-    output("target", "type", Read(target::target), "everything for a VCD, SVCD, DVD or DV"),
-    output("apad", "options", Transcoding(A::Text), "pad audio with silence"),
-    output("frames", "number", EachLong(|o, s, v| o.frames.push((s, v))), "how many frames to write"),
-    output("filter", "graph", Transcoding(A::Text), "filters of a stream"),
-    output("filter_script", "file", Transcoding(A::Text), "read the filters of a stream from a file"),
-    input("reinit_filter", "0|1", Transcoding(A::Int), "start filters anew when the input changes"),
-    input("discard", "which", EachText(|i, s, v| i.discard.push((s, v))), "packets that are not demuxed"),
-    output("disposition", "flags", EachText(|o, s, v| o.disposition.push((s, v))), "what a stream is for"),
+    output("pre", "preset", EachText(|o, s, v| o.preset.push((s, v))), "preset name"),
+    output("map_metadata", "outfile[,metadata]:infile[,metadata]", Read(map::map_metadata), "set metadata information of outfile from infile"),
+    both("t", "duration", Time(|i, t| i.duration = Some(t)), Time(|o, t| o.duration = Some(t)), "record or transcode \"duration\" seconds of audio/video"),
+    both("to", "time_stop", Time(|i, t| i.stop = Some(t)), Time(|o, t| o.stop = Some(t)), "record or transcode stop time"),
+    output("fs", "limit_size", Long(|o, v| o.limit_filesize = u64::try_from(v).ok()), "set the limit file size in bytes"),
+    both("ss", "time_off", Time(|i, t| i.start = Some(t)), Time(|o, t| o.start = Some(t)), "set the start time offset"),
+    input("sseof", "time_off", Time(|i, t| i.start_eof = Some(t)), "set the start time offset relative to EOF"),
+    input("seek_timestamp", "", Int(|i, v| i.seek_timestamp = v != 0), "enable/disable seeking by timestamp with -ss"),
+    output("timestamp", "time", Read(read::timestamp), "set the recording timestamp ('now' to set the current time)"),
+    output("metadata", "string=string", Read(map::metadata), "add metadata"),
+    output("program", "title=string:st=number...", Text(|o, v| o.program.push(v)), "add program with specified streams"),
+    output("target", "type", Read(target::target), "specify target file type (\"vcd\", \"svcd\", \"dvd\", \"dv\" or \"dv50\" with optional prefixes \"pal-\", \"ntsc-\" or \"film-\")"),
+    output("apad", "", EachText(|o, s, v| o.audio_pad.push((s, v))), "audio pad"),
+    output("frames", "number", EachLong(|o, s, v| o.frames.push((s, v))), "set the number of frames to output"),
+    output("filter", "filter_graph", EachText(|o, s, v| o.filters.push((s, v))), "set stream filtergraph"),
+    output("filter_script", "filename", EachText(|o, s, v| o.filter_scripts.push((s, v))), "read stream filtergraph description from a file"),
+    input("reinit_filter", "", EachInt(|i, s, v| i.reinit_filter.push((s, v))), "reinit filtergraph on input parameter changes"),
+    input("discard", "", EachText(|i, s, v| i.discard.push((s, v))), "discard"),
+    output("disposition", "", EachText(|o, s, v| o.disposition.push((s, v))), "disposition"),
     // Per file, advanced
-    output("map", "[-]input[:stream][?]", Read(map::map), "which streams go into the file"),
-    output("map_channel", "file.stream.channel[:file.stream]", Transcoding(A::Text), "where an audio channel goes"),
-    output("map_chapters", "input", Read(map::map_chapters), "where chapters are taken from"),
-    input("accurate_seek", "", Flag(|i, on| i.no_accurate_seek = !on), "drop what lies before -ss"),
-    input("isync", "input", Read(read::sync_with), "input whose clock this one follows"),
-    input("itsoffset", "time", Time(|i, t| i.ts_offset = t), "added to timestamps"),
-    input("itsscale", "factor", EachFloat(|i, s, v| i.ts_scale.push((s, v))), "timestamps are multiplied by it"),
-    output("dframes", "number", Same("frames:d"), "how many data packets to write"),
-    input(
-        "re",
-        "",
+    output("map", "[-]input_file_id[:stream_specifier][,sync_file_id[:stream_specifier]]", Read(map::map), "set input stream mapping").expert(),
+    output("map_channel", "file.stream.channel[:syncfile.syncstream]", Read(map::map_channel), "map an audio channel from one stream to another").expert(),
+    output("map_chapters", "input_file_index", Read(map::map_chapters), "set chapters mapping").expert(),
+    input("accurate_seek", "", Flag(|i, on| i.no_accurate_seek = !on), "enable/disable accurate seeking with -ss").expert(),
+    input("isync", "sync ref", Read(read::sync_with), "Indicate the input index for sync reference").expert(),
+    input("itsoffset", "time_off", Time(|i, t| i.ts_offset = t), "set the input ts offset").expert(),
+    input("itsscale", "scale", EachFloat(|i, s, v| i.ts_scale.push((s, v))), "set the input ts scale").expert(),
+    output("dframes", "number", Same("frames:d"), "set the number of data frames to output").expert(),
+    input("re", "",
         Flag(|i, on| {
             if on && i.readrate == 0.0 {
                 i.readrate = 1.0
             }
         }),
-        "read as fast as the media plays",
-    ),
-    input("readrate", "speed", Float(|i, v| i.readrate = v), "read at this multiple of the media's speed"),
-    output("shortest", "", Flag(|o, on| o.shortest = on), "end with the shortest stream"),
-    both("bitexact", "", Flag(|i, on| i.bitexact = on), Flag(|o, on| o.bitexact = on), "leave out what differs from run to run"),
-    output("copyinkf", "", EachFlag(|o, s, on| o.copy_initial_nonkey.push((s, on))), "copy packets before the first key frame"),
-    output("copypriorss", "0|1", EachInt(|o, s, v| o.copy_prior_start.push((s, v))), "copy packets before -ss"),
-    both("tag", "fourcc", EachText(|i, s, v| i.tag.push((s, v))), EachText(|o, s, v| o.tag.push((s, v))), "codec tag"),
-    output("q", "q", Transcoding(A::Float), "constant quality"),
-    output("qscale", "q", Read(read::qscale), "constant quality"),
-    output("profile", "profile", Read(read::profile), "encoder profile"),
-    output("attach", "file", Text(|o, v| o.attach.push(v)), "attach a file"),
-    input("dump_attachment", "file", EachText(|i, s, v| i.dump_attachment.push((s, v))), "write an attachment to a file"),
-    input("stream_loop", "count", Int(|i, v| i.stream_loop = v.into()), "how often to repeat the input, -1 for ever"),
-    input(
-        "thread_queue_size",
-        "packets",
+        "read input at native frame rate; equivalent to -readrate 1",
+    ).expert(),
+    input("readrate", "speed", Float(|i, v| i.readrate = v), "read input at specified rate").expert(),
+    output("shortest", "", Flag(|o, on| o.shortest = on), "finish encoding within shortest input").expert(),
+    both("bitexact", "", Flag(|i, on| i.bitexact = on), Flag(|o, on| o.bitexact = on), "bitexact mode").expert(),
+    output("copyinkf", "", EachFlag(|o, s, on| o.copy_initial_nonkey.push((s, on))), "copy initial non-keyframes").expert(),
+    output("copypriorss", "", EachInt(|o, s, v| o.copy_prior_start.push((s, v))), "copy or discard frames before start time").expert(),
+    both("tag", "fourcc/tag", EachText(|i, s, v| i.tag.push((s, v))), EachText(|o, s, v| o.tag.push((s, v))), "force codec tag/fourcc").expert(),
+    output("q", "q", EachFloat(|o, s, v| o.quality.push((s, v))), "use fixed quality scale (VBR)").expert(),
+    output("qscale", "q", Read(read::qscale), "use fixed quality scale (VBR)").expert(),
+    output("profile", "profile", Read(read::profile), "set profile").expert(),
+    output("attach", "filename", Text(|o, v| o.attach.push(v)), "add an attachment to the output file").expert(),
+    input("dump_attachment", "filename", EachText(|i, s, v| i.dump_attachment.push((s, v))), "extract an attachment into a file").expert(),
+    input("stream_loop", "loop count", Int(|i, v| i.stream_loop = v.into()), "set number of times input stream shall be looped").expert(),
+    input("thread_queue_size", "",
         Int(|i, v| i.thread_queue_size = usize::try_from(v).ok()),
-        "packets that may wait behind the demuxer",
-    ),
-    input("find_stream_info", "", Flag(|i, on| i.no_find_stream_info = !on), "read ahead to learn about the streams"),
-    output("bits_per_raw_sample", "number", Transcoding(A::Int), "bits per sample to declare"),
-    input("autorotate", "0|1", Transcoding(A::FlagNumber), "turn pictures upright"),
-    output("autoscale", "0|1", Transcoding(A::FlagNumber), "scale pictures to the first one's size"),
-    output("muxdelay", "seconds", Float(|o, v| o.mux_max_delay = v), "largest delay between demuxing and decoding"),
-    output("muxpreload", "seconds", Float(|o, v| o.mux_preload = v), "first delay between demuxing and decoding"),
-    output("time_base", "ratio", EachText(|o, s, v| o.time_base.push((s, v))), "time base that the muxer should use"),
-    output("enc_time_base", "ratio", Transcoding(A::Text), "time base of the encoder"),
-    output("bsf", "filters", EachText(|o, s, v| o.bsf.push((s, v))), "bitstream filters"),
-    output("fpre", "file", Transcoding(A::Text), "file of encoder settings"),
-    output(
-        "max_muxing_queue_size",
-        "packets",
+        "set the maximum number of queued packets from the demuxer",
+    ).expert(),
+    input("find_stream_info", "", Flag(|i, on| i.no_find_stream_info = !on), "read and decode the streams to fill missing information with heuristics").expert(),
+    output("bits_per_raw_sample", "number", EachInt(|o, s, v| o.bits_per_raw_sample.push((s, v))), "set the number of bits per raw sample").expert(),
+    input("autorotate", "", EachFlagNumber(|i, s, on| i.autorotate.push((s, on))), "automatically insert correct rotate filters").expert(),
+    output("autoscale", "", EachFlagNumber(|o, s, on| o.autoscale.push((s, on))), "automatically insert a scale filter at the end of the filter graph").expert(),
+    output("muxdelay", "seconds", Float(|o, v| o.mux_max_delay = v), "set the maximum demux-decode delay").expert(),
+    output("muxpreload", "seconds", Float(|o, v| o.mux_preload = v), "set the initial demux-decode delay").expert(),
+    output("time_base", "ratio", EachText(|o, s, v| o.time_base.push((s, v))), "set the desired time base hint for output stream (1:24, 1:48000 or 0.04166, 2.0833e-5)").expert(),
+    output("enc_time_base", "ratio", EachText(|o, s, v| o.encoder_time_base.push((s, v))), "set the desired time base for the encoder (1:24, 1:48000 or 0.04166, 2.0833e-5). two special values are defined - 0 = use frame rate (video) or sample rate (audio),-1 = match source time base").expert(),
+    output("bsf", "bitstream_filters", EachText(|o, s, v| o.bsf.push((s, v))), "A comma-separated list of bitstream filters").expert(),
+    output("fpre", "filename", Preset, "set options from indicated preset file").expert(),
+    output("max_muxing_queue_size", "packets",
         EachInt(|o, s, v| o.max_muxing_queue_size.push((s, lower::size(v)))),
-        "packets that may wait for the muxer to begin",
-    ),
-    output(
-        "muxing_queue_data_threshold",
-        "bytes",
+        "maximum number of packets that can be buffered while waiting for all streams to initialize",
+    ).expert(),
+    output("muxing_queue_data_threshold", "bytes",
         EachInt(|o, s, v| o.muxing_queue_data_threshold.push((s, lower::size(v)))),
-        "bytes below which that limit does not count",
-    ),
-    both("dcodec", "codec", Same("codec:d"), Same("codec:d"), "codec of data streams"),
+        "set the threshold after which max_muxing_queue_size is taken into account",
+    ).expert(),
+    both("dcodec", "codec", Same("codec:d"), Same("codec:d"), "force data codec ('copy' to copy stream)").expert(),
     // Video
-    output("vframes", "number", Same("frames:v"), "how many video frames to write"),
-    both("r", "rate", EachText(|i, s, v| i.frame_rate.push((s, v))), EachText(|o, s, v| o.frame_rate.push((s, v))), "frame rate"),
-    output("fpsmax", "rate", Transcoding(A::Text), "highest frame rate"),
-    both("s", "WxH", Text(|i, v| lower::set_option(&mut i.options, "video_size", v)), Transcoding(A::Text), "picture size"),
-    output("aspect", "aspect", EachText(|o, s, v| o.aspect.push((s, v))), "display aspect ratio"),
-    both("vn", "", Flag(|i, on| i.disable.video = on), Flag(|o, on| o.disable.video = on), "no video"),
-    both("vcodec", "codec", Same("codec:v"), Same("codec:v"), "codec of video streams"),
-    output("timecode", "hh:mm:ss[:;.]ff", Read(read::timecode), "first timecode"),
-    output("pass", "n", Transcoding(A::Int), "which pass of a two-pass encode this is"),
-    output("vf", "graph", Transcoding(A::Text), "filters of video streams"),
-    output("ab", "bitrate", Read(read::bitrate), "audio bitrate"),
-    output("b", "bitrate", Read(read::bitrate), "bitrate"),
-    both("dn", "", Flag(|i, on| i.disable.data = on), Flag(|o, on| o.disable.data = on), "no data"),
+    output("vframes", "number", Same("frames:v"), "set the number of video frames to output").of(VIDEO),
+    both("r", "rate", EachText(|i, s, v| i.frame_rate.push((s, v))), EachText(|o, s, v| o.frame_rate.push((s, v))), "set frame rate (Hz value, fraction or abbreviation)").of(VIDEO),
+    output("fpsmax", "rate", EachText(|o, s, v| o.frame_rate_max.push((s, v))), "set max frame rate (Hz value, fraction or abbreviation)").of(VIDEO),
+    both("s", "size", Text(|i, v| lower::set_option(&mut i.options, "video_size", v)), EachText(|o, s, v| o.size.push((s, v))), "set frame size (WxH or abbreviation)").of(VIDEO_AND_SUBTITLE),
+    output("aspect", "aspect", EachText(|o, s, v| o.aspect.push((s, v))), "set aspect ratio (4:3, 16:9 or 1.3333, 1.7777)").of(VIDEO),
+    both("vn", "", Flag(|i, on| i.disable.video = on), Flag(|o, on| o.disable.video = on), "disable video").of(VIDEO),
+    both("vcodec", "codec", Same("codec:v"), Same("codec:v"), "force video codec ('copy' to copy stream)").of(VIDEO),
+    output("timecode", "hh:mm:ss[:;.]ff", Read(read::timecode), "set initial TimeCode value.").of(VIDEO),
+    output("pass", "n", EachInt(|o, s, v| o.pass.push((s, v))), "select the pass number (1 to 3)").of(VIDEO),
+    output("vf", "filter_graph", Same("filter:v"), "set video filters").of(VIDEO),
+    output("ab", "bitrate", Read(read::bitrate), "audio bitrate (please use -b:a)").of(VIDEO),
+    output("b", "bitrate", Read(read::bitrate), "video bitrate (please use -b:v)").of(VIDEO),
+    both("dn", "", Flag(|i, on| i.disable.data = on), Flag(|o, on| o.disable.data = on), "disable data").of(VIDEO),
     // Video, advanced
-    both(
-        "pix_fmt",
-        "format",
+    both("pix_fmt", "format",
         Text(|i, v| lower::set_option(&mut i.options, "pixel_format", v)),
-        Transcoding(A::Text),
-        "pixel format",
-    ),
-    output("rc_override", "override", Transcoding(A::Text), "rate control of some intervals"),
-    output("passlogfile", "prefix", Transcoding(A::Text), "file name of two-pass statistics"),
-    output("intra_matrix", "matrix", Transcoding(A::Text), "quantizer matrix of intra blocks"),
-    output("inter_matrix", "matrix", Transcoding(A::Text), "quantizer matrix of inter blocks"),
-    output("chroma_intra_matrix", "matrix", Transcoding(A::Text), "quantizer matrix of chroma blocks"),
-    both("top", "1|0|-1", Transcoding(A::Int), Transcoding(A::Int), "which field comes first"),
-    both("vtag", "fourcc", Same("tag:v"), Same("tag:v"), "codec tag of video streams"),
-    output("fps_mode", "method", Transcoding(A::Text), "frame rate method"),
-    output("force_fps", "", Transcoding(A::Flag), "keep the frame rate that was asked for"),
-    output("streamid", "stream:id", Read(map::stream_id), "id of a stream in the file"),
-    output("force_key_frames", "times", Transcoding(A::Text), "where key frames must be"),
-    input("hwaccel", "name", Transcoding(A::Text), "decode in hardware"),
-    input("hwaccel_device", "device", Transcoding(A::Text), "device that decodes"),
-    input("hwaccel_output_format", "format", Transcoding(A::Text), "pixel format of hardware decoding"),
-    output("vbsf", "filters", Same("bsf:v"), "bitstream filters of video streams"),
-    output("vpre", "preset", Transcoding(A::Text), "file of video encoder settings"),
+        EachText(|o, s, v| o.pixel_format.push((s, v))),
+        "set pixel format",
+    ).expert().of(VIDEO),
+    output("rc_override", "override", EachText(|o, s, v| o.rc_override.push((s, v))), "rate control override for specific intervals").expert().of(VIDEO),
+    output("passlogfile", "prefix", EachText(|o, s, v| o.pass_log.push((s, v))), "select two pass log file name prefix").expert().of(VIDEO),
+    global("psnr", "", Flag(|g, on| g.psnr = on), "calculate PSNR of compressed frames").expert().of(VIDEO),
+    global("vstats", "", ReadSwitch(read::vstats), "dump video coding statistics to file").expert().of(VIDEO),
+    global("vstats_file", "file", Text(|g, v| g.vstats_file = Some(v)), "dump video coding statistics to file").expert().of(VIDEO),
+    global("vstats_version", "", Int(|g, v| g.vstats_version = v), "Version of the vstats format to use.").expert().of(VIDEO),
+    output("intra_matrix", "matrix", EachText(|o, s, v| o.intra_matrix.push((s, v))), "specify intra matrix coeffs").expert().of(VIDEO),
+    output("inter_matrix", "matrix", EachText(|o, s, v| o.inter_matrix.push((s, v))), "specify inter matrix coeffs").expert().of(VIDEO),
+    output("chroma_intra_matrix", "matrix", EachText(|o, s, v| o.chroma_intra_matrix.push((s, v))), "specify intra matrix coeffs").expert().of(VIDEO),
+    both("top", "", EachInt(|i, s, v| i.top_field_first.push((s, v))), EachInt(|o, s, v| o.top_field_first.push((s, v))), "top=1/bottom=0/auto=-1 field first").expert().of(VIDEO),
+    both("vtag", "fourcc/tag", Same("tag:v"), Same("tag:v"), "force video tag/fourcc").expert().of(VIDEO),
+    global("qphist", "", Flag(|g, on| g.qp_histogram = on), "show QP histogram").expert().of(VIDEO),
+    output("fps_mode", "", EachText(|o, s, v| o.fps_mode.push((s, v))), "set framerate mode for matching video streams; overrides vsync").expert().of(VIDEO),
+    output("force_fps", "", EachFlag(|o, s, on| o.force_frame_rate.push((s, on))), "force the selected framerate, disable the best supported framerate selection").expert().of(VIDEO),
+    output("streamid", "streamIndex:value", Read(map::stream_id), "set the value of an outfile streamid").expert().of(VIDEO),
+    output("force_key_frames", "timestamps", EachText(|o, s, v| o.force_key_frames.push((s, v))), "force key frames at specified timestamps").expert().of(VIDEO),
+    input("hwaccel", "hwaccel name", EachText(|i, s, v| i.hwaccel.push((s, v))), "use HW accelerated decoding").expert().of(VIDEO),
+    input("hwaccel_device", "devicename", EachText(|i, s, v| i.hwaccel_device.push((s, v))), "select a device for HW acceleration").expert().of(VIDEO),
+    input("hwaccel_output_format", "format", EachText(|i, s, v| i.hwaccel_output_format.push((s, v))), "select output format used with HW accelerated decoding").expert().of(VIDEO),
+    output("vbsf", "video bitstream_filters", Same("bsf:v"), "deprecated").expert().of(VIDEO),
+    output("vpre", "preset", Preset, "set the video options to the indicated preset").expert().of(VIDEO),
     // Audio
-    output("aframes", "number", Same("frames:a"), "how many audio frames to write"),
-    output("aq", "quality", Same("q:a"), "constant quality of audio"),
-    both(
-        "ar",
-        "rate",
+    output("aframes", "number", Same("frames:a"), "set the number of audio frames to output").of(AUDIO),
+    output("aq", "quality", Same("q:a"), "set audio quality (codec-specific)").of(AUDIO),
+    both("ar", "rate",
         Int(|i, v| lower::set_option(&mut i.options, "sample_rate", v.to_string())),
-        Transcoding(A::Int),
-        "sample rate",
-    ),
-    both("ac", "channels", Int(|i, v| i.channels = Some(v)), Transcoding(A::Int), "number of channels"),
-    both("an", "", Flag(|i, on| i.disable.audio = on), Flag(|o, on| o.disable.audio = on), "no audio"),
-    both("acodec", "codec", Same("codec:a"), Same("codec:a"), "codec of audio streams"),
-    output("af", "graph", Transcoding(A::Text), "filters of audio streams"),
+        EachInt(|o, s, v| o.sample_rate.push((s, v))),
+        "set audio sampling rate (in Hz)",
+    ).of(AUDIO),
+    both("ac", "channels", Int(|i, v| i.channels = Some(v)), EachInt(|o, s, v| o.channels.push((s, v))), "set number of audio channels").of(AUDIO),
+    both("an", "", Flag(|i, on| i.disable.audio = on), Flag(|o, on| o.disable.audio = on), "disable audio").of(AUDIO),
+    both("acodec", "codec", Same("codec:a"), Same("codec:a"), "force audio codec ('copy' to copy stream)").of(AUDIO),
+    global("vol", "volume", Int(|g, v| g.volume = v), "change audio volume (256=normal)").of(AUDIO),
+    output("af", "filter_graph", Same("filter:a"), "set audio filters").of(AUDIO),
     // Audio, advanced
-    output("atag", "fourcc", Same("tag:a"), "codec tag of audio streams"),
-    both("sample_fmt", "format", Transcoding(A::Text), Transcoding(A::Text), "sample format"),
-    both("channel_layout", "layout", Text(|i, v| i.channel_layout = Some(v)), Transcoding(A::Text), "channel layout"),
-    both("ch_layout", "layout", Text(|i, v| i.channel_layout = Some(v)), Transcoding(A::Text), "channel layout"),
-    input("guess_layout_max", "channels", Transcoding(A::Int), "most channels whose layout is guessed"),
-    output("absf", "filters", Same("bsf:a"), "bitstream filters of audio streams"),
-    output("apre", "preset", Transcoding(A::Text), "file of audio encoder settings"),
+    output("atag", "fourcc/tag", Same("tag:a"), "force audio tag/fourcc").expert().of(AUDIO),
+    both("sample_fmt", "format", Read(read::input_sample_format), EachText(|o, s, v| o.sample_format.push((s, v))), "set sample format").expert().of(AUDIO),
+    both("channel_layout", "layout", Text(|i, v| i.channel_layout = Some(v)), EachText(|o, s, v| o.channel_layout.push((s, v))), "set channel layout").expert().of(AUDIO),
+    both("ch_layout", "layout", Text(|i, v| i.channel_layout = Some(v)), EachText(|o, s, v| o.channel_layout.push((s, v))), "set channel layout").expert().of(AUDIO),
+    input("guess_layout_max", "", EachInt(|i, s, v| i.guess_layout_max.push((s, v))), "set the maximum number of channels to try to guess the channel layout").expert().of(AUDIO),
+    output("absf", "audio bitstream_filters", Same("bsf:a"), "deprecated").expert().of(AUDIO),
+    output("apre", "preset", Preset, "set the audio options to the indicated preset").expert().of(AUDIO),
     // Subtitles
-    both("sn", "", Flag(|i, on| i.disable.subtitle = on), Flag(|o, on| o.disable.subtitle = on), "no subtitles"),
-    both("scodec", "codec", Same("codec:s"), Same("codec:s"), "codec of subtitle streams"),
-    output("stag", "fourcc", Same("tag:s"), "codec tag of subtitle streams"),
-    input("fix_sub_duration", "", Transcoding(A::Flag), "end a subtitle where the next begins"),
-    input("canvas_size", "WxH", Transcoding(A::Text), "size that subtitles were made for"),
-    output("spre", "preset", Transcoding(A::Text), "file of subtitle encoder settings"),
+    both("sn", "", Flag(|i, on| i.disable.subtitle = on), Flag(|o, on| o.disable.subtitle = on), "disable subtitle").of(SUBTITLE),
+    both("scodec", "codec", Same("codec:s"), Same("codec:s"), "force subtitle codec ('copy' to copy stream)").of(SUBTITLE),
+    output("stag", "fourcc/tag", Same("tag:s"), "force subtitle tag/fourcc").expert().of(SUBTITLE),
+    input("fix_sub_duration", "", EachFlag(|i, s, on| i.fix_sub_duration.push((s, on))), "fix subtitles duration").expert().of(SUBTITLE),
+    input("canvas_size", "size", EachText(|i, s, v| i.canvas_size.push((s, v))), "set canvas size (WxH or abbreviation)").of(SUBTITLE),
+    output("spre", "preset", Preset, "set the subtitle options to the indicated preset").expert().of(SUBTITLE),
+    // Devices and SDP
+    global("sdp_file", "file",
+        Text(|g, v| g.sdp_file = Some(v)),
+        "specify a file in which to print sdp information",
+    ).expert(),
+    global("vaapi_device", "device", Text(|g, v| g.hw_devices.push(format!("vaapi:{v}"))), "set VAAPI hardware device (DRM path or X11 display name)").expert(),
+    global("qsv_device", "device", Text(|g, v| g.hw_devices.push(format!("qsv=__qsv_device:hw_any,child_device={v}"))), "set QSV hardware device (DirectX adapter index, DRM path or X11 display name)").expert(),
+    global("init_hw_device", "args", Text(|g, v| g.hw_devices.push(v)), "initialise hardware device").expert(),
+    global("filter_hw_device", "device", Read(read::filter_hw_device), "set hardware device used when filtering").expert(),
 ];
 
 #[cfg(test)]
@@ -489,7 +575,93 @@ mod tests {
         ("-progress -", |p| p.global.progress.as_deref() == Some("pipe:")),
         ("-nostdin", |p| !p.global.stdin),
         ("-stdin -i pipe:0 o", |p| !p.global.stdin),
-        ("-vsync 0", |p| p.global.transcoding == [pair("vsync", "0")]),
+        ("-vsync 0", |p| p.global.fps_mode.as_deref() == Some("passthrough")),
+        ("-vsync VFR", |p| p.global.fps_mode.as_deref() == Some("vfr")),
+        ("-vsync -1", |p| p.global.fps_mode.as_deref() == Some("auto")),
+        ("-max_alloc 1000", |p| p.global.max_alloc == Some(1000)),
+        ("-filter_threads 2 -filter_complex_threads 3", |p| {
+            p.global.filter_threads.as_deref() == Some("2") && p.global.filter_complex_threads == 3
+        }),
+        ("-cpuflags -sse+mmx -cpucount 2", |p| {
+            p.global.cpu_flags.as_deref() == Some("-sse+mmx") && p.global.cpu_count == Some(2)
+        }),
+        ("-recast_media -psnr -qphist -benchmark", |p| {
+            p.global.recast_media && p.global.psnr && p.global.qp_histogram && p.global.benchmark
+        }),
+        ("-timelimit 10", |p| p.global.time_limit == Some(10)),
+        ("-dump -hex -debug_ts", |p| p.global.dump_packets && p.global.dump_payload && p.global.debug_timestamps),
+        ("-frame_drop_threshold 1.1 -async 1 -adrift_threshold 0.2 -vol 128", |p| {
+            let global = &p.global;
+            (global.frame_drop_threshold, global.audio_drift_threshold) == (1.1, 0.2)
+                && (global.audio_sync, global.volume) == (1, 128)
+        }),
+        ("-filter_complex a -lavfi b -filter_complex_script c", |p| {
+            let graph = |text: &str| ComplexFilter::Graph(text.to_owned());
+            p.global.complex_filters == [graph("a"), graph("b"), ComplexFilter::Script("c".into())]
+        }),
+        ("-noauto_conversion_filters", |p| !p.global.auto_conversion_filters),
+        ("-auto_conversion_filters", |p| p.global.auto_conversion_filters),
+        ("-vstats -vstats_version 1", |p| {
+            p.global.vstats_file.as_deref() == Some("vstats_000000.log") && p.global.vstats_version == 1
+        }),
+        ("-vstats_file v.log", |p| p.global.vstats_file.as_deref() == Some("v.log")),
+        ("-sdp_file s.sdp", |p| p.global.sdp_file.as_deref() == Some("s.sdp")),
+        ("-vaapi_device /dev/dri/renderD128 -qsv_device 0 -init_hw_device cuda=c", |p| {
+            p.global.hw_devices == ["vaapi:/dev/dri/renderD128", "qsv=__qsv_device:hw_any,child_device=0", "cuda=c"]
+        }),
+        ("-filter_hw_device c", |p| p.global.filter_hw_device.as_deref() == Some("c")),
+        ("-i x -pre a -apad whole_dur=5 o", |p| {
+            p.outputs[0].preset == [pair("", "a")] && p.outputs[0].audio_pad == [pair("", "whole_dur=5")]
+        }),
+        ("-i x -vf a -af b -filter:v:1 c -filter_script:a d o", |p| {
+            p.outputs[0].filters == [pair("v", "a"), pair("a", "b"), pair("v:1", "c")]
+                && p.outputs[0].filter_scripts == [pair("a", "d")]
+        }),
+        ("-reinit_filter 0 -autorotate 0 -noautorotate:1 -i x o", |p| {
+            p.inputs[0].reinit_filter == [(String::new(), 0)]
+                && p.inputs[0].autorotate == [(String::new(), false), ("1".into(), false)]
+        }),
+        ("-i x -autoscale 1 -noautoscale o", |p| p.outputs[0].autoscale.iter().map(|(_, on)| *on).eq([true, false])),
+        ("-top 1 -i x -top:v 0 o", |p| {
+            p.inputs[0].top_field_first == [(String::new(), 1)] && p.outputs[0].top_field_first == [("v".into(), 0)]
+        }),
+        ("-guess_layout_max 2 -fix_sub_duration -canvas_size 720x576 -i x o", |p| {
+            let input = &p.inputs[0];
+            input.guess_layout_max[0].1 == 2 && input.fix_sub_duration[0].1 && input.canvas_size == [pair("", "720x576")]
+        }),
+        ("-hwaccel:v auto -hwaccel_device d -hwaccel_output_format cuda -i x o", |p| {
+            let input = &p.inputs[0];
+            (&input.hwaccel[0], &input.hwaccel_device[0], &input.hwaccel_output_format[0])
+                == (&pair("v", "auto"), &pair("", "d"), &pair("", "cuda"))
+        }),
+        ("-i x -map_channel 0.0.1 o", |p| p.outputs[0].map_channels[0].source == Some((0, 0, 1))),
+        ("-i x -bits_per_raw_sample 10 -enc_time_base -1 -fpsmax 30 -pass 2 -passlogfile log o", |p| {
+            let output = &p.outputs[0];
+            output.bits_per_raw_sample[0].1 == 10
+                && (&output.encoder_time_base[0], &output.frame_rate_max[0]) == (&pair("", "-1"), &pair("", "30"))
+                && (output.pass[0].1, &output.pass_log[0]) == (2, &pair("", "log"))
+        }),
+        ("-i x -s:v 64x48 -pix_fmt +gray -sample_fmt s16 -ar 8000 -ac:a:0 1 -channel_layout mono -ch_layout stereo o", |p| {
+            let output = &p.outputs[0];
+            (&output.size[0], &output.pixel_format[0]) == (&pair("v", "64x48"), &pair("", "+gray"))
+                && output.sample_format == [pair("", "s16")]
+                && (output.sample_rate[0].1, &output.channels[0]) == (8000, &("a:0".into(), 1))
+                && output.channel_layout == [pair("", "mono"), pair("", "stereo")]
+        }),
+        ("-i x -rc_override 0,5,2 -intra_matrix 1 -inter_matrix 2 -chroma_intra_matrix 3 o", |p| {
+            let output = &p.outputs[0];
+            [&output.rc_override, &output.intra_matrix, &output.inter_matrix, &output.chroma_intra_matrix]
+                .iter()
+                .map(|values| values[0].1.as_str())
+                .eq(["0,5,2", "1", "2", "3"])
+        }),
+        ("-i x -fps_mode:v cfr -force_fps -force_key_frames expr:gte(t,1) o", |p| {
+            let output = &p.outputs[0];
+            output.fps_mode == [pair("v", "cfr")]
+                && output.force_frame_rate[0].1
+                && output.force_key_frames == [pair("", "expr:gte(t,1)")]
+        }),
+        ("-sample_fmt s16 -i x o", |p| p.inputs[0].options.is_empty()),
         ("-copyts", |p| p.global.copy_ts),
         ("-start_at_zero", |p| p.global.start_at_zero),
         ("-copytb 1", |p| p.global.copy_tb == 1),
@@ -546,8 +718,9 @@ mod tests {
             p.outputs[0].tag == [pair("", "a"), pair("v", "b"), pair("a", "c"), pair("s", "d")]
         }),
         ("-i x -qscale 3 -qscale:a 4 -aq 5 o", |p| {
-            p.outputs[0].transcoding == [pair("q:v", "3"), pair("q:a", "4"), pair("q:a", "5")]
+            p.outputs[0].quality == [("v".into(), 3.0), ("a".into(), 4.0), ("a".into(), 5.0)]
         }),
+        ("-i x -q 6 -q:v:1 7 o", |p| p.outputs[0].quality == [(String::new(), 6.0), ("v:1".into(), 7.0)]),
         ("-i x -profile:v high -profile main o", |p| p.outputs[0].options == [pair("profile:v", "main")]),
         ("-i x -attach a -attach b o", |p| p.outputs[0].attach == ["a", "b"]),
         ("-dump_attachment:t:0 a -i x o", |p| p.inputs[0].dump_attachment == [pair("t:0", "a")]),
@@ -599,38 +772,9 @@ mod tests {
                 name == row.name || (row.negatable() && name.strip_prefix("no") == Some(row.name))
             })
         };
-        let stores = |row: &Row| {
-            !matches!(
-                row.place,
-                Place::Show(_)
-                    | Place::Global(Transcoding(_) | Unsupported(..))
-                    | Place::Input(Transcoding(_) | Unsupported(..))
-                    | Place::Output(Transcoding(_) | Unsupported(..))
-                    | Place::Both(Transcoding(_), Transcoding(_))
-            )
-        };
+        let stores = |row: &Row| !matches!(row.place, Place::Show(_) | Place::Global(Unsupported(..)) | Place::Output(Preset));
         let missing: Vec<&Row> = ROWS.iter().filter(|row| stores(row) && !used(row)).collect();
         assert!(missing.is_empty(), "{missing:?}");
-    }
-
-    #[test]
-    fn options_for_decoders_filters_and_encoders_are_kept_as_typed() {
-        let given = |row: &Row| match row.argument() {
-            Argument::Flag | Argument::Switch => format!("-{}", row.name),
-            _ => format!("-{} 1", row.name),
-        };
-        for row in ROWS {
-            let kept = vec![pair(row.name, "1")];
-            if let Place::Global(Transcoding(_)) = &row.place {
-                assert_eq!(plan(&given(row)).global.transcoding, kept, "{row:?}");
-            }
-            if let Place::Input(Transcoding(_)) | Place::Both(Transcoding(_), _) = &row.place {
-                assert_eq!(plan(&format!("{} -i x o", given(row))).inputs[0].transcoding, kept, "{row:?}");
-            }
-            if let Place::Output(Transcoding(_)) | Place::Both(_, Transcoding(_)) = &row.place {
-                assert_eq!(plan(&format!("-i x {} o", given(row))).outputs[0].transcoding, kept, "{row:?}");
-            }
-        }
     }
 
     #[test]

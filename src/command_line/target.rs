@@ -20,8 +20,8 @@ struct Target {
     codecs: Option<(&'static str, &'static str)>,
     size: (&'static str, &'static str),
     pixel_format: Option<(&'static str, &'static str)>,
-    sample_rate: &'static str,
-    channels: Option<&'static str>,
+    sample_rate: i32,
+    channels: Option<i32>,
     options: &'static [(&'static str, &'static str)],
     preload: f64,
 }
@@ -32,8 +32,8 @@ const TARGETS: &[Target] = &[
         codecs: Some(("mpeg1video", "mp2")),
         size: ("352x288", "352x240"),
         pixel_format: None,
-        sample_rate: "44100",
-        channels: Some("2"),
+        sample_rate: 44100,
+        channels: Some(2),
         options: &[
             ("b:v", "1150000"),
             ("maxrate:v", "1150000"),
@@ -51,7 +51,7 @@ const TARGETS: &[Target] = &[
         codecs: Some(("mpeg2video", "mp2")),
         size: ("480x576", "480x480"),
         pixel_format: Some(("yuv420p", "yuv420p")),
-        sample_rate: "44100",
+        sample_rate: 44100,
         channels: None,
         options: &[
             ("b:v", "2040000"),
@@ -69,7 +69,7 @@ const TARGETS: &[Target] = &[
         codecs: Some(("mpeg2video", "ac3")),
         size: ("720x576", "720x480"),
         pixel_format: Some(("yuv420p", "yuv420p")),
-        sample_rate: "48000",
+        sample_rate: 48000,
         channels: None,
         options: &[
             ("b:v", "6000000"),
@@ -87,8 +87,8 @@ const TARGETS: &[Target] = &[
         codecs: None,
         size: ("720x576", "720x480"),
         pixel_format: Some(("yuv420p", "yuv411p")),
-        sample_rate: "48000",
-        channels: Some("2"),
+        sample_rate: 48000,
+        channels: Some(2),
         options: &[],
         preload: 0.0,
     },
@@ -119,17 +119,15 @@ pub fn target(output: &mut Output, given: &Given, _: &mut Context) -> Result<(),
         Norm::Film => "24000/1001",
     };
     output.frame_rate.push((String::new(), rate.to_owned()));
-    let mut transcoding = |option: &str, value: String| output.transcoding.push((option.to_owned(), value));
-    transcoding("s", of_norm(target.size));
+    let all = String::new;
+    output.size.push((all(), of_norm(target.size)));
     match target.pixel_format {
-        Some(_) if name.starts_with("dv50") => transcoding("pix_fmt", "yuv422p".to_owned()),
-        Some(format) => transcoding("pix_fmt", of_norm(format)),
+        Some(_) if name.starts_with("dv50") => output.pixel_format.push((all(), "yuv422p".to_owned())),
+        Some(format) => output.pixel_format.push((all(), of_norm(format))),
         None => {}
     }
-    transcoding("ar", target.sample_rate.to_owned());
-    if let Some(channels) = target.channels {
-        transcoding("ac", channels.to_owned());
-    }
+    output.sample_rate.push((all(), target.sample_rate));
+    output.channels.extend(target.channels.map(|channels| (all(), channels)));
     if let Some((video, audio)) = target.codecs {
         output.codec.extend([("v".to_owned(), video.to_owned()), ("a".to_owned(), audio.to_owned())]);
         set_option_default(&mut output.options, "g", &of_norm(("15", "18")));
@@ -169,7 +167,7 @@ mod tests {
     fn dv50_has_its_own_pixel_format() {
         let format = |text: &str| {
             let output = lowered(text).expect(text);
-            output.transcoding.into_iter().find(|(option, _)| option == "pix_fmt").map(|(_, value)| value)
+            output.pixel_format.into_iter().next_back().map(|(_, format)| format)
         };
         assert_eq!(format("ntsc-dv").as_deref(), Some("yuv411p"));
         assert_eq!(format("pal-dv50").as_deref(), Some("yuv422p"));

@@ -4,10 +4,10 @@ use std::ffi::c_int;
 use std::ptr::{self, NonNull};
 
 use super::call::c_string;
-use super::codec::{Decoder, MediaType};
+use super::codec::{Codec, MediaType};
 use super::error::AvError;
 use super::format::{Context, InputFormat};
-use super::io::{Access, Hook, IoCounts, Losses};
+use super::io::{Access, Hook, IoCounts, Losses, is_rtsp};
 use super::option::Dictionary;
 use super::packet::{Packet, timestamp};
 use super::rational::Rational;
@@ -31,13 +31,13 @@ pub struct Opening {
 #[derive(Clone, Copy, Default)]
 pub struct Decoders {
     /// For video.
-    pub video: Option<Decoder>,
+    pub video: Option<Codec>,
     /// For audio.
-    pub audio: Option<Decoder>,
+    pub audio: Option<Codec>,
     /// For subtitles.
-    pub subtitle: Option<Decoder>,
+    pub subtitle: Option<Codec>,
     /// For data.
-    pub data: Option<Decoder>,
+    pub data: Option<Codec>,
 }
 
 /// An open input.
@@ -63,7 +63,7 @@ impl Demuxer {
         // SAFETY: fresh from avformat_alloc_context, not opened yet; nothing else refers to it (invariant 10).
         unsafe {
             let Decoders { video, audio, subtitle, data } = opening.decoders;
-            let (pointer, id) = (Decoder::as_ptr, |decoder: Decoder| decoder.id().0);
+            let (pointer, id) = (Codec::as_ptr, |decoder: Codec| decoder.id().0);
             let none = ffi::AVCodecID::AV_CODEC_ID_NONE;
             let raw = &mut *raw.as_ptr();
             raw.video_codec = video.map_or(ptr::null(), pointer);
@@ -88,12 +88,26 @@ impl Demuxer {
                 return Err(error);
             }
         };
+        // The rtsp demuxer connects by itself; whatever connects through the hook gets its token there.
+        let placed = if is_rtsp(url) { hook.placed(&c_url, options) } else { Ok(c_url.clone()) };
+        let placed = match placed {
+            Ok(placed) => placed,
+            Err(error) => {
+                // SAFETY: ours and not opened (invariant 10).
+                unsafe { ffi::avformat_free_context(context) };
+                return Err(hook.take_failure().unwrap_or_else(|| error.about(url)));
+            }
+        };
         let format = opening.format.map_or(ptr::null(), InputFormat::as_ptr);
         // SAFETY: the context and the URL are valid; on failure libavformat frees the context (invariant 10).
-        let code = unsafe { ffi::avformat_open_input(&mut context, c_url.as_ptr(), format, options.as_mut_ptr()) };
+        let code = unsafe { ffi::avformat_open_input(&mut context, placed.as_ptr(), format, options.as_mut_ptr()) };
         panic::resume();
         match AvError::check(code) {
-            Ok(_) => Ok(Self { context: Context(raw), hook }),
+            Ok(_) => {
+                let context = Context(raw);
+                context.set_url(&c_url);
+                Ok(Self { context, hook })
+            }
             Err(error) => {
                 hook.before_close_input();
                 Err(hook.take_failure().unwrap_or_else(|| match error {
@@ -252,20 +266,7 @@ impl Demuxer {
 
     /// The chapters.
     pub fn chapters(&self) -> Vec<Chapter> {
-        let count = usize::try_from(self.context.raw().nb_chapters).unwrap_or_default();
-        let chapter = |index: usize| {
-            // SAFETY: libavformat keeps nb_chapters valid pointers there (invariant 9).
-            let raw = unsafe { &**self.context.raw().chapters.add(index) };
-            Chapter {
-                id: raw.id,
-                time_base: Rational::from(raw.time_base),
-                start: raw.start,
-                end: raw.end,
-                // SAFETY: null or the chapter's dictionary (invariant 10).
-                metadata: unsafe { Dictionary::copy_of(raw.metadata) },
-            }
-        };
-        (0..count).map(chapter).collect()
+        self.context.chapters()
     }
 
     /// The programs.
@@ -318,12 +319,20 @@ impl Demuxer {
         }
     }
 
-    /// Ticks of a video packet that names no duration: one, and one more for each repeated field that its parser saw.
-    pub fn packet_ticks(&self, stream: usize) -> i64 {
-        let Some(stream) = self.stream(stream).filter(|stream| stream.media_type() == MediaType::Video) else { return 1 };
+    /// Ticks of a video packet that names no duration: one, and one more for each repeated field that its parser saw; `None`
+    /// without a parser.
+    pub fn packet_ticks(&self, stream: usize) -> Option<i64> {
+        let stream = self.stream(stream).filter(|stream| stream.media_type() == MediaType::Video)?;
         // SAFETY: the stream is valid; its parser is null or valid until the next read (invariant 10).
         let parser = unsafe { ffi::av_stream_get_parser(stream.as_ptr()).as_ref() };
-        parser.map_or(1, |parser| i64::from(parser.repeat_pict) + 1)
+        parser.map(|parser| i64::from(parser.repeat_pict) + 1)
+    }
+
+    /// The frame rate of the stream at `index` from what container and codec say (`av_guess_frame_rate`); 0/1 = unknown.
+    pub fn guess_frame_rate(&self, index: usize) -> Rational {
+        let Some(stream) = self.stream(index) else { return Rational::new(0, 1) };
+        // SAFETY: context and stream belong together and are only read; no frame may be null (invariant 10).
+        unsafe { ffi::av_guess_frame_rate(self.as_ptr(), stream.as_ptr(), ptr::null_mut()) }.into()
     }
 
     /// `[mov,mp4,m4a,3gp,3g2,mj2 @ 0x…] `, as libav begins its lines about this input.

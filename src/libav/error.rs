@@ -27,6 +27,14 @@ impl AvError {
     pub const OPTION_NOT_FOUND: Self = Self(tag(0xF8, b'O', b'P', b'T'));
     /// Protocol not found.
     pub const PROTOCOL_NOT_FOUND: Self = Self(tag(0xF8, b'P', b'R', b'O'));
+    /// Filter not found.
+    pub const FILTER_NOT_FOUND: Self = Self(tag(0xF8, b'F', b'I', b'L'));
+    /// Decoder not found.
+    pub const DECODER_NOT_FOUND: Self = Self(tag(0xF8, b'D', b'E', b'C'));
+    /// Encoder not found.
+    pub const ENCODER_NOT_FOUND: Self = Self(tag(0xF8, b'E', b'N', b'C'));
+    /// Experimental feature, which has to be asked for.
+    pub const EXPERIMENTAL: Self = Self(-0x2bb2_afa8);
     /// HTTP 400.
     pub const HTTP_BAD_REQUEST: Self = Self(tag(0xF8, b'4', b'0', b'0'));
     /// HTTP 401.
@@ -117,6 +125,10 @@ mod tests {
             (AvError::HTTP_UNAUTHORIZED, "Server returned 401 Unauthorized (authorization failed)"),
             (AvError::HTTP_OTHER_4XX, "Server returned 4XX Client Error, but not one of 40{0,1,3,4}"),
             (AvError::OPTION_NOT_FOUND, "Option not found"),
+            (AvError::FILTER_NOT_FOUND, "Filter not found"),
+            (AvError::DECODER_NOT_FOUND, "Decoder not found"),
+            (AvError::ENCODER_NOT_FOUND, "Encoder not found"),
+            (AvError::EXPERIMENTAL, "Experimental feature"),
             (AvError::from_errno(libc::EIO), "Input/output error"),
         ] {
             assert_eq!(code.to_string(), text);

@@ -1,6 +1,6 @@
 //! Containers: what the linked libavformat can read and write, and what both contexts have in common.
 
-use std::ffi::c_int;
+use std::ffi::{CStr, c_int};
 use std::ptr::NonNull;
 
 use super::call::{c_string, string};
@@ -8,7 +8,7 @@ use super::codec::{CodecId, MediaType, format_name};
 use super::device;
 use super::error::AvError;
 use super::ffi;
-use super::stream::{Program, Stream};
+use super::stream::{Chapter, Program, Stream};
 use super::{option, panic};
 use crate::error::{Error, Kind};
 
@@ -89,6 +89,16 @@ impl OutputFormat {
         self.has(ffi::AVFMT_NOTIMESTAMPS)
     }
 
+    /// The distance of its pictures may vary (`AVFMT_VARIABLE_FPS`).
+    pub fn has_variable_rate(self) -> bool {
+        self.has(ffi::AVFMT_VARIABLE_FPS)
+    }
+
+    /// It keeps the codec's configuration apart from the packets (`AVFMT_GLOBALHEADER`).
+    pub fn wants_global_header(self) -> bool {
+        self.has(ffi::AVFMT_GLOBALHEADER)
+    }
+
     /// Equal timestamps may follow each other (`AVFMT_TS_NONSTRICT`).
     pub fn allows_equal_timestamps(self) -> bool {
         self.has(ffi::AVFMT_TS_NONSTRICT)
@@ -131,6 +141,19 @@ impl Context {
         unsafe { self.0.as_ref() }
     }
 
+    /// Gives it another URL to show and to connect to.
+    pub fn set_url(self, url: &CStr) {
+        // SAFETY: the context's own string, replaced by a copy; the owner's borrow is exclusive (invariants 1 and 11).
+        unsafe {
+            let raw = self.0.as_ptr();
+            if !(*raw).url.is_null() && CStr::from_ptr((*raw).url) == url {
+                return;
+            }
+            ffi::av_freep((&raw mut (*raw).url).cast());
+            (*raw).url = ffi::av_strdup(url.as_ptr());
+        }
+    }
+
     pub fn streams(self) -> usize {
         usize::try_from(self.raw().nb_streams).unwrap_or_default()
     }
@@ -167,6 +190,23 @@ impl Context {
             }
         };
         (0..count).map(program).collect()
+    }
+
+    pub fn chapters(self) -> Vec<Chapter> {
+        let count = usize::try_from(self.raw().nb_chapters).unwrap_or_default();
+        let chapter = |index: usize| {
+            // SAFETY: libavformat keeps nb_chapters valid pointers there (invariant 9).
+            let raw = unsafe { &**self.raw().chapters.add(index) };
+            Chapter {
+                id: raw.id,
+                time_base: raw.time_base.into(),
+                start: raw.start,
+                end: raw.end,
+                // SAFETY: null or the chapter's dictionary (invariant 10).
+                metadata: unsafe { option::Dictionary::copy_of(raw.metadata) },
+            }
+        };
+        (0..count).map(chapter).collect()
     }
 
     pub fn url<'a>(self) -> std::borrow::Cow<'a, str> {

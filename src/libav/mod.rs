@@ -1,4 +1,4 @@
-//! libavformat and libavcodec behind safe types; the only folder where `unsafe` compiles.
+//! libavformat, libavcodec and libavfilter behind safe types; the only folder where `unsafe` compiles.
 //!
 //! # Invariants
 //!
@@ -21,28 +21,39 @@
 //! 12. Codecs, formats, options, classes and their names are constants of the library: read, never written.
 //! 13. An `unsafe fn` says in its documentation what its caller promises.
 //! 14. Functions of plain numbers and of libav's own global atomics have no preconditions.
+//! 15. A number from outside becomes a value of a bound enumeration only after a look whether the bindings have it.
+//! 16. A filter is named by its place in its graph's list and looked up there, with its kind, for each use.
 #![allow(unsafe_code)]
 
 pub mod avio;
 pub mod bsf;
 pub mod call;
 pub mod codec;
+mod context;
 pub mod copy;
+pub mod decoder;
 pub mod demuxer;
 pub mod describe;
 pub mod device;
 pub mod encoder;
 pub mod error;
+pub mod expression;
+pub mod filter;
 pub mod format;
 pub mod frame;
+pub mod hw;
 pub mod io;
+pub mod list;
 pub mod log;
 pub mod muxer;
 pub mod option;
 pub mod packet;
 pub mod panic;
+pub mod process;
 pub mod rational;
 pub mod stream;
+pub mod subtitle;
+pub mod time;
 pub mod version;
 
 /// The raw bindings, for this folder only.

@@ -2,12 +2,14 @@
 
 mod lookup;
 
-use std::ffi::c_void;
+use std::ffi::{c_int, c_void};
 use std::ptr;
 
 use super::call::{c_string, string};
 use super::error::AvError;
-use super::ffi;
+use super::ffi::{self, AVOptionType};
+use super::frame::number;
+use super::panic;
 
 pub(in crate::libav) use lookup::class_has;
 pub use lookup::{CodecSide, Found, Lookup};
@@ -83,6 +85,19 @@ impl Dictionary {
     pub fn add_missing(&mut self, other: &Self) -> Result<(), AvError> {
         // SAFETY: both are null or valid (invariant 10).
         AvError::check(unsafe { ffi::av_dict_copy(&mut self.0, other.0, ffi::AV_DICT_DONT_OVERWRITE) }).map(drop)
+    }
+
+    /// Reads pairs such as `a=1:b=2`, where `equals` and `between` name the characters that stand in and between them
+    /// (`av_dict_parse_string`).
+    ///
+    /// # Errors
+    /// `AVERROR(EINVAL)`.
+    pub fn parse(text: &str, equals: &str, between: &str) -> Result<Self, AvError> {
+        let (text, equals, between) = (c_string(text)?, c_string(equals)?, c_string(between)?);
+        let mut pairs = Self::new();
+        // SAFETY: the strings live through the call, which copies what it takes (invariant 11).
+        let code = unsafe { ffi::av_dict_parse_string(&mut pairs.0, text.as_ptr(), equals.as_ptr(), between.as_ptr(), 0) };
+        AvError::check(code).map(|_| pairs)
     }
 
     /// Removes `key` and returns its value.
@@ -169,6 +184,80 @@ pub(in crate::libav) unsafe fn set(object: *mut c_void, name: &str, value: Optio
     // SAFETY: the caller's promise; the strings live through the call and libav copies them (invariants 13 and 1 and 11).
     AvError::check(unsafe { ffi::av_opt_set(object, name.as_ptr(), value, ffi::AV_OPT_SEARCH_CHILDREN) }).map(drop)
 }
+
+/// An object that has nothing but its class, which is what `AV_OPT_SEARCH_FAKE_OBJ` and the evaluators of values take. An
+/// evaluator that does not understand its value logs in the object's name, and then reads fields of it: behind the class there
+/// are zeros, more than any context of libav is long.
+#[repr(C)]
+pub(in crate::libav) struct Fake {
+    class: *const ffi::AVClass,
+    zeros: [u64; 1023],
+}
+
+const _: () = assert!(size_of::<ffi::AVCodecContext>() < size_of::<Fake>());
+const _: () = assert!(size_of::<ffi::AVFormatContext>() < size_of::<Fake>());
+
+impl Fake {
+    pub fn new(class: *const ffi::AVClass) -> Self {
+        Self { class, zeros: [0; 1023] }
+    }
+
+    pub fn as_mut_ptr(&mut self) -> *mut c_void {
+        ptr::from_mut(self).cast()
+    }
+
+    /// What `text` means for the option `name` of the class itself, whose flags or named numbers it may use; flags with a sign
+    /// in front change `before`.
+    ///
+    /// # Errors
+    /// [`AvError::OPTION_NOT_FOUND`]; `AVERROR(EINVAL)`, and libavutil has logged what it does not understand.
+    pub fn evaluate(&mut self, name: &str, before: c_int, text: &str) -> Result<c_int, AvError> {
+        let (name, text) = (c_string(name)?, c_string(text)?);
+        let mut number = before;
+        // SAFETY: see above; the strings live through the calls; options are constants of the library (invariants 11 and 12).
+        unsafe {
+            let object = self.as_mut_ptr();
+            let found = ffi::av_opt_find(object, name.as_ptr(), ptr::null(), 0, ffi::AV_OPT_SEARCH_FAKE_OBJ);
+            let option = found.as_ref().ok_or(AvError::OPTION_NOT_FOUND)?;
+            let evaluate =
+                if kind(option) == Some(AVOptionType::AV_OPT_TYPE_FLAGS) { ffi::av_opt_eval_flags } else { ffi::av_opt_eval_int };
+            AvError::check(evaluate(object, option, text.as_ptr(), &mut number))?;
+        }
+        panic::resume();
+        Ok(number)
+    }
+}
+
+/// The type of an option; `None` for one that the bindings have no name for, such as an array (invariant 15).
+pub(in crate::libav) fn kind(option: &ffi::AVOption) -> Option<AVOptionType> {
+    let number = number!(ptr::from_ref(option), type_);
+    KINDS.iter().copied().find(|kind| *kind as c_int == number)
+}
+
+const KINDS: &[AVOptionType] = &[
+    AVOptionType::AV_OPT_TYPE_FLAGS,
+    AVOptionType::AV_OPT_TYPE_INT,
+    AVOptionType::AV_OPT_TYPE_INT64,
+    AVOptionType::AV_OPT_TYPE_DOUBLE,
+    AVOptionType::AV_OPT_TYPE_FLOAT,
+    AVOptionType::AV_OPT_TYPE_STRING,
+    AVOptionType::AV_OPT_TYPE_RATIONAL,
+    AVOptionType::AV_OPT_TYPE_BINARY,
+    AVOptionType::AV_OPT_TYPE_DICT,
+    AVOptionType::AV_OPT_TYPE_UINT64,
+    AVOptionType::AV_OPT_TYPE_CONST,
+    AVOptionType::AV_OPT_TYPE_IMAGE_SIZE,
+    AVOptionType::AV_OPT_TYPE_PIXEL_FMT,
+    AVOptionType::AV_OPT_TYPE_SAMPLE_FMT,
+    AVOptionType::AV_OPT_TYPE_VIDEO_RATE,
+    AVOptionType::AV_OPT_TYPE_DURATION,
+    AVOptionType::AV_OPT_TYPE_COLOR,
+    // FFmpeg 7 has no options of this type any more.
+    #[cfg(not(frame_flags))]
+    AVOptionType::AV_OPT_TYPE_CHANNEL_LAYOUT,
+    AVOptionType::AV_OPT_TYPE_BOOL,
+    AVOptionType::AV_OPT_TYPE_CHLAYOUT,
+];
 
 #[cfg(test)]
 mod tests {

@@ -5,6 +5,7 @@ use std::ptr::NonNull;
 
 use super::error::AvError;
 use super::ffi;
+use super::frame::PictureType;
 use super::rational::Rational;
 
 /// A packet: the payload is reference-counted by libav, the struct itself is meant to be used again and again.
@@ -12,6 +13,17 @@ pub struct Packet(NonNull<ffi::AVPacket>);
 
 // SAFETY: an AVPacket has no thread affinity (its buffers' counts are atomic), and this type owns it (invariant 14).
 unsafe impl Send for Packet {}
+
+/// See [`Packet::encoding_stats`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EncodingStats {
+    /// From 1 (good) to `FF_LAMBDA_MAX` (bad).
+    pub quality: i32,
+    /// How the picture was coded.
+    pub picture_type: PictureType,
+    /// The sums of the squared differences from the source, of each plane, if they were asked for (`-flags +psnr`).
+    pub errors: Vec<i64>,
+}
 
 /// One element of a stream's or packet's side data.
 #[derive(Clone, Debug)]
@@ -45,6 +57,26 @@ impl SideData {
     /// How the picture is to be turned (`AV_PKT_DATA_DISPLAYMATRIX`).
     pub fn is_display_matrix(&self) -> bool {
         self.kind == ffi::AVPacketSideDataType::AV_PKT_DATA_DISPLAYMATRIX
+    }
+
+    /// The nine numbers of a display matrix, row by row.
+    pub fn display_matrix(&self) -> Option<[i32; 9]> {
+        let numbers = self.bytes.chunks_exact(4).filter_map(|bytes| bytes.try_into().ok().map(i32::from_ne_bytes));
+        let numbers: Vec<i32> = numbers.collect();
+        self.is_display_matrix().then(|| numbers.try_into().ok()).flatten()
+    }
+
+    /// A display matrix that leaves the picture as it is (`av_display_rotation_set` with 0).
+    #[must_use]
+    pub fn upright(&self) -> Self {
+        const ONE: i32 = 1 << 16;
+        let matrix = [ONE, 0, 0, 0, ONE, 0, 0, 0, 1 << 30];
+        Self { kind: self.kind, bytes: matrix.iter().flat_map(|number| number.to_ne_bytes()).collect() }
+    }
+
+    /// Which bit rate and buffer the stream was coded for (`AV_PKT_DATA_CPB_PROPERTIES`).
+    pub fn is_buffer_properties(&self) -> bool {
+        self.kind == ffi::AVPacketSideDataType::AV_PKT_DATA_CPB_PROPERTIES
     }
 }
 
@@ -159,6 +191,21 @@ impl Packet {
         unsafe { std::slice::from_raw_parts(raw.data, self.size()) }
     }
 
+    /// Takes a copy of `bytes` for its payload and forgets everything else.
+    ///
+    /// # Errors
+    /// `AVERROR(ENOMEM)`, `AVERROR(EINVAL)` for a payload that is too large.
+    pub fn fill(&mut self, bytes: &[u8]) -> Result<(), AvError> {
+        self.clear();
+        let size = i32::try_from(bytes.len()).map_err(|_| AvError::from_errno(libc::EINVAL))?;
+        // SAFETY: owned, valid and empty; the new payload is as long as asked for (invariant 10).
+        unsafe {
+            AvError::check(ffi::av_new_packet(self.as_mut_ptr(), size))?;
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.raw().data, bytes.len());
+        }
+        Ok(())
+    }
+
     /// Byte position in the input; `None` = unknown.
     pub fn position(&self) -> Option<i64> {
         Some(self.raw().pos).filter(|position| *position >= 0)
@@ -167,6 +214,30 @@ impl Packet {
     /// Decoding can start here.
     pub fn is_key(&self) -> bool {
         self.raw().flags & ffi::AV_PKT_FLAG_KEY != 0
+    }
+
+    /// Says whether decoding can start here.
+    pub fn set_key(&mut self, key: bool) {
+        let flags = &mut self.raw_mut().flags;
+        *flags = if key { *flags | ffi::AV_PKT_FLAG_KEY } else { *flags & !ffi::AV_PKT_FLAG_KEY };
+    }
+
+    /// What a video encoder says of how it coded the picture (`AV_PKT_DATA_QUALITY_STATS`).
+    pub fn encoding_stats(&self) -> Option<EncodingStats> {
+        let mut size = 0;
+        // SAFETY: owned and valid; the side data belongs to the packet and is `size` bytes long (invariant 9).
+        let stats = unsafe {
+            let kind = ffi::AVPacketSideDataType::AV_PKT_DATA_QUALITY_STATS;
+            let data = ffi::av_packet_get_side_data(self.as_ptr(), kind, &mut size);
+            bytes(data, if data.is_null() { 0 } else { size })
+        };
+        let (head, errors) = stats.split_at_checked(8)?;
+        let errors = errors.chunks_exact(8).take(usize::from(head[5]));
+        Some(EncodingStats {
+            quality: i32::from_le_bytes([head[0], head[1], head[2], head[3]]),
+            picture_type: PictureType::from_number(head[4]),
+            errors: errors.filter_map(|error| error.try_into().ok().map(i64::from_le_bytes)).collect(),
+        })
     }
 
     /// The demuxer saw that the payload is damaged.
@@ -186,8 +257,8 @@ impl Packet {
     /// `AVERROR(ENOMEM)`.
     pub fn add_side_data(&mut self, side_data: &SideData) -> Result<(), AvError> {
         let (kind, bytes) = side_data.parts();
-        // SAFETY: owned and valid; a size that is not wanted may be null; the new element is `bytes.len()` bytes
-        // long (invariant 11).
+        // SAFETY: owned and valid; a size that is not wanted may be null; the new element is `bytes.len()` bytes long (invariant
+        // 11).
         unsafe {
             if !ffi::av_packet_get_side_data(self.0.as_ptr(), kind, std::ptr::null_mut()).is_null() {
                 return Ok(());

@@ -48,6 +48,30 @@ impl Rational {
         unsafe { ffi::av_mul_q(self.into(), other.into()) }.into()
     }
 
+    /// The same fraction without common factors (`av_add_q` with 0).
+    #[must_use]
+    pub fn reduced(self) -> Self {
+        // SAFETY: plain arithmetic (invariant 14).
+        unsafe { ffi::av_add_q(self.into(), Self::new(0, 1).into()) }.into()
+    }
+
+    /// The nearest fraction whose numbers are at most `max` (`av_reduce`).
+    #[must_use]
+    pub fn limited(self, max: i64) -> Self {
+        let mut limited = self;
+        // SAFETY: plain arithmetic into two numbers of ours (invariant 14).
+        unsafe { ffi::av_reduce(&mut limited.num, &mut limited.den, self.num.into(), self.den.into(), max) };
+        limited
+    }
+
+    /// Which of `rates` is nearest (`av_find_nearest_q_idx`).
+    pub fn nearest(self, rates: &[Self]) -> Option<Self> {
+        let list: Vec<ffi::AVRational> = rates.iter().map(|rate| (*rate).into()).chain([Self::new(0, 0).into()]).collect();
+        // SAFETY: a list that ends with 0/0 (invariant 11).
+        let index = unsafe { ffi::av_find_nearest_q_idx(self.into(), list.as_ptr()) };
+        usize::try_from(index).ok().and_then(|index| rates.get(index).copied())
+    }
+
     /// Reads `num:den`, `num/den` or a decimal number (`av_parse_ratio`).
     ///
     /// # Errors
@@ -97,6 +121,11 @@ pub fn rescale(value: i64, from: Rational, to: Rational) -> i64 {
     unsafe { ffi::av_rescale_q(value, from.into(), to.into()) }
 }
 
+/// As [`rescale`], with the smallest and the largest number standing for "none" and "for ever" (`AV_ROUND_PASS_MINMAX`).
+pub fn rescale_limits(value: i64, from: Rational, to: Rational) -> i64 {
+    if value == i64::MIN || value == i64::MAX { value } else { rescale(value, from, to) }
+}
+
 /// Which of two times in different units is earlier (`av_compare_ts`).
 pub fn compare(a: i64, a_base: Rational, b: i64, b_base: Rational) -> std::cmp::Ordering {
     // SAFETY: plain arithmetic (invariant 14).
@@ -128,6 +157,16 @@ mod tests {
         assert_eq!(Rational::parse_ratio("4:3", 255), Ok(Rational::new(4, 3)));
         assert_eq!(Rational::parse_rate("ntsc"), Ok(Rational::new(30000, 1001)));
         assert!(Rational::parse_rate("fast").is_err());
+    }
+
+    #[test]
+    fn fractions_are_reduced_limited_and_compared() {
+        assert_eq!(Rational::new(50, 2).reduced(), Rational::new(25, 1));
+        assert!(Rational::new(100_000, 4001).limited(65_535).num.max(0) <= 65_535);
+        let rates = [Rational::new(24, 1), Rational::new(25, 1), Rational::new(30, 1)];
+        assert_eq!(Rational::new(26, 1).nearest(&rates), Some(Rational::new(25, 1)));
+        assert_eq!(Rational::new(26, 1).nearest(&[]), None);
+        assert_eq!(rescale_limits(i64::MAX, MICROSECONDS, Rational::new(1, 90_000)), i64::MAX);
     }
 
     #[test]

@@ -5,11 +5,11 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 use std::ptr::NonNull;
 
-use super::call::c_string;
 use super::codec::{CodecId, MediaType, Parameters};
 use super::error::AvError;
 use super::ffi::{self, AVDiscard};
-use super::option::Dictionary;
+use super::frame::ChannelLayout;
+use super::option::{Dictionary, Fake};
 use super::packet::{SideData, timestamp};
 use super::rational::Rational;
 
@@ -39,20 +39,7 @@ impl Disposition {
     /// # Errors
     /// `AVERROR(EINVAL)` for an unknown flag.
     pub fn evaluate(self, text: &str) -> Result<Self, AvError> {
-        let text = c_string(text)?;
-        let mut class = stream_class();
-        let object = std::ptr::from_mut(&mut class).cast();
-        let mut flags: c_int = self.0;
-        // SAFETY: a pointer to a class pointer is what AV_OPT_SEARCH_FAKE_OBJ and the evaluator take; the names live through
-        // it (invariant 11).
-        unsafe {
-            let option = ffi::av_opt_find(object, c"disposition".as_ptr(), std::ptr::null(), 0, ffi::AV_OPT_SEARCH_FAKE_OBJ);
-            if option.is_null() {
-                return Err(AvError::OPTION_NOT_FOUND);
-            }
-            AvError::check(ffi::av_opt_eval_flags(object, option, text.as_ptr(), &mut flags))?;
-        }
-        Ok(Self(flags))
+        Fake::new(stream_class()).evaluate("disposition", self.0, text).map(Self)
     }
 }
 
@@ -78,20 +65,8 @@ impl Discard {
     /// # Errors
     /// `AVERROR(EINVAL)`.
     pub fn parse(text: &str) -> Result<Self, AvError> {
-        let text = c_string(text)?;
         // SAFETY: returns a constant (invariant 12).
-        let mut class = unsafe { ffi::avcodec_get_class() };
-        let object = std::ptr::from_mut(&mut class).cast();
-        let mut value: c_int = 0;
-        // SAFETY: as in Disposition::evaluate (invariant 10).
-        unsafe {
-            let option = ffi::av_opt_find(object, c"skip_frame".as_ptr(), std::ptr::null(), 0, ffi::AV_OPT_SEARCH_FAKE_OBJ);
-            if option.is_null() {
-                return Err(AvError::OPTION_NOT_FOUND);
-            }
-            AvError::check(ffi::av_opt_eval_int(object, option, text.as_ptr(), &mut value))?;
-        }
-        Ok(Self(value))
+        Fake::new(unsafe { ffi::avcodec_get_class() }).evaluate("skip_frame", 0, text).map(Self)
     }
 
     pub(in crate::libav) fn to_raw(self) -> AVDiscard {
@@ -232,6 +207,11 @@ impl<'a> Stream<'a> {
         }
     }
 
+    /// Shape of one pixel as the container has it; 0/1 = unknown.
+    pub fn sample_aspect_ratio(&self) -> Rational {
+        self.raw().sample_aspect_ratio.into()
+    }
+
     /// Average frames per second; 0/0 = unknown.
     pub fn average_frame_rate(&self) -> Rational {
         self.raw().avg_frame_rate.into()
@@ -322,6 +302,55 @@ impl StreamMut<'_> {
     /// Sets the average frame rate.
     pub fn set_average_frame_rate(&mut self, rate: Rational) {
         self.raw_mut().avg_frame_rate = rate.into();
+    }
+
+    /// Sets the shape of one pixel.
+    pub fn set_sample_aspect_ratio(&mut self, ratio: Rational) {
+        self.raw_mut().sample_aspect_ratio = ratio.into();
+    }
+
+    /// Sets the duration; for a muxer a hint.
+    pub fn set_duration(&mut self, duration: i64) {
+        self.raw_mut().duration = duration;
+    }
+
+    /// Sets the frames by which the decoder's output lags behind, which a demuxer's guesses at timestamps go by.
+    pub fn set_video_delay(&mut self, frames: i32) {
+        self.codecpar_mut().video_delay = frames;
+    }
+
+    /// Says what the channels are.
+    ///
+    /// # Errors
+    /// `AVERROR(ENOMEM)`.
+    pub fn set_channel_layout(&mut self, layout: &ChannelLayout) -> Result<(), AvError> {
+        // SAFETY: both are valid; the parameters' own is replaced (invariant 10).
+        AvError::check(unsafe { ffi::av_channel_layout_copy(&mut self.codecpar_mut().ch_layout, layout.as_ptr()) }).map(drop)
+    }
+
+    /// Adds side data that holds for the whole stream, or replaces that of the same kind.
+    ///
+    /// # Errors
+    /// `AVERROR(ENOMEM)`.
+    pub fn add_side_data(&mut self, side_data: &SideData) -> Result<(), AvError> {
+        let (kind, bytes) = side_data.parts();
+        #[cfg(libavformat_59)]
+        // SAFETY: a valid stream (invariant 10).
+        let data = unsafe { ffi::av_stream_new_side_data(self.as_ptr(), kind, bytes.len()) };
+        #[cfg(not(libavformat_59))]
+        // SAFETY: valid parameters; libav keeps array and count in step (invariant 10).
+        let data = unsafe {
+            let parameters = self.codecpar_mut();
+            let (list, count) = (&mut parameters.coded_side_data, &mut parameters.nb_coded_side_data);
+            let element = ffi::av_packet_side_data_new(list, count, kind, bytes.len(), 0);
+            if element.is_null() { std::ptr::null_mut() } else { (*element).data }
+        };
+        if data.is_null() {
+            return Err(AvError::from_errno(libc::ENOMEM));
+        }
+        // SAFETY: the new element is as long as the old one (invariant 11).
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), data, bytes.len()) };
+        Ok(())
     }
 
     /// Sets what the stream carries, before anything else is known of it.

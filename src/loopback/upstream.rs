@@ -160,7 +160,7 @@ impl Shared {
                     trial.succeed();
                     body.extend_from_slice(&bytes);
                 }
-                Ok(None) => return Ok((body, download.url().to_owned())),
+                Ok(None) => return Ok((body, download.location().to_owned())),
                 // Another one may have been published in between.
                 Err(NetError::Changed { .. }) => {
                     body.clear();

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use http::header::{HeaderMap, SET_COOKIE};
 use url::{Host, Url};
 
-use super::answer::date;
+use crate::clock::http_date;
 
 /// More are not kept, nor longer ones (RFC 6265 section 6.1).
 const MOST: usize = 100;
@@ -91,7 +91,7 @@ impl Cookie {
                 }
                 "path" if value.starts_with('/') => value.clone_into(&mut cookie.path),
                 "max-age" => age = value.parse::<i64>().ok().or(age),
-                "expires" => cookie.until = date(&value.replace('-', " ")),
+                "expires" => cookie.until = http_date(&value.replace('-', " ")),
                 _ => {}
             }
         }

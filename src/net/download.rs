@@ -33,8 +33,9 @@ pub struct Download {
     /// The next byte to deliver, counted from `start`.
     position: u64,
     entity: Entity,
-    /// Where the redirects ended last; not masked.
-    url: String,
+    /// Where the redirects led, last time.
+    location: String,
+    /// What the server called it, last time.
     content_type: Option<String>,
     body: Option<Response>,
     chunk: Bytes,
@@ -58,13 +59,13 @@ impl Download {
     pub fn new(media: &Media, request: Request, start: u64, end: Option<u64>, stop: &Shutdown) -> Self {
         Self {
             media: media.clone(),
-            url: request.url.clone(),
             request,
             stop: stop.clone(),
             start,
             end,
             position: 0,
             entity: Entity::default(),
+            location: String::new(),
             content_type: None,
             body: None,
             chunk: Bytes::new(),
@@ -170,12 +171,12 @@ impl Download {
         self.entity.length
     }
 
-    /// Where the redirects ended; not masked.
-    pub fn url(&self) -> &str {
-        &self.url
+    /// The URL that the last answer came from, behind redirects, without a token; not masked.
+    pub fn location(&self) -> &str {
+        &self.location
     }
 
-    /// The media type that the server names, in lower case and without parameters.
+    /// The media type of the last answer, without parameters, in lower case.
     pub fn content_type(&self) -> Option<&str> {
         self.content_type.as_deref()
     }
@@ -218,12 +219,12 @@ impl Download {
             return Err(changed(&end.url));
         }
         self.entity = Entity { ranges: offered.is_some() || self.entity.ranges, ..found };
+        self.location = end.url.to_string();
         self.content_type = content_type(end.response.headers());
-        self.url = end.url.into();
         let mut body = end.response;
         match offered {
             Some(offered) if offered == from => self.chunk = Bytes::new(),
-            Some(_) => return Err(changed(&client::parse(&self.url)?)),
+            Some(_) => return Err(changed(&client::parse(&self.location)?)),
             None => match skip(&mut body, from, self.request.timeout).await {
                 Some(rest) => self.chunk = rest,
                 None => return self.cut(Cause::Cut).await,

@@ -241,6 +241,17 @@ impl Media {
         self.block_on(stop, hop::resolve(&self.0, request, stop))
     }
 
+    /// As [`resolve`](Self::resolve), for whoever reports each step: the redirects that came before a failure are not lost.
+    pub fn trace(&self, request: &Request, stop: &Shutdown) -> (Vec<Hop>, Result<Resolved, NetError>) {
+        let mut trail = match client::parse(&request.url) {
+            Ok(url) => hop::Trail::new(url),
+            Err(error) => return (Vec::new(), Err(error)),
+        };
+        let mut resolved = self.block_on(stop, hop::resolve_on(&self.0, request, &mut trail, stop));
+        let hops = resolved.as_mut().map_or(trail.hops, |resolved| std::mem::take(&mut resolved.hops));
+        (hops, resolved)
+    }
+
     /// Forgets the remembered redirect of `url`: its target no longer serves.
     pub fn forget(&self, url: &str) {
         if let Ok(url) = client::parse(url) {

@@ -2,17 +2,18 @@
 
 use crate::error::{Error, Kind};
 use crate::libav::avio;
-use crate::libav::codec::{Decoder, MediaType, Parameters};
+use crate::libav::codec::{Codec, MediaType, Parameters};
 use crate::libav::demuxer::{Decoders, Demuxer, Opening};
 use crate::libav::format::InputFormat;
 use crate::libav::log::{self, level};
 use crate::libav::option::{CodecSide, Dictionary};
 use crate::libav::packet::SideData;
 use crate::libav::rational::{MICROSECONDS, Rational, rescale};
-use crate::libav::stream::{Discard, Stream};
+use crate::libav::stream::{Discard, Disposition, Stream};
 use crate::redact;
 use crate::shutdown::Shutdown;
 
+use super::decode::Settings;
 use super::mux::codec_tag;
 use super::option::Options;
 use super::plan::{self, Global, Micros};
@@ -32,6 +33,10 @@ pub struct Input {
     pub duration: Option<Micros>,
     /// Added to every timestamp: `-itsoffset` less the start.
     pub ts_offset: Micros,
+    /// `-itsoffset`.
+    pub own_offset: Micros,
+    /// What is decoded before `-ss` is dropped.
+    pub accurate_seek: bool,
 }
 
 /// A stream of an input.
@@ -44,8 +49,22 @@ pub struct InputStream {
     pub side_data: Vec<SideData>,
     /// What the user lets the demuxer leave out.
     pub user_discard: Discard,
-    /// An output wants it.
+    /// An output or a filtergraph wants it.
     pub used: bool,
+    /// A filtergraph of several inputs or outputs wants it decoded.
+    pub filtered: bool,
+    /// An output wants it decoded.
+    pub encoded: bool,
+    /// How it is to be decoded.
+    pub decoding: Settings,
+    /// Shape of one pixel as the container has it.
+    pub aspect: Rational,
+    /// Duration, in its time base.
+    pub duration: Option<i64>,
+    /// The container knows when it begins.
+    pub has_start: bool,
+    /// What it is for.
+    pub disposition: Disposition,
 }
 
 impl Input {
@@ -56,7 +75,7 @@ impl Input {
     pub fn open(index: usize, plan: &plan::Input, global: &Global, files: &dyn Files, stop: &Shutdown) -> Result<Self, Error> {
         let url = &plan.url;
         let mut options = Options::sort(&plan.options)?;
-        let opening = opening(plan, &mut options.format)?;
+        let opening = opening(plan, &mut options.format, global)?;
         let set_by_us = options.format.get("scan_all_pmts").is_none();
         options.format.set_default("scan_all_pmts", "1").map_err(|error| error.about(url))?;
         let mut demuxer = Demuxer::open(url, &opening, &mut options.format, files.input(index)?, stop.clone())?;
@@ -65,10 +84,10 @@ impl Input {
         }
         options.check_left_over()?;
 
-        force_decoders(&mut demuxer, plan)?;
+        force_decoders(&mut demuxer, plan, global)?;
         if !plan.no_find_stream_info {
             let per_stream = demuxer.streams().map(|stream| {
-                let decoder = Decoder::by_id(stream.codec());
+                let decoder = Codec::decoder(stream.codec());
                 options.for_stream(&demuxer, stream, CodecSide::Decoding, decoder)
             });
             let per_stream = per_stream.collect::<Result<Vec<_>, _>>()?;
@@ -90,7 +109,7 @@ impl Input {
         if start.is_some() {
             seek(&mut demuxer, timestamp, url);
         }
-        let streams = add_streams(&mut demuxer, plan)?;
+        let streams = add_streams(&mut demuxer, index, plan, &options, global)?;
         demuxer.dump(index, url);
 
         let file_start = if global.start_at_zero { demuxer.start_time().unwrap_or(0) } else { 0 };
@@ -100,12 +119,11 @@ impl Input {
             demuxer,
             streams,
             start,
+            own_offset: plan.ts_offset,
+            accurate_seek: !plan.no_accurate_seek,
         };
-        let used = input.demuxer.streams().map(|stream| {
-            let decoder = Decoder::by_id(stream.codec());
-            options.for_stream(&input.demuxer, stream, CodecSide::Decoding, decoder)
-        });
-        options.check_unused(&used.collect::<Result<Vec<_>, _>>()?, CodecSide::Decoding, index, url)?;
+        let used: Vec<Dictionary> = input.streams.iter().map(|stream| stream.decoding.options.clone()).collect();
+        options.check_unused(&used, CodecSide::Decoding, index, url)?;
         Ok(input)
     }
 
@@ -153,7 +171,11 @@ impl Input {
     pub fn discard_unused(&mut self) {
         for (index, stream) in self.streams.iter().enumerate() {
             if let Some(mut raw) = self.demuxer.stream_mut(index) {
-                raw.set_discard(if stream.used { stream.user_discard } else { Discard::ALL });
+                raw.set_discard(match (stream.used, stream.filtered) {
+                    (false, _) => Discard::ALL,
+                    (true, true) => Discard::NONE,
+                    (true, false) => stream.user_discard,
+                });
             }
         }
         for (index, program) in self.demuxer.programs().iter().enumerate() {
@@ -194,7 +216,7 @@ pub fn synchronize(inputs: &mut [Input], plans: &[plan::Input], global: &Global)
 }
 
 /// What avformat_open_input is told: format, named decoders, and options that have a name of their own on the command line.
-fn opening(plan: &plan::Input, options: &mut Dictionary) -> Result<Opening, Error> {
+fn opening(plan: &plan::Input, options: &mut Dictionary, global: &Global) -> Result<Opening, Error> {
     let format = plan.format.as_deref().map(InputFormat::by_name).transpose()?;
     let has = |name: &str| format.is_some_and(|format| format.has_option(name));
     let mut set = |name: &str, value: &str| options.set(name, value).map_err(|error| error.about(name));
@@ -207,9 +229,9 @@ fn opening(plan: &plan::Input, options: &mut Dictionary) -> Result<Opening, Erro
     if let Some((_, rate)) = plan.frame_rate.last().filter(|_| has("framerate")) {
         set("framerate", rate)?;
     }
-    let decoder = |specifier: &str, media_type: MediaType| -> Result<Option<Decoder>, Error> {
+    let decoder = |specifier: &str, media_type: MediaType| -> Result<Option<Codec>, Error> {
         let named = plan.codec.iter().rev().find(|(given, _)| given == specifier);
-        named.map(|(_, name)| decoder(name, media_type)).transpose()
+        named.map(|(_, name)| decoder(name, media_type, global)).transpose()
     };
     let decoders = Decoders {
         video: decoder("v", MediaType::Video)?,
@@ -220,9 +242,9 @@ fn opening(plan: &plan::Input, options: &mut Dictionary) -> Result<Opening, Erro
     Ok(Opening { format, bitexact: plan.bitexact, decoders })
 }
 
-fn decoder(name: &str, media_type: MediaType) -> Result<Decoder, Error> {
-    let decoder = Decoder::by_name(name).ok_or_else(|| Error::new(Kind::Usage, format!("Unknown decoder '{name}'")))?;
-    if decoder.media_type() == media_type {
+fn decoder(name: &str, media_type: MediaType, global: &Global) -> Result<Codec, Error> {
+    let decoder = Codec::decoder_by_name(name).ok_or_else(|| Error::new(Kind::Usage, format!("Unknown decoder '{name}'")))?;
+    if decoder.media_type() == media_type || global.recast_media {
         Ok(decoder)
     } else {
         Err(Error::new(Kind::Usage, format!("Invalid decoder type '{name}'")))
@@ -230,17 +252,24 @@ fn decoder(name: &str, media_type: MediaType) -> Result<Decoder, Error> {
 }
 
 /// `-c` before an input decides what its streams are taken for.
-fn force_decoders(demuxer: &mut Demuxer, plan: &plan::Input) -> Result<(), Error> {
+fn force_decoders(demuxer: &mut Demuxer, plan: &plan::Input, global: &Global) -> Result<(), Error> {
     for index in 0..demuxer.stream_count() {
         let Some(stream) = demuxer.stream(index) else { continue };
-        let name = specifier::value(&["c", "codec", "acodec", "vcodec", "scodec", "dcodec"], &plan.codec, demuxer, stream)?;
-        let Some(name) = name else { continue };
-        let codec = decoder(name, stream.media_type())?.id();
+        let Some(codec) = forced_decoder(demuxer, stream, plan, global)? else { continue };
         if let Some(mut stream) = demuxer.stream_mut(index) {
-            stream.set_codec(codec);
+            if codec.media_type() != stream.media_type() {
+                stream.set_media_type(codec.media_type());
+            }
+            stream.set_codec(codec.id());
         }
     }
     Ok(())
+}
+
+/// The decoder that the user named for a stream.
+fn forced_decoder(demuxer: &Demuxer, stream: Stream<'_>, plan: &plan::Input, global: &Global) -> Result<Option<Codec>, Error> {
+    let name = specifier::value(&["c", "codec", "acodec", "vcodec", "scodec", "dcodec"], &plan.codec, demuxer, stream)?;
+    name.map(|name| decoder(name, stream.media_type(), global)).transpose()
 }
 
 fn start(plan: &plan::Input, duration: Option<Micros>) -> Option<Micros> {
@@ -271,7 +300,13 @@ fn seek(demuxer: &mut Demuxer, timestamp: Micros, url: &str) {
     }
 }
 
-fn add_streams(demuxer: &mut Demuxer, plan: &plan::Input) -> Result<Vec<InputStream>, Error> {
+fn add_streams(
+    demuxer: &mut Demuxer,
+    file: usize,
+    plan: &plan::Input,
+    options: &Options,
+    global: &Global,
+) -> Result<Vec<InputStream>, Error> {
     let mut streams = Vec::new();
     for index in 0..demuxer.stream_count() {
         let Some(stream) = demuxer.stream(index) else { continue };
@@ -299,6 +334,17 @@ fn add_streams(demuxer: &mut Demuxer, plan: &plan::Input) -> Result<Vec<InputStr
             None if disabled => Discard::ALL,
             None => Discard::NONE,
         };
+        let forced = forced_decoder(demuxer, stream, plan, global)?;
+        let codec = forced.or_else(|| Codec::decoder(stream.codec()));
+        let own = options.for_stream(demuxer, stream, CodecSide::Decoding, codec)?;
+        let decoding = Settings::read(demuxer, stream, plan, codec, own)?;
+        if stream.media_type() == MediaType::Audio
+            && let Some(layout) = decoding.guess_layout(file, stream).map_err(|error| error.about(&plan.url))?
+            && let Some(mut stream) = demuxer.stream_mut(index)
+        {
+            stream.set_channel_layout(&layout).map_err(|error| error.about(&plan.url))?;
+        }
+        let Some(stream) = demuxer.stream(index) else { continue };
         let parameters = stream.parameters().map_err(|error| error.about(&plan.url))?;
         streams.push(InputStream {
             facts: StreamFacts {
@@ -316,6 +362,13 @@ fn add_streams(demuxer: &mut Demuxer, plan: &plan::Input) -> Result<Vec<InputStr
             side_data: stream.side_data(),
             user_discard,
             used: false,
+            filtered: false,
+            encoded: false,
+            decoding,
+            aspect: stream.sample_aspect_ratio(),
+            duration: stream.duration(),
+            has_start: stream.start_time().is_some(),
+            disposition: stream.disposition(),
         });
     }
     Ok(streams)

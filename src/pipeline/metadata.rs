@@ -52,7 +52,15 @@ pub fn describe(output: &mut Output, plan: &plan::Output, inputs: &[Input]) -> R
             let source = output.streams[position].source;
             let from = source.and_then(|source| inputs[source.file].demuxer.stream(source.stream));
             if let Some(from) = from.map(|stream| stream.metadata()) {
-                change_stream(output, position, |metadata| add(metadata, &from))?;
+                let encoded = output.streams[position].encoding.is_some();
+                change_stream(output, position, |metadata| {
+                    add(metadata, &from)?;
+                    // Untrue of another encoder's stream.
+                    if encoded {
+                        metadata.remove("encoder");
+                    }
+                    Ok(())
+                })?;
             }
         }
     }

@@ -1,45 +1,61 @@
-//! ffmpeg's processing graph in safe Rust: this version's part of it, stream copy.
+//! ffmpeg's processing graph in safe Rust.
 //!
 //! ```text
-//! Plan ─ refuse ─▶ demux (open, probe, seek) ─ select ─▶ mux (streams, metadata, header)      nothing is written before all fits
-//!                  read ─▶ timestamp ─▶ scheduler ─▶ write (bitstream filters, order) ─▶ libavformat
+//! Plan ─▶ demux (open, probe, seek) ─ filter::graph ─ select ─▶ mux (streams, encode::settings, metadata, header)
+//!
+//!         read ─▶ timestamp ─▶ scheduler ┬─▶ decode ─▶ filter ─▶ encode ─┬─▶ write (bitstream filters, order) ─▶ libavformat
+//!                                        └───────────── copy ────────────┘
 //! ```
 //!
-//! One thread does it all, as in ffmpeg 5.1; with several inputs each has one more that reads ahead. The output that is
-//! furthest behind decides which input is read next. The rules are those of the `ffmpeg` program of FFmpeg 5.1, function by
-//! function as the modules name them.
+//! One thread makes all decisions, in the order of ffmpeg 5.1: the output that is furthest behind decides which graph works and
+//! which input is read next. Around it others work ahead: each input has a thread that reads, if there are several; decoders
+//! have libavcodec's; each encoder has one behind a bounded queue, and what it gives is taken in the order in which it was
+//! given its frames, so that files come out as ffmpeg's do. A pure stream copy has one thread. The rules are those of the
+//! `ffmpeg` program of FFmpeg 5.1, function by function as the modules name them.
 
 pub mod plan;
 
+mod decode;
 mod demux;
+mod dump;
+mod encode;
+mod filter;
 mod gap;
+mod hardware;
+mod live;
 mod metadata;
 mod mux;
 mod option;
 mod overwrite;
 mod progress;
 mod read;
-mod refuse;
+mod report;
 mod scheduler;
 mod select;
 mod source;
 mod specifier;
+mod subtitle;
 mod summary;
+mod sync;
 mod timestamp;
+mod transcode;
 mod write;
 
 use std::sync::Arc;
 
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Kind};
+use crate::libav::hw::Devices;
 use crate::libav::io::{Access, IoCounts};
 use crate::shutdown::Shutdown;
 
-pub use progress::{Progress, VideoProgress};
+pub use live::{FilterCommand, Live};
+pub use progress::{Progress, Psnr, VideoProgress};
 
 use demux::Input;
+use filter::Graph;
 use mux::Output;
-use plan::{Micros, Plan};
+use plan::{ComplexFilter, Micros, Plan};
 
 /// Where a job gets what it needs to open its files with tokens.
 pub trait Files: Sync {
@@ -65,11 +81,13 @@ pub struct Control {
     pub abort: Shutdown,
     /// For `-re`, the statistics' period and the speed.
     pub clock: Arc<dyn Clock>,
+    /// What keys change while it runs.
+    pub live: Arc<Live>,
 }
 
 impl Default for Control {
     fn default() -> Self {
-        Self { stop: Shutdown::new(), abort: Shutdown::new(), clock: Arc::new(SystemClock) }
+        Self { stop: Shutdown::new(), abort: Shutdown::new(), clock: Arc::new(SystemClock), live: Arc::default() }
     }
 }
 
@@ -154,7 +172,7 @@ pub struct Outcome {
     pub ended: Ended,
     /// The first thing that went wrong for good.
     pub error: Option<Error>,
-    /// More packets could not be decoded than `-max_error_rate` allows; copied streams are not decoded.
+    /// More packets could not be decoded than `-max_error_rate` allows.
     pub error_rate_exceeded: bool,
 }
 
@@ -162,11 +180,15 @@ pub struct Outcome {
 ///
 /// Blocks: to be called on a thread of its own, never on a worker of an async runtime.
 pub fn run(plan: &Plan, files: &dyn Files, control: &Control, observer: &dyn Observer) -> Outcome {
+    control.live.begin(&plan.global);
     // Raised too when nobody wants packets any more, while a thread may still wait for one.
     let inputs_stop = control.stop.child();
-    let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
-    match prepare(plan, files, control, observer, &inputs_stop, &mut inputs, &mut outputs) {
-        Ok(()) => scheduler::run(plan, control, observer, &inputs_stop, inputs, outputs),
+    let (mut inputs, mut outputs, mut graphs) = (Vec::new(), Vec::new(), Vec::new());
+    match prepare(plan, files, control, observer, &inputs_stop, &mut inputs, &mut outputs, &mut graphs) {
+        Ok(devices) => {
+            let prepared = scheduler::Prepared { inputs, outputs, graphs, devices };
+            scheduler::run(plan, control, observer, &inputs_stop, prepared)
+        }
         Err(error) => Outcome {
             inputs: inputs.iter().map(|input| InputOutcome { io: input.demuxer.counts(), ..InputOutcome::default() }).collect(),
             outputs: outputs.iter().map(Output::outcome).collect(),
@@ -178,6 +200,7 @@ pub fn run(plan: &Plan, files: &dyn Files, control: &Control, observer: &dyn Obs
 }
 
 /// Opens everything, up to the headers. What was opened is there also after a failure.
+#[expect(clippy::too_many_arguments, reason = "the last three are what was opened, also after a failure")]
 fn prepare(
     plan: &Plan,
     files: &dyn Files,
@@ -186,14 +209,29 @@ fn prepare(
     inputs_stop: &Shutdown,
     inputs: &mut Vec<Input>,
     outputs: &mut Vec<Output>,
-) -> Result<(), Error> {
-    refuse::graphs(plan)?;
+    graphs: &mut Vec<Graph>,
+) -> Result<Devices, Error> {
+    let devices = hardware::devices(&plan.global)?;
     for (index, input) in plan.inputs.iter().enumerate() {
         inputs.push(Input::open(index, input, &plan.global, files, inputs_stop)?);
     }
     demux::synchronize(inputs, &plan.inputs, &plan.global)?;
+    for (index, filter) in plan.global.complex_filters.iter().enumerate() {
+        let description = match filter {
+            ComplexFilter::Graph(description) => description.clone(),
+            ComplexFilter::Script(path) => std::fs::read_to_string(path)
+                .map_err(|error| Error::new(Kind::File, format!("Error opening file {path}: {error}.")).with_source(error))?,
+        };
+        graphs.push(Graph::complex(index, description, inputs, &plan.global)?);
+    }
     for index in 0..plan.outputs.len() {
-        outputs.push(Output::new(index, plan, files, inputs, control)?);
+        let number = outputs.iter().map(|output| output.streams.len()).sum();
+        outputs.push(Output::new(index, plan, files, inputs, graphs, number, control)?);
+    }
+    for graph in graphs.iter() {
+        if let Some(free) = graph.outputs.iter().find(|output| output.target.is_none()) {
+            return Err(Error::new(Kind::Usage, format!("Filter {} has an unconnected output", free.name)));
+        }
     }
     // From here on there is writing.
     let may_write = overwrite::Guard::new(&plan.global, observer, inputs);
@@ -207,10 +245,5 @@ fn prepare(
         output.check_name(&may_write)?;
         output.open(own, &plan.global, inputs)?;
     }
-    for input in inputs.iter_mut() {
-        input.discard_unused();
-    }
-    let started = outputs.iter_mut().try_for_each(|output| output.start(inputs));
-    summary::mapping(outputs);
-    started
+    Ok(devices)
 }

@@ -1,24 +1,28 @@
 //! An output and its streams, up to the header: `open_output_file`, `new_output_stream` and `init_output_stream` of ffmpeg
 //! 5.1. How packets get in is in [`write`](super::write).
 
+use std::collections::VecDeque;
+
 use crate::error::{Error, Kind};
 use crate::libav::avio;
 use crate::libav::bsf::BitstreamFilter;
-use crate::libav::codec::MediaType;
+use crate::libav::codec::{Codec, MediaType};
 use crate::libav::copy::StreamCopy;
 use crate::libav::error::AvError;
 use crate::libav::log::{self, level};
 use crate::libav::muxer::Muxer;
 use crate::libav::option::{CodecSide, Dictionary};
+use crate::libav::packet::Packet;
 use crate::libav::rational::{MICROSECONDS, Rational};
 
 use super::demux::Input;
+use super::encode::{self, Encoding};
+use super::filter::{Graph, GraphInput, GraphOutput, Wanted};
 use super::metadata;
 use super::option::Options;
 use super::overwrite::Guard;
 use super::plan::{self, Global, Micros};
-use super::refuse;
-use super::select::{Source, select};
+use super::select::{Origin, Source, select};
 use super::specifier;
 use super::write::Filter;
 use super::{Control, Files, OutputOutcome};
@@ -43,7 +47,21 @@ pub struct Output {
     pub started: bool,
     /// `-xerror`.
     pub exit_on_error: bool,
+    /// `-async` below 0: sound gets its times from the muxer.
+    pub drops_audio_times: bool,
     options: Dictionary,
+}
+
+/// Packets that wait until all streams are known and the header is written.
+pub struct Queue {
+    /// The packets.
+    pub packets: VecDeque<Packet>,
+    /// Their payload in bytes.
+    pub bytes: usize,
+    /// `-max_muxing_queue_size`.
+    pub limit: usize,
+    /// `-muxing_queue_data_threshold`.
+    pub threshold: usize,
 }
 
 /// A stream of an output.
@@ -54,8 +72,18 @@ pub struct OutputStream {
     pub attachment: Option<String>,
     /// What it carries.
     pub media_type: MediaType,
+    /// How it is encoded; `None` if it is copied, or attached.
+    pub encoding: Option<Box<Encoding>>,
+    /// The unit of the packets on their way to the muxer.
+    pub mux_base: Rational,
     /// The muxer's unit for its timestamps.
     pub time_base: Rational,
+    /// The muxer knows what will come.
+    pub initialized: bool,
+    /// Its graph has no input left to wait for.
+    pub inputs_done: bool,
+    /// Packets that wait for the header.
+    pub queue: Queue,
     /// Nothing more is wanted from its source.
     pub finished: bool,
     /// Nothing more may be written at all.
@@ -97,6 +125,8 @@ impl Output {
         plan: &plan::Plan,
         files: &dyn Files,
         inputs: &mut [Input],
+        graphs: &mut Vec<Graph>,
+        number: usize,
         control: &Control,
     ) -> Result<Self, Error> {
         let output = &plan.outputs[index];
@@ -121,62 +151,55 @@ impl Output {
             shortest: output.shortest,
             started: false,
             exit_on_error: plan.global.exit_on_error,
+            drops_audio_times: plan.global.audio_sync < 0,
             options: Dictionary::new(),
         };
-        for source in select(output, created.muxer.format(), &plan.global, inputs)? {
-            let input = &mut inputs[source.file].streams[source.stream];
-            input.used = true;
-            created.add_stream(output, &options, Some(source), input.facts.media_type)?;
+        let mut under = Under { plan: output, global: &plan.global, options: &options, inputs, graphs, number };
+        for origin in select(output, created.muxer.format(), under.global, under.inputs, under.graphs)? {
+            let kind = match origin {
+                Origin::Stream(source) => under.inputs[source.file].streams[source.stream].facts.media_type,
+                Origin::Graph(graph, number) => under.graphs[graph].outputs[number].kind,
+            };
+            created.add_stream(&mut under, Some(origin), kind)?;
         }
-        refuse::filters(output, &created)?;
         for path in &output.attach {
-            created.attach(output, &options, path)?;
+            created.attach(&mut under, path)?;
         }
+        created.pad_with_video(graphs);
         if created.streams.is_empty() && !created.muxer.format().needs_no_streams() {
             created.muxer.dump(index);
             return Err(Error::new(Kind::Usage, format!("Output file #{index} does not contain any stream")));
         }
-        let used: Vec<Dictionary> = created.streams.iter().map(|stream| stream.copy.options.clone()).collect();
+        let taken = |stream: &OutputStream| match &stream.encoding {
+            Some(encoding) => encoding.options.clone(),
+            None => stream.copy.options.clone(),
+        };
+        let used: Vec<Dictionary> = created.streams.iter().map(taken).collect();
         options.check_unused(&used, CodecSide::Encoding, index, &output.url)?;
         created.options = options.format;
         Ok(created)
     }
 
-    fn add_stream(
-        &mut self,
-        plan: &plan::Output,
-        options: &Options,
-        source: Option<Source>,
-        media_type: MediaType,
-    ) -> Result<(), Error> {
+    fn add_stream(&mut self, under: &mut Under<'_>, origin: Option<Origin>, media_type: MediaType) -> Result<(), Error> {
+        let plan = under.plan;
         let position = self.streams.len();
         let mut new = self.muxer.add_stream().map_err(|error| error.about(&plan.url))?;
         new.set_media_type(media_type);
         if let Some((_, id)) = plan.stream_id.iter().rev().find(|(index, _)| *index == position) {
             new.set_id(*id);
         }
+        let source = match origin {
+            Some(Origin::Stream(source)) => Some(source),
+            _ => None,
+        };
+        let coded = matches!(media_type, MediaType::Video | MediaType::Audio | MediaType::Subtitle);
+        let codec = if coded && origin.is_some() { self.choose_encoder(under, position, media_type)? } else { None };
+        let (encoding, copy) = match codec {
+            Some(codec) => (Some(self.encoding(under, origin, position, codec)?), StreamCopy::default()),
+            None => (None, self.copying(under, origin, position)?),
+        };
         let muxer = &self.muxer;
         let stream = muxer.stream(position).ok_or_else(|| AvError::from_errno(libc::ENOMEM).about(&plan.url))?;
-        let coded = matches!(media_type, MediaType::Video | MediaType::Audio | MediaType::Subtitle);
-        if let (true, Some(source)) = (coded, source) {
-            let names = ["c", "codec", "acodec", "vcodec", "scodec", "dcodec"];
-            let codec = specifier::value(&names, &plan.codec, muxer, stream)?;
-            refuse::codec(codec.map(String::as_str), self.index, plan, source, media_type)?;
-        }
-        let video = media_type == MediaType::Video;
-        let rate = match specifier::value(&["r"], &plan.frame_rate, muxer, stream)? {
-            Some(rate) if video => Some(Rational::parse_rate(rate).map_err(|_| invalid("framerate value", rate))?),
-            _ => None,
-        };
-        let aspect = match specifier::value(&["aspect"], &plan.aspect, muxer, stream)? {
-            Some(aspect) if video => Some(
-                Rational::parse_ratio(aspect, 255)
-                    .ok()
-                    .filter(|aspect| aspect.is_positive())
-                    .ok_or_else(|| invalid("aspect ratio", aspect))?,
-            ),
-            _ => None,
-        };
         let time_base = match specifier::value(&["time_base"], &plan.time_base, muxer, stream)? {
             Some(base) => Some(
                 Rational::parse_ratio(base, i32::MAX)
@@ -187,11 +210,13 @@ impl Output {
             None => None,
         };
         let frames = specifier::value(&["frames", "aframes", "vframes", "dframes"], &plan.frames, muxer, stream)?;
-        if !video && plan.frames.iter().any(|(specifier, _)| specifier.is_empty()) {
+        if media_type != MediaType::Video && plan.frames.iter().any(|(specifier, _)| specifier.is_empty()) {
             log::write(level::WARNING, "Applying unspecific -frames to non video streams, maybe you meant -vframes ?\n");
         }
         let prior = specifier::value(&["copypriorss"], &plan.copy_prior_start, muxer, stream)?;
         let nonkey = specifier::value(&["copyinkf"], &plan.copy_initial_nonkey, muxer, stream)?;
+        let limit = specifier::value(&["max_muxing_queue_size"], &plan.max_muxing_queue_size, muxer, stream)?;
+        let threshold = specifier::value(&["muxing_queue_data_threshold"], &plan.muxing_queue_data_threshold, muxer, stream)?;
         let filter = match specifier::value(&["bsf", "absf", "vbsf"], &plan.bsf, muxer, stream)? {
             Some(chain) if !chain.is_empty() => Some(BitstreamFilter::parse(chain).map_err(|error| {
                 let text = format!("Error parsing bitstream filter sequence '{chain}': {error}");
@@ -200,11 +225,26 @@ impl Output {
             _ => None,
         };
         let tag = specifier::value(&["tag", "atag", "vtag", "stag"], &plan.tag, muxer, stream)?;
+        if let Some(source) = source {
+            let input = &mut under.inputs[source.file].streams[source.stream];
+            input.used = true;
+            input.encoded |= encoding.is_some();
+        }
         self.streams.push(OutputStream {
             source,
             attachment: None,
             media_type,
+            encoding: encoding.map(Box::new),
+            mux_base: MICROSECONDS,
             time_base: MICROSECONDS,
+            initialized: false,
+            inputs_done: false,
+            queue: Queue {
+                packets: VecDeque::new(),
+                bytes: 0,
+                limit: limit.copied().unwrap_or(128),
+                threshold: threshold.copied().unwrap_or(50 * 1024 * 1024),
+            },
             // Attachments are in the header: no packets.
             finished: media_type == MediaType::Attachment,
             closed: false,
@@ -220,12 +260,7 @@ impl Output {
             extradata: 0,
             length: 0,
             filter: filter.map(Filter::new),
-            copy: StreamCopy {
-                options: options.for_stream(muxer, stream, CodecSide::Encoding, None)?,
-                frame_rate: rate,
-                aspect,
-                ..StreamCopy::default()
-            },
+            copy,
         });
         if let (Some(tag), Some(mut stream)) = (tag, self.muxer.stream_mut(position)) {
             stream.set_codec_tag(codec_tag(tag));
@@ -236,10 +271,162 @@ impl Output {
         Ok(())
     }
 
+    /// The encoder of a stream; `None` = it is copied (`choose_encoder`).
+    fn choose_encoder(&mut self, under: &Under<'_>, position: usize, kind: MediaType) -> Result<Option<Codec>, Error> {
+        let muxer = &self.muxer;
+        let stream = muxer.stream(position).ok_or_else(|| AvError::from_errno(libc::ENOMEM).about(&under.plan.url))?;
+        let names = ["c", "codec", "acodec", "vcodec", "scodec", "dcodec"];
+        let codec = match specifier::value(&names, &under.plan.codec, muxer, stream)?.map(String::as_str) {
+            Some("copy") => return Ok(None),
+            Some(name) => {
+                let codec = Codec::encoder_by_name(name);
+                let codec = codec.ok_or_else(|| Error::new(Kind::Usage, format!("Unknown encoder '{name}'")))?;
+                if codec.media_type() != kind && !under.global.recast_media {
+                    return Err(Error::new(Kind::Usage, format!("Invalid encoder type '{name}'")));
+                }
+                codec
+            }
+            None => {
+                let id = muxer.format().default_codec(&under.plan.url, kind);
+                Codec::encoder(id).ok_or_else(|| {
+                    let text = format!(
+                        "Automatic encoder selection failed for output stream #{}:{position}. Default encoder for format {} \
+                         (codec {}) is probably disabled. Please choose an encoder manually.",
+                        self.index,
+                        muxer.format().name(),
+                        id.name()
+                    );
+                    Error::new(Kind::Usage, text)
+                })?
+            }
+        };
+        if let Some(mut stream) = self.muxer.stream_mut(position) {
+            stream.set_codec(codec.id());
+        }
+        Ok(Some(codec))
+    }
+
+    /// The encoding of a stream, with the graph that its frames come from.
+    fn encoding(
+        &mut self,
+        under: &mut Under<'_>,
+        origin: Option<Origin>,
+        position: usize,
+        codec: Codec,
+    ) -> Result<Encoding, Error> {
+        let (plan, muxer) = (under.plan, &self.muxer);
+        let stream = muxer.stream(position).ok_or_else(|| AvError::from_errno(libc::ENOMEM).about(&plan.url))?;
+        let own = under.options.for_stream(muxer, stream, CodecSide::Encoding, Some(codec))?;
+        let source = match origin {
+            Some(Origin::Stream(source)) => Some(source),
+            _ => None,
+        };
+        let number = under.number + position;
+        let (inputs, global, file) = (&*under.inputs, under.global, self.index);
+        let context = encode::Context { plan, global, muxer, stream, file, number, source, inputs };
+        let (mut encoding, wanted, description) = Encoding::new(&context, codec, own)?;
+        let trim = (self.start, self.duration);
+        match origin {
+            Some(Origin::Graph(graph, number)) => {
+                let given = encoding.video.as_ref().is_some_and(|video| video.has_filters)
+                    || (encoding.video.is_none() && description != "anull");
+                if given {
+                    let text = format!(
+                        "Filtergraph '{description}' was specified through the -vf/-af/-filter option for output stream \
+                         {file}:{position}, which is fed from a complex filtergraph."
+                    );
+                    let hint = "-vf/-af/-filter and -filter_complex cannot be used together for the same stream.";
+                    return Err(Error::new(Kind::Usage, text).with_hint(hint));
+                }
+                let output = &mut under.graphs[graph].outputs[number];
+                (output.target, output.wanted, output.trim) = (Some((file, position)), wanted, trim);
+                encoding.graph = Some((graph, number));
+            }
+            Some(Origin::Stream(source)) if codec.media_type() != MediaType::Subtitle => {
+                let index = under.graphs.len();
+                let input = GraphInput::new(source, String::new(), &under.inputs[source.file], under.global);
+                let target = Some((file, position));
+                let kind = codec.media_type();
+                let output = GraphOutput { kind, name: String::new(), label: None, target, wanted, trim };
+                let mut graph = Graph::simple(index, input, output, description);
+                graph.threads = under.global.filter_threads.clone().or_else(|| encoding.options.get("threads"));
+                graph.scaler = encode::joined(&encode::scaler_options(plan));
+                graph.resampler = encode::joined(&encode::resampler_options(plan, codec));
+                under.graphs.push(graph);
+                encoding.graph = Some((index, 0));
+            }
+            _ => {}
+        }
+        Ok(encoding)
+    }
+
+    /// What a copied stream takes over from its source.
+    fn copying(&self, under: &Under<'_>, origin: Option<Origin>, position: usize) -> Result<StreamCopy, Error> {
+        let (plan, muxer) = (under.plan, &self.muxer);
+        let stream = muxer.stream(position).ok_or_else(|| AvError::from_errno(libc::ENOMEM).about(&plan.url))?;
+        let (kind, name) = (stream.media_type(), stream.media_type().name());
+        if let Some(Origin::Graph(..)) = origin {
+            let text = format!(
+                "Streamcopy requested for output stream {}:{position}, which is fed from a complex filtergraph.",
+                self.index
+            );
+            return Err(Error::new(Kind::Usage, text).with_hint("Filtering and streamcopy cannot be used together."));
+        }
+        if matches!(kind, MediaType::Video | MediaType::Audio) {
+            let filters = specifier::value(&["filter", "af", "vf"], &plan.filters, muxer, stream)?;
+            let script = specifier::value(&["filter_script"], &plan.filter_scripts, muxer, stream)?;
+            let what = if filters.is_some() { "Filtergraph" } else { "Filtergraph script" };
+            if let Some(value) = filters.or(script) {
+                let text = format!(
+                    "{what} '{value}' was defined for {name} output stream {}:{position} but codec copy was selected.",
+                    self.index
+                );
+                return Err(Error::new(Kind::Usage, text).with_hint("Filtering and streamcopy cannot be used together."));
+            }
+        }
+        if kind == MediaType::Audio && under.global.volume != 256 {
+            let text = "-acodec copy and -vol are incompatible (frames are not decoded)";
+            return Err(Error::new(Kind::Usage, text));
+        }
+        let video = kind == MediaType::Video;
+        let rate = match specifier::value(&["r"], &plan.frame_rate, muxer, stream)? {
+            Some(rate) if video => Some(Rational::parse_rate(rate).map_err(|_| invalid("framerate value", rate))?),
+            _ => None,
+        };
+        let aspect = match specifier::value(&["aspect"], &plan.aspect, muxer, stream)? {
+            Some(aspect) if video => Some(
+                Rational::parse_ratio(aspect, 255)
+                    .ok()
+                    .filter(|aspect| aspect.is_positive())
+                    .ok_or_else(|| invalid("aspect ratio", aspect))?,
+            ),
+            _ => None,
+        };
+        let options = under.options.for_stream(muxer, stream, CodecSide::Encoding, None)?;
+        Ok(StreamCopy { options, frame_rate: rate, aspect, ..StreamCopy::default() })
+    }
+
+    /// `-apad` has an effect only where `-shortest` ends with a video stream.
+    fn pad_with_video(&self, graphs: &mut [Graph]) {
+        let pads = self.shortest && self.streams.iter().any(|stream| stream.media_type == MediaType::Video);
+        if pads {
+            return;
+        }
+        for graph in graphs {
+            for output in &mut graph.outputs {
+                if let (Some((file, _)), Wanted::Audio(wanted)) = (output.target, &mut output.wanted)
+                    && file == self.index
+                {
+                    wanted.pad = None;
+                }
+            }
+        }
+    }
+
     /// `-attach`: the file becomes a stream.
-    fn attach(&mut self, plan: &plan::Output, options: &Options, path: &str) -> Result<(), Error> {
+    fn attach(&mut self, under: &mut Under<'_>, path: &str) -> Result<(), Error> {
         let content = avio::read(path).map_err(|error| error.about(path).context("Could not open attachment file"))?;
-        self.add_stream(plan, options, None, MediaType::Attachment)?;
+        self.add_stream(under, None, MediaType::Attachment)?;
         let position = self.streams.len() - 1;
         self.streams[position].attachment = Some(path.to_owned());
         let name = path.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or(path);
@@ -301,42 +488,90 @@ impl Output {
         self.streams[stream].copy.rotation = Some(degrees);
     }
 
-    /// Takes the parameters over from the inputs and writes the header.
+    /// The value of an option that is given to the muxer.
+    pub fn format_option(&self, name: &str) -> Option<String> {
+        self.options.get(name)
+    }
+
+    /// Prepares a stream that is copied, or attached: what it is goes over from its input.
     ///
     /// # Errors
-    /// A bitstream filter or the muxer does not take a stream.
-    pub fn start(&mut self, inputs: &[Input]) -> Result<(), Error> {
-        for (position, stream) in self.streams.iter_mut().enumerate() {
-            let Some(source) = stream.source else { continue };
+    /// As [`initialized`](Self::initialized), or an option's value is wrong.
+    pub fn start_copy(&mut self, position: usize, inputs: &[Input]) -> Result<(), Error> {
+        let stream = &mut self.streams[position];
+        let from = stream.source.and_then(|source| {
             let input = &inputs[source.file];
-            let Some(from) = input.demuxer.stream(source.stream) else { continue };
-            stream.copy.frame_rate = stream.copy.frame_rate.or(input.streams[source.stream].facts.forced_rate);
+            Some((input.demuxer.stream(source.stream)?, &input.streams[source.stream].facts))
+        });
+        if let Some((from, facts)) = from {
+            stream.copy.frame_rate = stream.copy.frame_rate.or(facts.forced_rate);
             if stream.copy.aspect.is_some() {
                 log::write(level::WARNING, "Overriding aspect ratio with stream copy may produce invalid files\n");
             }
-            let failed = |error: AvError| error.about(&format!("output stream #{}:{position}", self.index));
-            self.muxer.copy_stream(position, from, &mut stream.copy).map_err(failed)?;
+            stream.mux_base = facts.time_base;
+            let copied = self.muxer.copy_stream(position, from, &mut stream.copy);
+            copied.map_err(|error| error.about(&format!("output stream #{}:{position}", self.index)))?;
             if let Some(parameters) = self.muxer.stream(position).and_then(|stream| stream.parameters().ok()) {
                 stream.extradata = parameters.extradata_size() as u64;
             }
-            if let (Some(filter), Some(mut to)) = (&mut stream.filter, self.muxer.stream_mut(position)) {
-                filter.chain.prepare(&mut to).map_err(|error| {
-                    failed(error).context(format!("Error initializing bitstream filter: {}", filter.chain.name()))
-                })?;
-            }
         }
+        self.initialized(position)
+    }
+
+    /// The muxer has been told what a stream is: its bitstream filters are prepared, and once that holds for all streams the
+    /// header is written, and what waited for it.
+    ///
+    /// # Errors
+    /// A bitstream filter or the muxer does not take a stream.
+    pub fn initialized(&mut self, position: usize) -> Result<(), Error> {
+        let stream = &mut self.streams[position];
+        if let (Some(filter), Some(mut to)) = (&mut stream.filter, self.muxer.stream_mut(position)) {
+            filter.chain.prepare(&mut to).map_err(|error| {
+                let name = format!("output stream #{}:{position}", self.index);
+                error.about(&name).context(format!("Error initializing bitstream filter: {}", filter.chain.name()))
+            })?;
+        }
+        stream.initialized = true;
+        if self.streams.iter().all(|stream| stream.initialized) { self.write_header() } else { Ok(()) }
+    }
+
+    /// Writes the header and the packets that waited for it (`of_check_init`).
+    ///
+    /// # Errors
+    /// The muxer does not take a stream, or cannot write.
+    pub fn write_header(&mut self) -> Result<(), Error> {
         self.muxer.write_header(&mut self.options).map_err(|error| {
             error.context(format!("Could not write header for output file #{} (incorrect codec parameters ?)", self.index))
         })?;
         self.started = true;
         self.muxer.dump(self.index);
-        for (position, stream) in self.streams.iter_mut().enumerate() {
-            if let Some(time_base) = self.muxer.stream(position).map(|stream| stream.time_base()) {
-                stream.time_base = time_base;
+        for position in 0..self.streams.len() {
+            let Some(time_base) = self.muxer.stream(position).map(|stream| stream.time_base()) else { continue };
+            let stream = &mut self.streams[position];
+            stream.time_base = time_base;
+            // A finer unit, unless packets in another one are there already.
+            if stream.queue.packets.is_empty() {
+                stream.mux_base = time_base;
+            }
+        }
+        for position in 0..self.streams.len() {
+            while let Some(mut packet) = self.streams[position].queue.packets.pop_front() {
+                self.mux_counted(position, &mut packet)?;
             }
         }
         Ok(())
     }
+}
+
+/// What a new stream of an output goes by.
+struct Under<'a> {
+    plan: &'a plan::Output,
+    global: &'a Global,
+    options: &'a Options,
+    inputs: &'a mut [Input],
+    graphs: &'a mut Vec<Graph>,
+    /// How many streams stand before the output's first one.
+    number: usize,
 }
 
 fn invalid(what: &str, text: &str) -> Error {

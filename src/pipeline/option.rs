@@ -2,7 +2,7 @@
 //! `open_input_file` and `open_output_file`.
 
 use crate::error::{Error, Kind};
-use crate::libav::codec::Decoder;
+use crate::libav::codec::Codec;
 use crate::libav::error::AvError;
 use crate::libav::log::{self, level};
 use crate::libav::option::{CodecSide, Dictionary, Lookup};
@@ -54,7 +54,7 @@ impl Options {
         file: &impl Streams,
         stream: Stream<'_>,
         side: CodecSide,
-        decoder: Option<Decoder>,
+        decoder: Option<Codec>,
     ) -> Result<Dictionary, Error> {
         let kind = stream.media_type();
         let prefix = match kind.name() {

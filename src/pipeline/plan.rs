@@ -31,6 +31,15 @@ pub enum Overwrite {
     Never,
 }
 
+/// A filtergraph with inputs and outputs of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ComplexFilter {
+    /// `-filter_complex`, `-lavfi`: the description itself.
+    Graph(String),
+    /// `-filter_complex_script`: a file that holds it.
+    Script(String),
+}
+
 /// Options that belong to no file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Global {
@@ -74,8 +83,56 @@ pub struct Global {
     pub ignore_unknown: bool,
     /// `-copy_unknown`: copy mapped streams of an unknown type.
     pub copy_unknown: bool,
-    /// Options that a decoder, filter or encoder reads, `filter_complex` among them: (option as typed, value).
-    pub transcoding: Vec<(String, String)>,
+    /// `-filter_complex`, `-lavfi`, `-filter_complex_script`, in order.
+    pub complex_filters: Vec<ComplexFilter>,
+    /// `-filter_threads`, as typed: threads of a simple filtergraph.
+    pub filter_threads: Option<String>,
+    /// `-filter_complex_threads`; 0 = as many as there are processors.
+    pub filter_complex_threads: i32,
+    /// `-auto_conversion_filters`: may a filtergraph insert conversions between its filters?
+    pub auto_conversion_filters: bool,
+    /// `-vsync`, as typed, for the streams without `-fps_mode`.
+    pub fps_mode: Option<String>,
+    /// `-frame_drop_threshold`, in frames.
+    pub frame_drop_threshold: f64,
+    /// `-async`: the `async` of aresample; 0 = none.
+    pub audio_sync: i32,
+    /// `-adrift_threshold`, in seconds: the `min_hard_comp` of aresample.
+    pub audio_drift_threshold: f64,
+    /// `-vol`: 256 leaves the volume as it is.
+    pub volume: i32,
+    /// `-recast_media`: a decoder of another media type may be forced.
+    pub recast_media: bool,
+    /// `-psnr`.
+    pub psnr: bool,
+    /// `-vstats_file`; `-vstats` gives it the name with the time of day.
+    pub vstats_file: Option<String>,
+    /// `-vstats_version`.
+    pub vstats_version: i32,
+    /// `-qphist`.
+    pub qp_histogram: bool,
+    /// `-cpuflags`, as typed; for the whole process.
+    pub cpu_flags: Option<String>,
+    /// `-cpucount`; for the whole process.
+    pub cpu_count: Option<i32>,
+    /// `-init_hw_device`, and what `-vaapi_device` and `-qsv_device` stand for, in order.
+    pub hw_devices: Vec<String>,
+    /// `-filter_hw_device`: the name of one of them.
+    pub filter_hw_device: Option<String>,
+    /// `-max_alloc`, in bytes: the largest block of memory; for the whole process.
+    pub max_alloc: Option<usize>,
+    /// `-timelimit`: seconds of CPU time; for the whole process.
+    pub time_limit: Option<u64>,
+    /// `-benchmark`: log the times and the memory that the job took.
+    pub benchmark: bool,
+    /// `-dump`: log each packet that is read.
+    pub dump_packets: bool,
+    /// `-hex`: with `dump_packets`, its payload too.
+    pub dump_payload: bool,
+    /// `-debug_ts`: log timestamps on their way.
+    pub debug_timestamps: bool,
+    /// `-sdp_file`: where the description of RTP outputs goes; `None` = standard output.
+    pub sdp_file: Option<String>,
     /// `-auth_config`.
     pub auth_config: Option<String>,
     /// `-auth_log`, as libav's number.
@@ -107,7 +164,31 @@ impl Default for Global {
             report: false,
             ignore_unknown: false,
             copy_unknown: false,
-            transcoding: Vec::new(),
+            complex_filters: Vec::new(),
+            filter_threads: None,
+            filter_complex_threads: 0,
+            auto_conversion_filters: true,
+            fps_mode: None,
+            frame_drop_threshold: 0.0,
+            audio_sync: 0,
+            audio_drift_threshold: 0.1,
+            volume: 256,
+            recast_media: false,
+            psnr: false,
+            vstats_file: None,
+            vstats_version: 2,
+            qp_histogram: false,
+            cpu_flags: None,
+            cpu_count: None,
+            hw_devices: Vec::new(),
+            filter_hw_device: None,
+            max_alloc: None,
+            time_limit: None,
+            benchmark: false,
+            dump_packets: false,
+            dump_payload: false,
+            debug_timestamps: false,
+            sdp_file: None,
             auth_config: None,
             auth_log: None,
             summary: None,
@@ -191,8 +272,24 @@ pub struct Input {
     pub channel_layout: Option<String>,
     /// `-tag`: four characters or a number, as typed.
     pub tag: PerStream<String>,
-    /// Options that only a decoder reads; stream copy has no use for them: (option as typed, value).
-    pub transcoding: Vec<(String, String)>,
+    /// `-autorotate`; on by default.
+    pub autorotate: PerStream<bool>,
+    /// `-reinit_filter`: 0 keeps a filtergraph although the parameters of its frames change.
+    pub reinit_filter: PerStream<i32>,
+    /// `-top`: 1 top field first, 0 bottom field first, -1 as decoded.
+    pub top_field_first: PerStream<i32>,
+    /// `-guess_layout_max`: the most channels for which a default layout is taken.
+    pub guess_layout_max: PerStream<i32>,
+    /// `-fix_sub_duration`.
+    pub fix_sub_duration: PerStream<bool>,
+    /// `-canvas_size`, as typed: the size that bitmap subtitles were made for.
+    pub canvas_size: PerStream<String>,
+    /// `-hwaccel`: `none`, `auto` or a method.
+    pub hwaccel: PerStream<String>,
+    /// `-hwaccel_device`.
+    pub hwaccel_device: PerStream<String>,
+    /// `-hwaccel_output_format`: a pixel format.
+    pub hwaccel_output_format: PerStream<String>,
 }
 
 /// `-vn -an -sn -dn`.
@@ -259,6 +356,17 @@ pub struct Metadata {
     pub key: String,
     /// Value.
     pub value: String,
+}
+
+/// `-map_channel`: one channel of an output's audio.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChannelMap {
+    /// Input index, stream index, channel; `None` = a silent channel.
+    pub source: Option<(usize, usize, usize)>,
+    /// A trailing `?`: no such stream is no error.
+    pub optional: bool,
+    /// Output index and stream index that it is for; `None` = the next one in order.
+    pub output: Option<(usize, usize)>,
 }
 
 /// One output file.
@@ -328,6 +436,60 @@ pub struct Output {
     pub muxing_queue_data_threshold: PerStream<usize>,
     /// `-bitexact`.
     pub bitexact: bool,
-    /// Options that need a decoder, filter or encoder: (option as typed, value). Kept so that the refusal can name them.
-    pub transcoding: Vec<(String, String)>,
+    /// `-filter`, `-vf`, `-af`: the description of a simple filtergraph.
+    pub filters: PerStream<String>,
+    /// `-filter_script`: a file that holds it.
+    pub filter_scripts: PerStream<String>,
+    /// Options of libswscale, for the scale filters of this file's graphs, `sws_flags` among them.
+    pub scaler_options: AvOptions,
+    /// Options of libswresample, for the aresample filters of this file's graphs.
+    pub resampler_options: AvOptions,
+    /// `-s`, as typed.
+    pub size: PerStream<String>,
+    /// `-pix_fmt`, as typed; a leading `+` forbids another choice.
+    pub pixel_format: PerStream<String>,
+    /// `-sample_fmt`, as typed.
+    pub sample_format: PerStream<String>,
+    /// `-ar`.
+    pub sample_rate: PerStream<i32>,
+    /// `-ac`.
+    pub channels: PerStream<i32>,
+    /// `-channel_layout`, `-ch_layout`, as typed.
+    pub channel_layout: PerStream<String>,
+    /// `-q`, `-qscale`.
+    pub quality: PerStream<f64>,
+    /// `-fps_mode`, as typed.
+    pub fps_mode: PerStream<String>,
+    /// `-fpsmax`, as typed.
+    pub frame_rate_max: PerStream<String>,
+    /// `-force_fps`: keep `-r` although the encoder supports other rates.
+    pub force_frame_rate: PerStream<bool>,
+    /// `-force_key_frames`, as typed.
+    pub force_key_frames: PerStream<String>,
+    /// `-pass`: 1, 2 or 3.
+    pub pass: PerStream<i32>,
+    /// `-passlogfile`: prefix of the statistics' file name.
+    pub pass_log: PerStream<String>,
+    /// `-rc_override`, as typed.
+    pub rc_override: PerStream<String>,
+    /// `-intra_matrix`, as typed: 64 numbers.
+    pub intra_matrix: PerStream<String>,
+    /// `-inter_matrix`, likewise.
+    pub inter_matrix: PerStream<String>,
+    /// `-chroma_intra_matrix`, likewise.
+    pub chroma_intra_matrix: PerStream<String>,
+    /// `-top`: 1 top field first, 0 bottom field first, -1 as it comes.
+    pub top_field_first: PerStream<i32>,
+    /// `-bits_per_raw_sample`.
+    pub bits_per_raw_sample: PerStream<i32>,
+    /// `-enc_time_base`, as typed: 0 = from the rate, -1 = the source's.
+    pub encoder_time_base: PerStream<String>,
+    /// `-autoscale`; on by default.
+    pub autoscale: PerStream<bool>,
+    /// `-apad`: arguments of the filter.
+    pub audio_pad: PerStream<String>,
+    /// `-pre`: name of a file of encoder settings.
+    pub preset: PerStream<String>,
+    /// `-map_channel`, in order.
+    pub map_channels: Vec<ChannelMap>,
 }

@@ -16,21 +16,44 @@ pub struct Progress {
     pub size: Option<u64>,
     /// The latest end of all output streams; `None` before the first packet.
     pub out_time: Option<Micros>,
+    /// Pictures that were repeated for a constant frame rate.
+    pub duplicated: u64,
+    /// Pictures that were left out.
+    pub dropped: u64,
 }
 
 /// One video stream of an output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct VideoProgress {
     /// Output.
     pub file: usize,
     /// Stream of that output.
     pub stream: usize,
-    /// Packets so far.
+    /// Pictures so far.
     pub frames: i64,
+    /// The quantizer of the last one; -1 = nobody tells.
+    pub quality: f32,
+    /// How far the pictures are from their source, with `-psnr`.
+    pub psnr: Option<Psnr>,
+    /// `-qphist`: a digit for each quantizer.
+    pub histogram: Option<String>,
 }
 
-/// ffmpeg's quality of a stream that nobody encodes.
-const NO_QUALITY: f64 = -1.0;
+/// See [`VideoProgress::psnr`]; in decibels.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Psnr {
+    /// Of luma and the two of chroma.
+    pub components: [f64; 3],
+    /// Of all.
+    pub all: f64,
+}
+
+impl VideoProgress {
+    /// Of a stream that nobody tells anything of.
+    pub fn new(file: usize, stream: usize, frames: i64) -> Self {
+        Self { file, stream, frames, quality: -1.0, psnr: None, histogram: None }
+    }
+}
 
 impl Progress {
     /// Frames of the first video stream per second.
@@ -63,10 +86,15 @@ impl Progress {
             if index == 0 {
                 let fps = self.fps();
                 let decimals = usize::from(fps < 9.95);
-                let _ = write!(line, "frame={:5} fps={fps:3.decimals$} q={NO_QUALITY:3.1} ", video.frames);
+                let _ = write!(line, "frame={:5} fps={fps:3.decimals$} q={:3.1} ", video.frames, video.quality);
                 line.push_str(if last { "L" } else { "" });
+                line.push_str(video.histogram.as_deref().unwrap_or_default());
+                if let Some(psnr) = &video.psnr {
+                    let [y, u, v] = psnr.components;
+                    let _ = write!(line, "PSNR=Y:{y:2.2} U:{u:2.2} V:{v:2.2} *:{:2.2} ", psnr.all);
+                }
             } else {
-                let _ = write!(line, "q={NO_QUALITY:2.1} ");
+                let _ = write!(line, "q={:2.1} ", video.quality);
             }
         }
         let _ = match self.size {
@@ -81,6 +109,9 @@ impl Progress {
             Some(rate) => write!(line, "bitrate={rate:6.1}kbits/s"),
             None => write!(line, "bitrate=N/A"),
         };
+        if self.duplicated != 0 || self.dropped != 0 {
+            let _ = write!(line, " dup={} drop={}", self.duplicated, self.dropped);
+        }
         let _ = match self.speed() {
             Some(speed) => write!(line, " speed={:>4}x", three_digits(speed)),
             None => write!(line, " speed=N/A"),
@@ -98,7 +129,13 @@ impl Progress {
             if index == 0 {
                 let _ = writeln!(block, "frame={}\nfps={:.2}", video.frames, self.fps());
             }
-            let _ = writeln!(block, "stream_{}_{}_q={NO_QUALITY:.1}", video.file, video.stream);
+            let place = format!("stream_{}_{}", video.file, video.stream);
+            let _ = writeln!(block, "{place}_q={:.1}", video.quality);
+            if let Some(psnr) = video.psnr.filter(|_| index == 0) {
+                let [y, u, v] = psnr.components;
+                let _ = write!(block, "{place}_psnr_y={y:2.2}\n{place}_psnr_u={u:2.2}\n{place}_psnr_v={v:2.2}\n");
+                let _ = writeln!(block, "{place}_psnr_all={:2.2}", psnr.all);
+            }
         }
         let _ = match self.bit_rate() {
             Some(rate) => writeln!(block, "bitrate={rate:6.1}kbits/s"),
@@ -113,7 +150,7 @@ impl Progress {
             Some(time) => writeln!(block, "out_time_us={time}\nout_time_ms={time}\nout_time={}", clock(time, 6)),
             None => writeln!(block, "out_time_us=N/A\nout_time_ms=N/A\nout_time=N/A"),
         };
-        block.push_str("dup_frames=0\ndrop_frames=0\n");
+        let _ = write!(block, "dup_frames={}\ndrop_frames={}\n", self.duplicated, self.dropped);
         let _ = match self.speed() {
             Some(speed) => writeln!(block, "speed={:>4}x", three_digits(speed)),
             None => writeln!(block, "speed=N/A"),
@@ -155,9 +192,10 @@ mod tests {
     fn sample() -> Progress {
         Progress {
             elapsed: Duration::from_secs(2),
-            video: vec![VideoProgress { file: 0, stream: 0, frames: 250 }],
+            video: vec![VideoProgress::new(0, 0, 250)],
             size: Some(137_625),
             out_time: Some(9_960_000),
+            ..Progress::default()
         }
     }
 
@@ -169,6 +207,22 @@ mod tests {
         );
         let nothing = Progress { elapsed: Duration::ZERO, ..Progress::default() };
         assert_eq!(nothing.line(false), "size=N/A time=N/A bitrate=N/A speed=N/A    \r");
+    }
+
+    #[test]
+    fn encoders_tell_more() {
+        let psnr = Psnr { components: [40.0, 41.5, 42.25], all: 40.5 };
+        let video = VideoProgress { quality: 23.04, psnr: Some(psnr), ..VideoProgress::new(0, 0, 250) };
+        let second = VideoProgress { quality: 5.0, ..VideoProgress::new(0, 1, 250) };
+        let progress = Progress { video: vec![video, second], duplicated: 2, dropped: 1, ..sample() };
+        assert_eq!(
+            progress.line(false),
+            "frame=  250 fps=125 q=23.0 PSNR=Y:40.00 U:41.50 V:42.25 *:40.50 q=5.0 size=     134kB time=00:00:09.96 \
+             bitrate= 110.5kbits/s dup=2 drop=1 speed=4.98x    \r"
+        );
+        let block = progress.block(true);
+        assert!(block.contains("stream_0_0_psnr_all=40.50\nstream_0_1_q=5.0\n"), "{block}");
+        assert!(block.contains("dup_frames=2\ndrop_frames=1\n"), "{block}");
     }
 
     #[test]

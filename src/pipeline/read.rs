@@ -16,19 +16,19 @@ use crate::shutdown::Shutdown;
 /// How long a thread waits for an input that has nothing yet.
 pub const PAUSE: Duration = Duration::from_millis(10);
 
-/// A packet on its way, with the length in frames of one that names no duration.
+/// A packet on its way, with the length in ticks of one that names no duration.
 struct Arrival {
     packet: Packet,
-    ticks: i64,
+    ticks: Option<i64>,
 }
 
 /// What [`Reader::next`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// A packet; its length in frames if it names no duration.
+    /// A packet; its length in ticks if it names no duration.
     Packet {
         /// See [`Demuxer::packet_ticks`].
-        ticks: i64,
+        ticks: Option<i64>,
     },
     /// Nothing yet.
     Later,
@@ -172,6 +172,15 @@ impl Reader {
         let _ = self.join();
     }
 
+    /// Tells the demuxer by how many frames the decoder of a stream lags, which its guesses at timestamps go by.
+    pub fn set_video_delay(&mut self, stream: usize, frames: i32) {
+        if let State::Here(demuxer) = &mut self.state
+            && let Some(mut stream) = demuxer.stream_mut(stream)
+        {
+            stream.set_video_delay(frames);
+        }
+    }
+
     /// See [`Demuxer::take_failure`]; `None` while a thread reads.
     pub fn take_failure(&self) -> Option<Error> {
         if let State::Here(demuxer) = &self.state { demuxer.take_failure() } else { None }
@@ -191,13 +200,12 @@ impl Drop for Reader {
     }
 }
 
-/// The next packet of a known stream, and its length in frames; `None` at the end.
-fn read(demuxer: &mut Demuxer, packet: &mut Packet, known: &mut Known) -> Result<Option<i64>, AvError> {
+/// The next packet of a known stream, and its length in ticks; `None` at the end.
+fn read(demuxer: &mut Demuxer, packet: &mut Packet, known: &mut Known) -> Result<Option<Option<i64>>, AvError> {
     while demuxer.read(packet)? {
         let index = packet.stream();
         if index < known.streams {
-            let ticks = if packet.duration() == 0 { demuxer.packet_ticks(index) } else { 1 };
-            return Ok(Some(ticks));
+            return Ok(Some(if packet.duration() == 0 { demuxer.packet_ticks(index) } else { None }));
         }
         if index >= known.announced {
             known.announced = index + 1;

@@ -7,6 +7,7 @@ use crate::libav::log::{self, level};
 use crate::libav::stream::{Discard, Disposition, Stream};
 
 use super::demux::Input;
+use super::filter::Graph;
 use super::plan::{Disable, Global, Map, Output};
 use super::specifier::Streams;
 
@@ -19,24 +20,52 @@ pub struct Source {
     pub stream: usize,
 }
 
-/// The streams for `output`, in order.
+/// Where an output stream comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A stream of an input.
+    Stream(Source),
+    /// An output of a filtergraph: (graph, output).
+    Graph(usize, usize),
+}
+
+/// The streams for `output`, in order: first the outputs of graphs that have no label, if no output has taken them before.
 ///
 /// # Errors
 /// A map that matches nothing, or something that cannot be mapped.
-pub fn select(output: &Output, format: OutputFormat, global: &Global, inputs: &[Input]) -> Result<Vec<Source>, Error> {
+pub fn select(
+    output: &Output,
+    format: OutputFormat,
+    global: &Global,
+    inputs: &[Input],
+    graphs: &[Graph],
+) -> Result<Vec<Origin>, Error> {
+    let mut origins = Vec::new();
+    let mut disable = output.disable;
+    for (index, graph) in graphs.iter().enumerate().filter(|(_, graph)| !graph.is_simple) {
+        for (number, free) in graph.outputs.iter().enumerate().filter(|(_, free)| free.target.is_none() && free.label.is_none()) {
+            match free.kind {
+                MediaType::Video => disable.video = true,
+                MediaType::Audio => disable.audio = true,
+                _ => return Err(Error::new(Kind::Usage, "Only video and audio filters are supported currently.")),
+            }
+            origins.push(Origin::Graph(index, number));
+        }
+    }
     if output.maps.is_empty() {
-        Ok(choose(output, format, inputs))
-    } else {
-        let mut sources = Vec::new();
-        for source in mapped(&output.maps, inputs)? {
+        origins.extend(choose(output, disable, format, inputs).into_iter().map(Origin::Stream));
+        return Ok(origins);
+    }
+    for origin in mapped(&output.maps, inputs, graphs)? {
+        if let Origin::Stream(source) = origin {
             let kind = stream(inputs, source).media_type();
-            if is_disabled(output.disable, kind) || (kind == MediaType::Unknown && !takes_unknown(source, global)?) {
+            if is_disabled(disable, kind) || (kind == MediaType::Unknown && !takes_unknown(source, global)?) {
                 continue;
             }
-            sources.push(source);
         }
-        Ok(sources)
+        origins.push(origin);
     }
+    Ok(origins)
 }
 
 fn stream(inputs: &[Input], source: Source) -> Stream<'_> {
@@ -45,17 +74,18 @@ fn stream(inputs: &[Input], source: Source) -> Stream<'_> {
 }
 
 /// `opt_map`, map by map.
-fn mapped(maps: &[Map], inputs: &[Input]) -> Result<Vec<Source>, Error> {
-    let mut sources: Vec<Source> = Vec::new();
+fn mapped(maps: &[Map], inputs: &[Input], graphs: &[Graph]) -> Result<Vec<Origin>, Error> {
+    let mut sources: Vec<Origin> = Vec::new();
     // ffmpeg finds fault with a negative map only where nothing at all was mapped before it.
     let mut ever_mapped = false;
     for map in maps {
         let (negative, file, specifier, optional) = match map {
             Map::Stream { negative, file, specifier, optional } => (*negative, *file, specifier, *optional),
             Map::Label(label) => {
-                let text =
-                    format!("-map [{label}] takes the output of a filtergraph; this version of ffauth copies streams only");
-                return Err(Error::new(Kind::Usage, text).with_hint("map streams of the inputs, for example -map 0:v"));
+                let origin = labelled(label, graphs, &sources)?;
+                ever_mapped = true;
+                sources.push(origin);
+                continue;
             }
         };
         let text = if specifier.is_empty() { file.to_string() } else { format!("{file}:{specifier}") };
@@ -63,9 +93,13 @@ fn mapped(maps: &[Map], inputs: &[Input]) -> Result<Vec<Source>, Error> {
         let mut matched = negative && ever_mapped;
         if negative {
             let mut kept = Vec::new();
-            for source in sources {
-                if source.file != file || !input.demuxer.names(stream(inputs, source), specifier)? {
-                    kept.push(source);
+            for origin in sources {
+                let removed = match origin {
+                    Origin::Stream(source) => source.file == file && input.demuxer.names(stream(inputs, source), specifier)?,
+                    Origin::Graph(..) => false,
+                };
+                if !removed {
+                    kept.push(origin);
                 }
             }
             sources = kept;
@@ -81,7 +115,7 @@ fn mapped(maps: &[Map], inputs: &[Input]) -> Result<Vec<Source>, Error> {
                 } else {
                     matched = true;
                     ever_mapped = true;
-                    sources.push(source);
+                    sources.push(Origin::Stream(source));
                 }
             }
             if !matched && !optional && disabled {
@@ -96,6 +130,20 @@ fn mapped(maps: &[Map], inputs: &[Input]) -> Result<Vec<Source>, Error> {
         }
     }
     Ok(sources)
+}
+
+/// The graph output of this label that nobody has taken.
+fn labelled(label: &str, graphs: &[Graph], taken: &[Origin]) -> Result<Origin, Error> {
+    let outputs = graphs.iter().enumerate().flat_map(|(index, graph)| {
+        graph.outputs.iter().enumerate().map(move |(number, output)| (Origin::Graph(index, number), output))
+    });
+    let mut free = outputs
+        .filter(|(origin, output)| output.target.is_none() && output.label.as_deref() == Some(label) && !taken.contains(origin));
+    free.next().map(|(origin, _)| origin).ok_or_else(|| {
+        let text =
+            format!("Output with label '{label}' does not exist in any defined filter graph, or was already used elsewhere.");
+        Error::new(Kind::Usage, text)
+    })
 }
 
 fn unmatched(text: String) -> Error {
@@ -125,9 +173,9 @@ fn takes_unknown(source: Source, global: &Global) -> Result<bool, Error> {
 }
 
 /// The best stream of each kind that the container takes.
-fn choose(output: &Output, format: OutputFormat, inputs: &[Input]) -> Vec<Source> {
+fn choose(output: &Output, disable: Disable, format: OutputFormat, inputs: &[Input]) -> Vec<Source> {
     let takes = |kind| format.default_codec(&output.url, kind) != CodecId::NONE;
-    let Disable { video, audio, subtitle, data } = output.disable;
+    let Disable { video, audio, subtitle, data } = disable;
     let mut sources = Vec::new();
     if !video && takes(MediaType::Video) {
         sources.extend(best_video(inputs, format.takes_pictures_only()));

@@ -1,5 +1,6 @@
 //! An input that is being read: its packets, each put on the job's time line.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{Clock, Now};
@@ -12,12 +13,13 @@ use crate::libav::rational::{DeltaState, MICROSECONDS, Rational, compare, rescal
 use crate::redact;
 use crate::shutdown::Shutdown;
 
-use super::InputOutcome;
+use super::decode::Decoding;
 use super::demux::{Input, InputStream};
 use super::gap::Gaps;
 use super::plan::{self, Global, Micros};
 use super::read::{Next, Reader};
 use super::timestamp::{Correction, FileClock, FileFacts, StreamClock, Times};
+use super::{Control, InputOutcome, Live, dump};
 
 /// An input that is being read.
 pub struct Source {
@@ -37,11 +39,14 @@ pub struct Source {
     pub waiting: bool,
     /// There is no more.
     pub ended: bool,
+    /// The last read met the end: of a round, or of all.
+    at_end: bool,
     url: String,
     clock: FileClock,
     /// `-readrate`; 0 = as fast as possible.
     rate: f64,
     began: Now,
+    live: Arc<Live>,
     /// Rounds that are left; -1 = for ever.
     rounds: i64,
     gaps: Gaps,
@@ -60,14 +65,18 @@ pub struct SourceStream {
     pub delta: DeltaState,
     /// The output streams that copy it: (output, stream), in order.
     pub targets: Vec<(usize, usize)>,
+    /// How it is decoded, if an output or a graph wants that.
+    pub decoding: Option<Box<Decoding>>,
+    /// Meaningful bits of a decoded sample or component; 0 = unknown.
+    pub decoded_bits: i32,
     packets: u64,
     bytes: u64,
 }
 
 /// What [`Source::next`] found.
 pub enum Read {
-    /// A packet of a used stream, with its times on the job's time line.
-    Packet(Times),
+    /// A packet of a used stream, with its times on the job's time line and its length in ticks, if a parser told.
+    Packet(Times, Option<i64>),
     /// A packet that nobody wants.
     Unwanted,
     /// Nothing yet.
@@ -87,7 +96,7 @@ impl Source {
         plan: &plan::Input,
         inputs: usize,
         stop: &Shutdown,
-        clock: &dyn Clock,
+        control: &Control,
     ) -> Result<Self, Error> {
         let queue = plan.thread_queue_size.unwrap_or(if inputs > 1 { 8 } else { 0 });
         let facts = input.facts();
@@ -96,6 +105,8 @@ impl Source {
             clock: StreamClock::default(),
             delta: DeltaState::NONE,
             targets: Vec::new(),
+            decoding: None,
+            decoded_bits: 0,
             packets: 0,
             bytes: 0,
         };
@@ -110,9 +121,11 @@ impl Source {
             facts,
             waiting: false,
             ended: false,
+            at_end: false,
             clock: FileClock::new(input.ts_offset),
             rate: plan.readrate,
-            began: clock.now(),
+            began: control.clock.now(),
+            live: Arc::clone(&control.live),
             rounds: plan.stream_loop,
             gaps: Gaps::default(),
             losses,
@@ -125,31 +138,48 @@ impl Source {
         self.clock.offset
     }
 
-    /// Reads the next packet. At the end of a round of `-stream_loop` the next one begins.
+    /// Reads the next packet. At the end it says so as often as it is asked, until [`rewind`](Self::rewind).
     ///
     /// # Errors
     /// With `-xerror`: a broken packet, or an input that broke off.
     pub fn next(&mut self, packet: &mut Packet, global: &Global, clock: &dyn Clock) -> Result<Read, Error> {
+        if self.at_end {
+            return Ok(Read::End);
+        }
         if self.rate != 0.0 && self.is_ahead(global, clock.now().boot.saturating_sub(self.began.boot)) {
             return Ok(Read::Later);
         }
-        let mut next = self.reader.next(packet);
-        if matches!(next, Next::End(_)) && self.rounds != 0 {
-            match self.rewind() {
-                true => next = self.reader.next(packet),
-                false => log::write(level::WARNING, "Seek to start failed.\n"),
-            }
-        }
-        match next {
+        match self.reader.next(packet) {
             Next::Packet { ticks } => self.take(packet, ticks, global),
             Next::Later => Ok(Read::Later),
-            Next::End(Ok(())) => Ok(Read::End),
-            Next::End(Err(error)) => {
-                let url = redact::url(&self.url);
-                log::write(level::ERROR, &format!("{url}: {error}\n"));
-                if global.exit_on_error { Err(error.about(&self.url)) } else { Ok(Read::End) }
+            Next::End(end) => {
+                self.at_end = true;
+                match end {
+                    Err(error) if self.rounds == 0 => {
+                        let url = redact::url(&self.url);
+                        log::write(level::ERROR, &format!("{url}: {error}\n"));
+                        if global.exit_on_error { Err(error.about(&self.url)) } else { Ok(Read::End) }
+                    }
+                    _ => Ok(Read::End),
+                }
             }
         }
+    }
+
+    /// There will be no more rounds: the input cannot be sought.
+    pub fn give_up_rounds(&mut self) {
+        self.rounds = 0;
+        self.at_end = true;
+    }
+
+    /// As given on the command line.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Is there another round of `-stream_loop` to come?
+    pub fn has_rounds(&self) -> bool {
+        self.rounds != 0
     }
 
     /// Is some stream further than `-readrate` allows after `elapsed`?
@@ -160,12 +190,16 @@ impl Source {
             file_start = own + self.start.unwrap_or(0);
         }
         let allowed = (elapsed.as_micros() as f64 * self.rate) as i64;
-        let read = self.streams.iter().filter(|stream| stream.packets > 0);
+        let started = |stream: &SourceStream| stream.decoding.as_ref().is_none_or(|decoding| decoding.got_output);
+        let read = self.streams.iter().filter(|stream| stream.packets > 0 && started(stream));
         read.map(|stream| &stream.clock).any(|clock| clock.dts > allowed + clock.first_dts.unwrap_or(0).max(file_start))
     }
 
-    fn take(&mut self, packet: &mut Packet, ticks: i64, global: &Global) -> Result<Read, Error> {
+    fn take(&mut self, packet: &mut Packet, ticks: Option<i64>, global: &Global) -> Result<Read, Error> {
         let index = packet.stream();
+        if let (Some(payload), Some(stream)) = (self.live.dump(), self.streams.get(index)) {
+            log::write(level::INFO, &dump::text(packet, stream.input.facts.time_base, payload));
+        }
         self.gaps.note_losses(self.losses.count(), self.streams.iter().map(|stream| stream.clock.dts));
         let Some(stream) = self.streams.get_mut(index).filter(|stream| stream.input.used) else { return Ok(Read::Unwanted) };
         stream.packets += 1;
@@ -177,13 +211,15 @@ impl Source {
             }
             log::write(level::WARNING, &format!("{text}\n"));
         }
-        for side_data in stream.input.side_data.drain(..).filter(|side_data| !side_data.is_display_matrix()) {
-            packet.add_side_data(&side_data).map_err(|error| error.about(&self.url))?;
+        if stream.packets == 1 {
+            for side_data in stream.input.side_data.iter().filter(|side_data| !side_data.is_display_matrix()) {
+                packet.add_side_data(side_data).map_err(|error| error.about(&self.url))?;
+            }
         }
         let mut times = Times { pts: packet.pts(), dts: packet.dts(), duration: packet.duration() };
         let facts = &stream.input.facts;
         let (file, gaps) = (self.index, &mut self.gaps);
-        let expected = stream.clock.next_dts();
+        let expected = stream.clock.next_dts;
         stream.clock.correct(&mut times, facts, &mut self.clock, &self.facts, global, |correction| {
             if let Correction::Jump(delta @ 1.., from, _) = correction {
                 gaps.jumped(index, from, delta);
@@ -191,21 +227,41 @@ impl Source {
             report(correction, (file, index), facts.media_type);
         });
         gaps.look(index, expected, times.dts.map(|dts| rescale(dts, facts.time_base, MICROSECONDS)));
-        stream.clock.advance(&times, facts, ticks);
-        Ok(Read::Packet(times))
+        if stream.decoding.is_none() {
+            stream.clock.advance(&times, facts, ticks.unwrap_or(1));
+        }
+        Ok(Read::Packet(times, ticks))
     }
 
-    /// Back to the start for another round; the rounds so far are as long as the longest stream (`seek_to_start`).
-    fn rewind(&mut self) -> bool {
-        if self.reader.rewind(self.facts.start_time).is_err() {
+    /// Back to the start for another round; the rounds so far are as long as the longest stream (`seek_to_start`). `false` if
+    /// the input cannot be sought.
+    pub fn rewind(&mut self) -> bool {
+        let sought = self.reader.rewind(self.facts.start_time).is_ok();
+        self.at_end = false;
+        if !sought {
             return false;
         }
+        let last_samples = |stream: &SourceStream| match &stream.decoding {
+            Some(decoding) if stream.input.facts.media_type == MediaType::Audio => decoding.last_samples as i64,
+            _ => 0,
+        };
+        // Where there is sound, the length of the last picture does not matter.
+        let has_sound = self.streams.iter().any(|stream| last_samples(stream) != 0);
         for stream in &self.streams {
             let facts = &stream.input.facts;
-            let rate = facts.forced_rate.unwrap_or(facts.average_rate);
-            let last_frame = if rate.num != 0 { rescale(1, rate.inverse(), facts.time_base) } else { 1 };
-            let extent = stream.clock.extent.map_or(0, |(from, to)| to - from);
-            let length = last_frame + extent;
+            let last = if has_sound {
+                match last_samples(stream) {
+                    0 => continue,
+                    samples => {
+                        let rate = stream.decoding.as_ref().map_or(1, |decoding| decoding.decoder.sample_rate());
+                        rescale(samples, Rational::new(1, rate), facts.time_base)
+                    }
+                }
+            } else {
+                let rate = facts.forced_rate.unwrap_or(facts.average_rate);
+                if rate.num != 0 { rescale(1, rate.inverse(), facts.time_base) } else { 1 }
+            };
+            let length = last + stream.clock.extent.map_or(0, |(from, to)| to - from);
             let clock = &mut self.clock;
             if clock.rounds == 0 || compare(clock.rounds, clock.round_base, length, facts.time_base).is_lt() {
                 (clock.rounds, clock.round_base) = (length, facts.time_base);
@@ -252,7 +308,15 @@ impl Source {
         for (index, stream) in self.streams.iter().enumerate() {
             let SourceStream { packets, bytes, .. } = stream;
             let kind = stream.input.facts.media_type.name();
-            text += &format!("  Input stream #{}:{index} ({kind}): {packets} packets read ({bytes} bytes); \n", self.index);
+            text += &format!("  Input stream #{}:{index} ({kind}): {packets} packets read ({bytes} bytes); ", self.index);
+            if let Some(decoding) = &stream.decoding {
+                text += &format!("{} frames decoded", decoding.frames);
+                if stream.input.facts.media_type == MediaType::Audio {
+                    text += &format!(" ({} samples)", decoding.samples);
+                }
+                text += "; ";
+            }
+            text += "\n";
         }
         let InputOutcome { packets, bytes, .. } = self.outcome();
         text + &format!("  Total: {packets} packets ({bytes} bytes) demuxed\n")

@@ -78,14 +78,21 @@ pub struct StreamFacts {
 pub struct StreamClock {
     /// Of the first packet.
     pub first_dts: Option<Micros>,
-    /// Of the packet in hand.
+    /// Of the packet in hand; [`UNKNOWN`] if nothing tells.
     pub dts: Micros,
     /// Where the next packet is expected.
-    next_dts: Option<Micros>,
+    pub next_dts: Option<Micros>,
+    /// Of the packet in hand, or of the frame that was decoded last.
+    pub pts: Micros,
+    /// Where the next frame is expected.
+    pub next_pts: Option<Micros>,
     wrap_corrected: bool,
     /// Extent of this round, in the stream's time base; for `-stream_loop`.
     pub extent: Option<(i64, i64)>,
 }
+
+/// A time that nothing tells.
+pub const UNKNOWN: Micros = Micros::MIN;
 
 /// What [`StreamClock::correct`] did to a packet beyond adding the offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,11 +112,6 @@ pub enum Correction {
 const SECOND: f64 = 1e6;
 
 impl StreamClock {
-    /// Where the next packet is expected.
-    pub fn next_dts(&self) -> Option<Micros> {
-        self.next_dts
-    }
-
     /// Puts the times of a demuxed packet on the job's time line: wrap-around, `-itsoffset` and the seek, `-itsscale`,
     /// discontinuities, the rounds of `-stream_loop`.
     pub fn correct(
@@ -266,6 +268,38 @@ impl StreamClock {
             _ => 0,
         };
         self.next_dts = Some(dts + step);
+        (self.pts, self.next_pts) = (self.dts, self.next_dts);
+    }
+
+    /// The decoding time of the packet in hand, if anything tells.
+    pub fn known_dts(&self) -> Option<Micros> {
+        Some(self.dts).filter(|dts| *dts != UNKNOWN)
+    }
+
+    /// Takes note of a packet that will be decoded, or of the end: the decoder's frames tell more. `delay`: frames by which
+    /// the decoder lags.
+    pub fn begin(&mut self, times: Option<&Times>, stream: &StreamFacts, delay: i32) {
+        if self.first_dts.is_none() {
+            let delay = -i64::from(delay) * i64::from(MICROSECONDS.den);
+            self.dts = if stream.average_rate.num != 0 { (delay as f64 / stream.average_rate.as_f64()) as i64 } else { 0 };
+            self.pts = 0;
+            self.first_dts = Some(self.dts);
+        }
+        self.next_dts = self.next_dts.or(self.known_dts());
+        self.next_pts = self.next_pts.or(Some(self.pts).filter(|pts| *pts != UNKNOWN));
+        if let Some(dts) = times.and_then(|times| times.dts) {
+            self.dts = rescale(dts, stream.time_base, MICROSECONDS);
+            self.next_dts = Some(self.dts);
+            if stream.media_type != MediaType::Video {
+                (self.pts, self.next_pts) = (self.dts, Some(self.dts));
+            }
+        }
+    }
+
+    /// Before each call of the decoder.
+    pub fn step(&mut self) {
+        self.pts = self.next_pts.unwrap_or(UNKNOWN);
+        self.dts = self.next_dts.unwrap_or(UNKNOWN);
     }
 }
 

@@ -10,6 +10,7 @@ use crate::libav::rational::{MICROSECONDS, rescale};
 use crate::redact;
 
 use super::mux::Output;
+use super::sync::Method;
 use super::timestamp::Times;
 use super::timestamp::output::{Reordered, in_order};
 
@@ -34,7 +35,10 @@ impl Output {
         stream.finished = true;
         stream.closed |= closed;
         if self.shortest {
-            let end = rescale(stream.length, stream.time_base, MICROSECONDS);
+            let end = match &stream.encoding {
+                Some(encoding) => rescale(encoding.next, encoding.facts.time_base, MICROSECONDS),
+                None => rescale(stream.length, stream.mux_base, MICROSECONDS),
+            };
             self.duration = Some(self.duration.map_or(end, |duration| duration.min(end)));
         }
     }
@@ -44,11 +48,24 @@ impl Output {
     /// # Errors
     /// The muxer failed, or with `-xerror` anything did.
     pub fn write(&mut self, position: usize, packet: &mut Packet, times: Times) -> Result<(), Error> {
+        self.stamp(position, packet, times);
+        self.send(position, packet)
+    }
+
+    /// Gives a copied packet its times.
+    pub fn stamp(&mut self, position: usize, packet: &mut Packet, times: Times) {
         packet.set_pts(times.pts);
         packet.set_dts(times.dts);
         packet.set_duration(times.duration);
         self.streams[position].length += times.duration;
         self.streams[position].started = true;
+    }
+
+    /// As [`write`](Self::write), for a packet that has its times.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub fn send(&mut self, position: usize, packet: &mut Packet) -> Result<(), Error> {
         if self.streams[position].filter.is_some() {
             self.filter_and_mux(position, Some(packet))
         } else {
@@ -88,13 +105,57 @@ impl Output {
         result
     }
 
+    /// Counts a packet, and lets it wait if the header is not written yet (`of_write_packet`).
     fn mux(&mut self, position: usize, packet: &mut Packet) -> Result<(), Error> {
         let stream = &mut self.streams[position];
-        if stream.frames >= stream.max_frames {
-            packet.clear();
-            return Ok(());
+        // Pictures are counted on their way into the encoder: they may come out in another order.
+        if !(stream.media_type == MediaType::Video && stream.encoding.is_some()) {
+            if stream.frames >= stream.max_frames {
+                packet.clear();
+                return Ok(());
+            }
+            stream.frames += 1;
         }
-        stream.frames += 1;
+        if self.started {
+            return self.mux_counted(position, packet);
+        }
+        let queue = &mut stream.queue;
+        if queue.packets.len() >= queue.limit.max(8) && queue.bytes + packet.size() > queue.threshold {
+            let text = format!("Too many packets buffered for output stream {}:{position}.", self.index);
+            return Err(Error::new(Kind::Media, text).with_hint("raise -max_muxing_queue_size"));
+        }
+        queue.bytes += packet.size();
+        let mut waiting = Packet::new();
+        waiting.take(packet);
+        queue.packets.push_back(waiting);
+        Ok(())
+    }
+
+    /// Hands a packet to the muxer.
+    ///
+    /// # Errors
+    /// It does not take it, or with `-xerror` its timestamps.
+    pub fn mux_counted(&mut self, position: usize, packet: &mut Packet) -> Result<(), Error> {
+        let stream = &mut self.streams[position];
+        let untimed = match &stream.encoding {
+            Some(encoding) => match &encoding.video {
+                Some(video) => video.pacer.method == Method::Drop,
+                None => stream.media_type == MediaType::Audio && self.drops_audio_times,
+            },
+            None => stream.media_type == MediaType::Audio && self.drops_audio_times,
+        };
+        if untimed {
+            packet.set_pts(None);
+            packet.set_dts(None);
+        }
+        let video = stream.encoding.as_ref().and_then(|encoding| encoding.video.as_ref());
+        if let Some(video) = video.filter(|video| video.frame_rate.num != 0 && video.pacer.method.is_constant()) {
+            if packet.duration() > 0 {
+                log::write(level::WARNING, "Overriding packet duration by frame rate, this should not happen\n");
+            }
+            packet.set_duration(rescale(1, video.frame_rate.inverse(), stream.mux_base));
+        }
+        packet.rescale(stream.mux_base, stream.time_base);
         let format = self.muxer.format();
         if !format.has_no_timestamps() {
             let mut times = Times { pts: packet.pts(), dts: packet.dts(), duration: packet.duration() };
@@ -126,6 +187,12 @@ impl Output {
     /// It cannot be written.
     pub fn write_trailer(&mut self) -> Result<(), Error> {
         if !self.started {
+            let text = format!(
+                "Nothing was written into output file {} ({}), because at least one of its streams received no packets.\n",
+                self.index,
+                redact::url(&self.muxer.url())
+            );
+            log::write(level::ERROR, &text);
             return Ok(());
         }
         self.muxer.write_trailer().map_err(|error| {

@@ -102,6 +102,11 @@ impl Kind {
         self.live
     }
 
+    /// The folder below [`folder`].
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// The file on disk.
     pub fn file(&self) -> PathBuf {
         folder().join(self.name).join(self.entry)

@@ -12,6 +12,7 @@ use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, 
 use hyper::{Method, Response, Version};
 use tokio::sync::mpsc;
 
+use super::dpop::{self, Proofs};
 use super::live;
 use super::server::{Arrived, Body, Cut, Server};
 use super::token_server::{Tokens, Verdict};
@@ -40,6 +41,8 @@ pub struct Site {
     pub replace: Vec<(String, String)>,
     pub refusals: Vec<Refusal>,
     pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// Tokens are bound to a key, and each request proves that its sender has it.
+    pub proofs: Option<Arc<Proofs>>,
 }
 
 impl Default for Site {
@@ -58,6 +61,7 @@ impl Default for Site {
             replace: Vec::new(),
             refusals: Vec::new(),
             tls: None,
+            proofs: None,
         }
     }
 }
@@ -101,6 +105,8 @@ pub struct Entry {
     pub range: Option<String>,
     /// The number of the token, if it is one of ours, alive or dead.
     pub generation: Option<u64>,
+    /// The certificate that the client showed.
+    pub certificate: Option<Vec<u8>>,
     /// 0 as long as there is no answer.
     pub status: u16,
     /// Request line and header fields as they came.
@@ -243,6 +249,7 @@ impl State {
                     Some(Verdict::Alive(number) | Verdict::Dead(number)) => Some(number),
                     _ => None,
                 },
+                certificate: arrived.certificate,
                 status: 0,
                 text,
             });
@@ -251,6 +258,8 @@ impl State {
         let path = request.uri().path().to_owned();
         let response = if let Some(status) = self.refusal(&path) {
             refuse(status)
+        } else if let Some(refusal) = self.proof_refusal(&request, token.as_deref()) {
+            refuse_proof(refusal, self.site.proofs.as_ref().and_then(|proofs| proofs.nonce()))
         } else if matches!(verdict, Some(Verdict::Dead(_) | Verdict::Unknown)) {
             refuse(401)
         } else if let Some((_, status, target)) = self.site.redirects.iter().find(|(from, ..)| *from == path) {
@@ -276,7 +285,8 @@ impl State {
         match self.site.placement {
             Placement::Header => {
                 let value = header(request.headers(), AUTHORIZATION)?;
-                Some(value.strip_prefix("Bearer ")?.to_owned())
+                let scheme = if self.site.proofs.is_some() { "DPoP " } else { "Bearer " };
+                Some(value.strip_prefix(scheme)?.to_owned())
             }
             Placement::Field(name) => header(request.headers(), name),
             Placement::Query(name) => {
@@ -286,6 +296,12 @@ impl State {
                 values.next().filter(|_| values.next().is_none())
             }
         }
+    }
+
+    fn proof_refusal(&self, request: &hyper::Request<hyper::body::Incoming>, token: Option<&str>) -> Option<dpop::Refusal> {
+        let proofs = self.site.proofs.as_ref()?;
+        let url = format!("http://{}{}", header(request.headers(), "host")?, request.uri());
+        proofs.check(request.method().as_str(), &url, request.headers(), token).err()
     }
 
     fn refusal(&self, path: &str) -> Option<u16> {
@@ -409,6 +425,12 @@ fn refuse(status: u16) -> Response<Body> {
         401 => response.header("www-authenticate", r#"Bearer error="invalid_token", error_description="it has expired""#),
         _ => response,
     };
+    response.body(Body::from("no")).expect("a response")
+}
+
+fn refuse_proof(error: dpop::Refusal, nonce: Option<String>) -> Response<Body> {
+    let response = Response::builder().status(401).header("www-authenticate", format!("DPoP error=\"{error}\", algs=\"ES256\""));
+    let response = nonce.into_iter().fold(response, |response, nonce| response.header("dpop-nonce", nonce));
     response.body(Body::from("no")).expect("a response")
 }
 

@@ -7,9 +7,10 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::error::{Error, Kind};
-use crate::libav::encoder::{Encoder, Input, Received};
+use crate::libav::codec::Codec;
+use crate::libav::encoder::{Configuration, Encoder, Received};
 use crate::libav::error::AvError;
-use crate::libav::frame::{Frame, PixelFormat, SampleFormat};
+use crate::libav::frame::{ChannelLayout, Frame, PixelFormat, SampleFormat};
 use crate::libav::io::Access;
 use crate::libav::muxer::Muxer;
 use crate::libav::packet::Packet;
@@ -57,12 +58,17 @@ impl Programme {
 fn encode(seconds: u32, playlist: &Path) -> Result<Packets, Error> {
     let failed = |error: AvError| Error::new(Kind::Media, format!("the test picture cannot be made: {error}"));
     let yuv420p = PixelFormat::by_name("yuv420p").ok_or_else(|| failed(AvError::from_errno(libc::EINVAL)))?;
-    let pictures = Input::Video { width: WIDTH, height: HEIGHT, format: yuv420p, rate: Rational::new(FRAME_RATE, 1) };
-    let sound = Input::Audio { format: SampleFormat::FLOAT_PLANAR, rate: SAMPLE_RATE, channels: 1 };
+    let mut pictures = Configuration::new(encoder("mpeg4")?);
+    pictures.set_picture(WIDTH, HEIGHT, Some(yuv420p));
+    pictures.set_frame_rate(Rational::new(FRAME_RATE, 1));
+    pictures.set_time_base(Rational::new(1, FRAME_RATE));
     // A key frame each second and nowhere else, so that each segment is one second; B-frames, so that pts and dts differ.
     let mut options = [("b", "400k"), ("g", "25"), ("bf", "2"), ("sc_threshold", "1000000000")].into_iter().collect();
-    let mut video = Encoder::open("mpeg4", &pictures, false, &mut options)?;
-    let mut audio = Encoder::open("aac", &sound, false, &mut [("b", "64k")].into_iter().collect())?;
+    let mut video = pictures.open(&mut options).map_err(failed)?;
+    let mut sound = Configuration::new(encoder("aac")?);
+    sound.set_sound(SampleFormat::FLOAT_PLANAR, SAMPLE_RATE, &ChannelLayout::default_for(1)).map_err(failed)?;
+    sound.set_time_base(Rational::new(1, SAMPLE_RATE));
+    let mut audio = sound.open(&mut [("b", "64k")].into_iter().collect()).map_err(failed)?;
 
     let url = playlist.to_string_lossy();
     let mut options = [("hls_time", "1"), ("hls_list_size", "0")].into_iter().collect();
@@ -102,6 +108,12 @@ fn encode(seconds: u32, playlist: &Path) -> Result<Packets, Error> {
     recorder.muxer.write_trailer().map_err(failed)?;
     recorder.muxer.close()?;
     Ok(recorder.packets.counted_from_first())
+}
+
+fn encoder(name: &str) -> Result<Codec, Error> {
+    Codec::encoder_by_name(name).ok_or_else(|| {
+        Error::new(Kind::Media, format!("the test picture cannot be made: the linked libavcodec has no encoder {name}"))
+    })
 }
 
 /// Takes packets from encoders, notes them, and muxes them.

@@ -137,9 +137,9 @@ fn takes_argument(option: &str) -> Result<bool, Error> {
     let plain = name.strip_prefix("no").unwrap_or(name);
     let row = |name: &str| command_line::options().find(|row| row.name == name);
     match row(name) {
-        Some(row) if SHARED.contains(&name) => Ok(row.metavar.is_some()),
+        Some(row) if SHARED.contains(&name) => Ok(row.takes_argument),
         Some(_) => Err(usage(format!("Unrecognized option '{option}'.")).with_hint("`ffauth probe --help` shows the options")),
-        None => Ok(!(SHARED.contains(&plain) && row(plain).is_some_and(|row| row.metavar.is_none()))),
+        None => Ok(!(SHARED.contains(&plain) && row(plain).is_some_and(|row| !row.takes_argument))),
     }
 }
 

@@ -15,6 +15,7 @@ use crate::net::{Losses, Request};
 use crate::redact;
 use crate::shutdown::Shutdown;
 
+use super::beginning::Beginning;
 use super::open::Open;
 use super::request::RETRYING;
 
@@ -43,24 +44,25 @@ const NO_PROXY: &str = "none";
 const PROTOCOLS: &str = "http,tcp";
 
 impl Open<'_> {
-    /// Is the file whose first bytes are `start` for the DASH demuxer? `context` is open.
-    pub(super) fn is_dash(&self, context: *mut ffi::AVIOContext, start: &[u8]) -> bool {
-        if start.windows(4).any(|tag| tag.eq_ignore_ascii_case(b"<MPD")) {
-            return true;
-        }
-        // The beginning may be a long comment.
-        // SAFETY: the format context is valid during its own callback and its format, if one was asked for, a constant; the
-        // string that av_opt_get gives is ours to free (invariants 1, 10 and 12).
+    /// What `context`, which is open, begins with. A manifest may begin with a long comment: what its server or the user says
+    /// counts too.
+    pub(super) fn beginning(&self, context: *mut ffi::AVIOContext) -> Beginning {
+        // SAFETY: a live context of this thread. The format context is valid during its own callback, and its format, if one was
+        // asked for, a constant; the string that av_opt_get gives is ours to free (invariants 1, 10 and 12).
         unsafe {
+            let found = Beginning::of(context);
+            if found != Beginning::Media || !self.top {
+                return found;
+            }
             let format = (*self.context).iformat;
-            let is_forced = !format.is_null() && CStr::from_ptr((*format).name) == c"dash";
+            let is_asked_for = !format.is_null() && CStr::from_ptr((*format).name) == c"dash";
             let mut content_type = std::ptr::null_mut();
             let flags = ffi::AV_OPT_SEARCH_CHILDREN;
             let code = ffi::av_opt_get(context.cast(), c"mime_type".as_ptr(), flags, &mut content_type);
-            let is_typed =
+            let is_named =
                 code >= 0 && string(content_type.cast()).is_some_and(|text| text.to_ascii_lowercase().contains("dash+xml"));
             ffi::av_free(content_type.cast());
-            is_forced || is_typed
+            if is_asked_for || is_named { Beginning::DashManifest } else { found }
         }
     }
 

@@ -10,19 +10,23 @@
 //!   servers without ranges;
 //! - `detour` sends dashdec.c of FFmpeg before 7 through a server on this machine, since it opens URLs behind our back;
 //! - `trouble` and `segments` tell what may pass and is tried again, and keep count of what libavformat goes on without;
+//! - `streaming` puts the token into the URLs of rtmp, rtsp and srt;
 //! - `upload` writes through one of our own, because http.c never looks at the answer to a PUT or POST.
 
+mod beginning;
 mod detour;
+mod exported;
 mod live;
 mod open;
 mod request;
 mod resume;
 mod segments;
 mod state;
+mod streaming;
 mod trouble;
 mod upload;
 
-use std::ffi::{CStr, c_int, c_void};
+use std::ffi::{CStr, CString, c_int, c_void};
 use std::time::Duration;
 
 use crate::bearer::Bearers;
@@ -30,6 +34,8 @@ use crate::error::Error;
 use crate::net::{Media, Reach};
 use crate::shutdown::Shutdown;
 
+use super::call::c_string;
+use super::error::AvError;
 use super::option::Dictionary;
 use super::{ffi, log};
 use state::State;
@@ -37,6 +43,7 @@ use state::State;
 pub use crate::net::Losses;
 pub use detour::{Detour, StartDetour};
 pub(in crate::libav) use state::{log_event, reveal};
+pub use streaming::{check as check_streaming, is_rtsp, is_streaming};
 
 /// What one input or output may use on the network.
 #[derive(Clone, Default)]
@@ -145,15 +152,27 @@ impl Hook {
                 open::io_open(context, &mut (*context).pb, url.as_ptr(), ffi::AVIO_FLAG_WRITE, options.as_mut_ptr())
             };
         }
+        let placed = match self.placed(url, options) {
+            Ok(placed) => placed,
+            Err(error) => return error.0,
+        };
         // SAFETY: the context is valid; avio_open2 copies what it needs (invariants 1 and 11).
         unsafe {
             ffi::avio_open2(
                 &mut (*context).pb,
-                url.as_ptr(),
+                placed.as_ptr(),
                 ffi::AVIO_FLAG_WRITE,
                 &(*context).interrupt_callback,
                 options.as_mut_ptr(),
             )
+        }
+    }
+
+    /// `url` as it is to be opened: rtmp, rtsp and srt carry the token in it. `options` then hold what verifies the server.
+    pub(in crate::libav) fn placed(&self, url: &CStr, options: &mut Dictionary) -> Result<CString, AvError> {
+        match url.to_str() {
+            Ok(text) if is_streaming(text) => c_string(&self.0.streaming_url(text, options)?),
+            _ => Ok(url.to_owned()),
         }
     }
 

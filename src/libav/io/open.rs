@@ -19,8 +19,10 @@ use crate::net::retry::{self, Purpose};
 use crate::origin::Origin;
 use crate::redact;
 
+use super::beginning::Beginning;
 use super::live::{self, Live};
 use super::state::State;
+use super::streaming::is_streaming;
 use super::{resume, state, trouble, upload};
 
 /// `AVFormatContext.io_open`.
@@ -82,7 +84,7 @@ pub(super) struct Open<'a> {
     pb: *mut *mut ffi::AVIOContext,
     flags: c_int,
     /// This is the file itself, not something that it names.
-    top: bool,
+    pub(super) top: bool,
     /// What libav gave; what is left over goes back.
     pub(super) options: Dictionary,
     /// Those of them that http.c has used.
@@ -91,16 +93,6 @@ pub(super) struct Open<'a> {
     playlist: Option<i32>,
     /// When it failed first, for a reason that may pass, and how often since.
     failing: Option<(Now, u32)>,
-}
-
-/// What an open has found.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Beginning {
-    /// RFC 8216.
-    Playlist,
-    /// ISO/IEC 23009-1.
-    DashManifest,
-    Media,
 }
 
 /// Who gets what: one destination of an open.
@@ -131,6 +123,10 @@ impl Open<'_> {
         let address = cipher.unwrap_or(url);
         match address.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase()).as_deref() {
             Some("http" | "https") => {}
+            _ if self.top && is_streaming(url) => {
+                let placed = self.state.streaming_url(url, &mut self.options)?;
+                return self.delegate(&placed);
+            }
             _ if self.top => return self.delegate(url),
             Some("data") => return self.delegate(url),
             _ => {
@@ -172,17 +168,16 @@ impl Open<'_> {
             }
         }
         let mut target = self.target(url)?;
-        if encrypted {
-            return self.resume(&target);
-        }
-        // http.c sends the same header lines with every request, and here each needs a proof of its own.
-        if self.token(&target).is_some_and(|(_, published)| published.credential.proof().is_some()) {
-            return self.resume(&target).and_then(|()| self.check_format());
+        // http.c sends the same header lines with every request, and a bound token needs a proof of its own in each.
+        let bound = self.token(&target).is_some_and(|(_, published)| published.credential.proof().is_some());
+        if encrypted || bound {
+            return self.read_ourselves(target, purpose);
         }
         let mut redirected = false;
         loop {
             let code = match self.attempt(&target) {
-                Ok(()) => return self.opened(&target),
+                Ok(()) if self.opened(&target)? => return Ok(()),
+                Ok(()) => return self.read_ourselves(target, purpose),
                 Err(code) => code,
             };
             if self.state.stop.is_requested() {
@@ -204,9 +199,20 @@ impl Open<'_> {
                 }
                 // A server without ranges answers an offset with the whole.
                 (code, _) if code == AvError::from_errno(libc::EPERM) && self.options.get("offset").is_some() => {
-                    return self.resume(&target);
+                    return self.read_ourselves(target, purpose);
                 }
                 (code, _) => target = self.again(target, purpose, code)?,
+            }
+        }
+    }
+
+    /// Opens `target` with our own client, which sees to tokens, nonces and redirects, as often as it takes.
+    fn read_ourselves(&mut self, mut target: Target, purpose: Purpose) -> Result<(), AvError> {
+        loop {
+            match self.resume(&target) {
+                Ok(()) => return self.check_format(),
+                Err(code) if self.state.stop.is_requested() || self.state.has_given_up() => return Err(code),
+                Err(code) => target = self.again(target, purpose, code)?,
             }
         }
     }
@@ -298,8 +304,8 @@ impl Open<'_> {
         Ok(())
     }
 
-    /// The context is open: registers it, or replaces it by one of ours.
-    fn opened(&mut self, target: &Target) -> Result<(), AvError> {
+    /// The context is open: registers it. False if one of ours must take its place; it is closed then.
+    fn opened(&mut self, target: &Target) -> Result<bool, AvError> {
         // SAFETY: a successful open has filled `pb` with a native context of this thread (invariants 1 and 9).
         let (context, seekable, size) = unsafe {
             let context = *self.pb;
@@ -310,7 +316,7 @@ impl Open<'_> {
         let beginning = if looked_at { self.beginning(context) } else { Beginning::Media };
         if beginning == Beginning::DashManifest && self.top && !cfg!(dash_io_open) {
             self.close_native(context);
-            return self.detour();
+            return self.detour().map(|()| true);
         }
         if in_query && !self.top {
             self.forbid_keepalive();
@@ -319,7 +325,7 @@ impl Open<'_> {
         let without_ranges = !seekable && (!self.top || size > 0);
         if beginning == Beginning::Media && (in_query || without_ranges) {
             self.close_native(context);
-            return self.resume(target);
+            return Ok(false);
         }
         for name in std::mem::take(&mut self.used) {
             self.options.remove(&name);
@@ -346,7 +352,7 @@ impl Open<'_> {
                 stripped,
             });
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Looks at what [`resume`](Self::resume) opened for what must be read another way.
@@ -380,7 +386,9 @@ impl Open<'_> {
     /// Reads `target` through an `AVIOContext` of our own.
     fn resume(&mut self, target: &Target) -> Result<(), AvError> {
         self.forbid_keepalive();
-        let context = resume::open(self.state, target.url.as_str(), &mut self.options)?;
+        let mut options = self.options.clone();
+        let context = resume::open(self.state, target.url.as_str(), &mut options)?;
+        self.options = options;
         // SAFETY: libav wants its context here. avio_close would take ours for a native one, so a top-level one is marked, as
         // `avformat_open_input` itself would have, had it been there from the start (invariant 1).
         unsafe {
@@ -417,28 +425,6 @@ impl Open<'_> {
         let Some(bearer) = bearer.or_else(|| self.state.access.bearers.iter().next()) else { return Ok(None) };
         let bundle = bearer.roots.bundle().map_err(|error| Error::new(Kind::Config, error.to_string()))?;
         Ok(bundle.map(|path| path.display().to_string()))
-    }
-
-    /// What the first bytes say. They stay in the buffer.
-    fn beginning(&self, context: *mut ffi::AVIOContext) -> Beginning {
-        let mut start = [0_u8; 1024];
-        // SAFETY: a live context of this thread; what is read fits, and going back over it stays within its buffer (invariant 1).
-        let read = unsafe {
-            let at = ffi::avio_seek(context, 0, libc::SEEK_CUR);
-            let read = ffi::avio_read_partial(context, start.as_mut_ptr(), start.len() as c_int);
-            if read > 0 {
-                ffi::avio_seek(context, at, libc::SEEK_SET);
-            }
-            usize::try_from(read).unwrap_or(0)
-        };
-        let start = &start[..read];
-        if start.starts_with(b"#EXTM3U") {
-            Beginning::Playlist
-        } else if self.top && self.is_dash(context, start) {
-            Beginning::DashManifest
-        } else {
-            Beginning::Media
-        }
     }
 
     /// Where the redirects of `target` end; `None` if it does not redirect.

@@ -230,6 +230,11 @@ impl State {
         self.given_up.set(true);
     }
 
+    /// Has something failed that ends the job?
+    pub fn has_given_up(&self) -> bool {
+        self.given_up.get()
+    }
+
     pub fn take_failure(&self) -> Option<Error> {
         let own = self.failure.borrow_mut().take();
         own.or_else(|| self.detour.get()?.take_failure())

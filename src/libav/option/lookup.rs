@@ -4,7 +4,8 @@ use std::ffi::{c_int, c_void};
 use std::ptr;
 
 use crate::libav::call::{c_string, string};
-use crate::libav::codec::{Decoder, MediaType};
+use crate::libav::codec::{Codec, MediaType};
+use crate::libav::option::Fake;
 use crate::libav::{device, ffi};
 
 /// Where libav knows an option of some name; the fields that ffmpeg's `opt_default` needs.
@@ -20,8 +21,10 @@ pub struct Found {
     pub encoding: bool,
     /// The codec option is for decoders.
     pub decoding: bool,
-    /// libswscale or libswresample has it.
-    pub scaler_or_resampler: bool,
+    /// libswscale has it.
+    pub scaler: bool,
+    /// libswresample has it.
+    pub resampler: bool,
     /// A set of flags: values that begin with `+` or `-` add to those given before.
     pub flags: bool,
 }
@@ -42,10 +45,18 @@ pub enum CodecSide {
 impl Lookup {
     /// Where the option `name` (without a stream specifier) exists; `None` = nowhere.
     pub fn find(&self, name: &str) -> Option<Found> {
+        // Devices have options too; a name that nobody knows is worth the time of asking them.
+        self.find_loaded(name).or_else(|| device::load().ok().and_then(|()| self.find_loaded(name)))
+    }
+
+    fn find_loaded(&self, name: &str) -> Option<Found> {
         let codec = find(codec_class(), name, 0, true);
         let format = find(format_class(), name, 0, true);
-        let scaler = if codec.is_none() && format.is_none() { scaler_or_resampler(name) } else { None };
-        let option = codec.or(format).or(scaler)?;
+        let elsewhere = codec.is_none() && format.is_none();
+        let of_library = |class: Option<*const ffi::AVClass>| class.and_then(|class| find(class, name, 0, true));
+        let scaler = if elsewhere { of_library(device::scaler_class()) } else { None };
+        let resampler = if elsewhere && scaler.is_none() { of_library(device::resampler_class()) } else { None };
+        let option = codec.or(format).or(scaler).or(resampler)?;
         let codec_flags = codec.map_or(0, |option| option.flags);
         Some(Found {
             format: format.is_some(),
@@ -53,8 +64,9 @@ impl Lookup {
             generic_codec: find(codec_class(), name, 0, false).is_some(),
             encoding: codec_flags & ffi::AV_OPT_FLAG_ENCODING_PARAM != 0,
             decoding: codec_flags & ffi::AV_OPT_FLAG_DECODING_PARAM != 0,
-            scaler_or_resampler: scaler.is_some(),
-            flags: option.type_ == ffi::AVOptionType::AV_OPT_TYPE_FLAGS,
+            scaler: scaler.is_some(),
+            resampler: resampler.is_some(),
+            flags: super::kind(option) == Some(ffi::AVOptionType::AV_OPT_TYPE_FLAGS),
         })
     }
 
@@ -64,8 +76,19 @@ impl Lookup {
         find(codec_class(), name, 0, true).and_then(|option| unsafe { string(option.help) }).unwrap_or_default().into_owned()
     }
 
+    /// The number that `text` means for an option of a codec context that takes named numbers: `strict`, `flags`; flags with a
+    /// sign in front change `before`.
+    pub fn codec_value(&self, name: &str, before: i64, text: &str) -> Option<i64> {
+        evaluate(codec_class(), name, before, text)
+    }
+
+    /// As [`codec_value`](Self::codec_value), for a format context: `fflags`.
+    pub fn format_value(&self, name: &str, before: i64, text: &str) -> Option<i64> {
+        evaluate(format_class(), name, before, text)
+    }
+
     /// Has a codec context of this kind of stream the option, in common or through `decoder`'s private part?
-    pub fn codec_takes(&self, name: &str, media_type: MediaType, side: CodecSide, decoder: Option<Decoder>) -> bool {
+    pub fn codec_takes(&self, name: &str, media_type: MediaType, side: CodecSide, decoder: Option<Codec>) -> bool {
         let kind = match media_type {
             MediaType::Video => ffi::AV_OPT_FLAG_VIDEO_PARAM,
             MediaType::Audio => ffi::AV_OPT_FLAG_AUDIO_PARAM,
@@ -108,25 +131,8 @@ fn find(class: *const ffi::AVClass, name: &str, flags: c_int, children: bool) ->
     (option.flags != 0).then_some(option)
 }
 
-/// libswscale is not linked, and libswresample only behind libavcodec: both are asked by name, and where they are missing they
-/// have no options.
-fn scaler_or_resampler(name: &str) -> Option<&'static ffi::AVOption> {
-    // SAFETY: return numbers (invariant 14).
-    let (codec, format) = unsafe { (ffi::avcodec_version() >> 16, ffi::avformat_version() >> 16) };
-    // FFmpeg 5: libavformat 59, libswscale 6, libswresample 4; both have counted on with libavformat except that FFmpeg 7
-    // left libswresample at 5.
-    let resampler = if codec >= 61 { codec - 56 } else { codec - 55 };
-    let libraries =
-        [(format!("libswscale.so.{}", format - 53), "sws_get_class"), (format!("libswresample.so.{resampler}"), "swr_get_class")];
-    libraries.iter().find_map(|(library, function)| {
-        let function = device::symbol(library, function).ok()?;
-        // SAFETY: both functions take nothing and return a constant class, in every version (invariant 12).
-        let class = unsafe {
-            let function = std::mem::transmute::<*mut c_void, unsafe extern "C" fn() -> *const ffi::AVClass>(function);
-            function()
-        };
-        find(class, name, 0, true)
-    })
+fn evaluate(class: *const ffi::AVClass, name: &str, before: i64, text: &str) -> Option<i64> {
+    Fake::new(class).evaluate(name, c_int::try_from(before).ok()?, text).ok().map(i64::from)
 }
 
 #[cfg(test)]
@@ -141,7 +147,18 @@ mod tests {
         assert!(found("reconnect").format);
         assert!(found("flags").flags && found("flags").codec);
         assert_eq!(Lookup.find("no_such_option"), None);
-        assert!(found("sws_flags").codec || found("sws_flags").scaler_or_resampler || Lookup.find("sws_flags").is_none());
+        assert!(found("sws_flags").scaler && !found("sws_flags").resampler);
+        assert!(found("resampler").resampler && !found("resampler").scaler);
+    }
+
+    #[test]
+    fn named_numbers_are_evaluated() {
+        assert_eq!(Lookup.codec_value("strict", 0, "experimental"), Some(-2));
+        let bitexact = Lookup.codec_value("flags", 0, "+bitexact").expect("a flag");
+        assert!(bitexact != 0);
+        assert_eq!(Lookup.codec_value("flags", bitexact | 1, "-bitexact"), Some(1));
+        assert_eq!(Lookup.codec_value("flags", 0, "nosuch"), None);
+        assert!(Lookup.format_value("fflags", 0, "+bitexact+genpts").is_some_and(|flags| flags != 0));
     }
 
     #[test]

@@ -1,0 +1,206 @@
+//! Where an encoder works: on the job's own thread, or on one of its own behind a bounded queue.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::Write;
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, channel, sync_channel};
+use std::thread::JoinHandle;
+
+use crate::error::{Error, Kind};
+use crate::libav::encoder::{Encoder, Received};
+use crate::libav::error::AvError;
+use crate::libav::frame::Frame;
+use crate::libav::packet::Packet;
+use crate::libav::rational::Rational;
+use crate::libav::subtitle::Subtitle;
+
+/// Frames that may be on their way to an encoder.
+const QUEUE: usize = 8;
+
+/// What an encoder is told.
+pub enum Task {
+    /// Encode this, whose pixels have this shape from now on.
+    Frame(Frame, Option<Rational>),
+    /// There are no more frames.
+    Finish,
+}
+
+/// What came of a task.
+pub struct Done {
+    /// The packets that it brought, with their times in the encoder's time base.
+    pub packets: Vec<Packet>,
+    /// How it ended.
+    pub result: Result<State, Failure>,
+    /// Sums of squared differences so far, if the encoder tells them.
+    pub errors: Option<[u64; 3]>,
+}
+
+/// What state an encoder is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It takes frames.
+    Open,
+    /// It has given out everything.
+    Ended,
+}
+
+/// Where an encoder failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// It did not take a frame.
+    Submit(AvError),
+    /// It took frames, but no packet came of them.
+    Encode(AvError),
+    /// Its thread is gone.
+    Gone,
+}
+
+/// An encoder at work.
+pub struct Worker(Place);
+
+enum Place {
+    Here { desk: Box<Desk>, done: VecDeque<Done> },
+    Thread { tasks: Option<SyncSender<Task>>, done: Receiver<Done>, thread: Option<JoinHandle<Box<Desk>>>, under_way: usize },
+}
+
+/// The encoder and what it writes beside packets.
+struct Desk {
+    encoder: Encoder,
+    pass_log: Option<File>,
+}
+
+impl Worker {
+    /// Sets an encoder to work. `apart`: on a thread called `name`.
+    ///
+    /// # Errors
+    /// There is no thread to be had.
+    pub fn new(encoder: Encoder, pass_log: Option<File>, apart: bool, name: &str) -> Result<Self, Error> {
+        let mut desk = Box::new(Desk { encoder, pass_log });
+        if !apart {
+            return Ok(Self(Place::Here { desk, done: VecDeque::new() }));
+        }
+        let (tasks, from_job) = sync_channel(QUEUE);
+        let (to_job, done) = channel();
+        let work = move || {
+            while let Ok(task) = from_job.recv() {
+                if to_job.send(desk.work(task)).is_err() {
+                    break;
+                }
+            }
+            desk
+        };
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(work);
+        let thread = thread.map_err(|error| Error::new(Kind::Internal, format!("no thread for {name}: {error}")))?;
+        Ok(Self(Place::Thread { tasks: Some(tasks), done, thread: Some(thread), under_way: 0 }))
+    }
+
+    /// Has it as many tasks as it may have?
+    pub fn is_full(&self) -> bool {
+        matches!(&self.0, Place::Thread { under_way, .. } if *under_way >= QUEUE)
+    }
+
+    /// Gives it a task; waits while it is full.
+    pub fn give(&mut self, task: Task) {
+        match &mut self.0 {
+            Place::Here { desk, done } => done.push_back(desk.work(task)),
+            Place::Thread { tasks, under_way, .. } => {
+                // A thread that is gone shows when its result is asked for.
+                if let Some(tasks) = tasks {
+                    let _ = tasks.send(task);
+                }
+                *under_way += 1;
+            }
+        }
+    }
+
+    /// Encodes a subtitle, there and then.
+    ///
+    /// # Errors
+    /// libavcodec's, or the encoder is one that works apart.
+    pub fn encode_subtitle(
+        &mut self,
+        subtitle: &Subtitle,
+        pts: i64,
+        duration: u32,
+        cleared: bool,
+        packet: &mut Packet,
+    ) -> Result<(), AvError> {
+        match &mut self.0 {
+            Place::Here { desk, .. } => desk.encoder.encode_subtitle(subtitle, Some(pts), duration, cleared, packet),
+            Place::Thread { .. } => Err(AvError::from_errno(libc::EINVAL)),
+        }
+    }
+
+    /// What came of the earliest task that has not been asked for; `None` if it is still under way and `wait` is not set.
+    pub fn take(&mut self, wait: bool) -> Option<Done> {
+        match &mut self.0 {
+            Place::Here { done, .. } => done.pop_front(),
+            Place::Thread { done, under_way, .. } => {
+                let result = if wait { done.recv().map_err(|_| TryRecvError::Disconnected) } else { done.try_recv() };
+                match result {
+                    Err(TryRecvError::Empty) => None,
+                    Ok(done) => {
+                        *under_way -= 1;
+                        Some(done)
+                    }
+                    Err(TryRecvError::Disconnected) => {
+                        Some(Done { packets: Vec::new(), result: Err(Failure::Gone), errors: None })
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        if let Place::Thread { tasks, thread, .. } = &mut self.0 {
+            *tasks = None;
+            if let Some(Err(panic)) = thread.take().map(JoinHandle::join)
+                && !std::thread::panicking()
+            {
+                std::panic::resume_unwind(panic);
+            }
+        }
+    }
+}
+
+impl Desk {
+    /// `encode_frame` of ffmpeg 5.1, up to the packets.
+    fn work(&mut self, task: Task) -> Done {
+        let mut packets = Vec::new();
+        let result = self.encode(task, &mut packets);
+        let errors = self.encoder.tells_psnr().then(|| self.encoder.errors());
+        Done { packets, result, errors }
+    }
+
+    fn encode(&mut self, task: Task, packets: &mut Vec<Packet>) -> Result<State, Failure> {
+        match task {
+            Task::Frame(frame, aspect) => {
+                if let Some(aspect) = aspect {
+                    self.encoder.set_sample_aspect_ratio(aspect);
+                }
+                self.encoder.send(&frame).map_err(Failure::Submit)?;
+            }
+            Task::Finish => match self.encoder.finish() {
+                Ok(()) | Err(AvError::EOF) => {}
+                Err(error) => return Err(Failure::Submit(error)),
+            },
+        }
+        loop {
+            let mut packet = Packet::new();
+            let received = self.encoder.receive(&mut packet).map_err(Failure::Encode)?;
+            if received != Received::NeedsFrame
+                && let (Some(log), Some(statistics)) = (&mut self.pass_log, self.encoder.statistics())
+            {
+                // ffmpeg does not look at this either: the second pass will tell.
+                let _ = log.write_all(statistics.to_bytes());
+            }
+            match received {
+                Received::Packet => packets.push(packet),
+                Received::NeedsFrame => return Ok(State::Open),
+                Received::End => return Ok(State::Ended),
+            }
+        }
+    }
+}
