@@ -335,10 +335,19 @@ impl Job<'_> {
             (None, None) => None,
         };
         let Some(input) = input else { return Ok(()) };
-        let source = &mut self.sources[input];
-        match source.next(packet, self.global, &*self.control.clock)? {
+        let mut read = self.sources[input].next(packet, self.global, &*self.control.clock)?;
+        if let Read::End = read
+            && self.sources[input].has_rounds()
+        {
+            if self.begin_round(input)? {
+                read = self.sources[input].next(packet, self.global, &*self.control.clock)?;
+            } else {
+                return self.reap(false);
+            }
+        }
+        match read {
             Read::Later => {
-                source.waiting = true;
+                self.sources[input].waiting = true;
                 self.outputs[file].streams[position].waiting = true;
                 return Ok(());
             }
@@ -495,35 +504,36 @@ impl Job<'_> {
         Some(copied(times, &own.input.facts, &own.clock, base, start, samples, &mut own.delta))
     }
 
-    /// An input has no more. Decoders give out what they hold, a frame at a time: `true` = graphs may have something now. Then
-    /// the next round of `-stream_loop` begins, or the streams of the input are finished.
-    fn end(&mut self, file: usize) -> Result<bool, Error> {
-        let loops = self.sources[file].has_rounds();
+    /// A round of `-stream_loop` is over: decoders give out what they hold, a frame at a time, and the input goes back to its
+    /// start. `false` = graphs may have something first.
+    fn begin_round(&mut self, file: usize) -> Result<bool, Error> {
         for stream in 0..self.sources[file].streams.len() {
-            if !self.sources[file].streams[stream].input.used {
-                continue;
+            if self.drain(file, stream, false)? {
+                return Ok(false);
             }
-            if self.drain(file, stream, !loops)? {
+            if let Some(decoding) = &mut self.sources[file].streams[stream].decoding {
+                decoding.flush();
+            }
+        }
+        if !self.sources[file].rewind() {
+            log::write(level::WARNING, "Seek to start failed.\n");
+            self.sources[file].give_up_rounds();
+        }
+        Ok(true)
+    }
+
+    /// An input has no more. Decoders give out what they hold, a frame at a time: `true` = graphs may have something now. Then
+    /// the streams that do without graphs are finished.
+    fn end(&mut self, file: usize) -> Result<bool, Error> {
+        for stream in 0..self.sources[file].streams.len() {
+            if self.drain(file, stream, true)? {
                 return Ok(true);
-            }
-            if loops {
-                if let Some(decoding) = &mut self.sources[file].streams[stream].decoding {
-                    decoding.flush();
-                }
-                continue;
             }
             self.flush_copies(file, stream)?;
             for target in 0..self.sources[file].streams[stream].targets.len() {
                 let (output, position) = self.sources[file].streams[stream].targets[target];
                 self.outputs[output].finish(position, true);
             }
-        }
-        if loops {
-            if !self.sources[file].rewind() {
-                log::write(level::WARNING, "Seek to start failed.\n");
-                self.sources[file].give_up_rounds();
-            }
-            return Ok(true);
         }
         self.sources[file].ended = true;
         if let Some(error) = self.sources[file].reader.take_failure()

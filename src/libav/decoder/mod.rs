@@ -177,12 +177,6 @@ impl Decoder {
         self.context.codec()
     }
 
-    /// Sets `AVCodecContext.debug`: what it logs of its work.
-    pub fn set_debug(&mut self, flags: i32) {
-        // SAFETY: an open decoder, which this thread alone uses (invariants 1, 10); a plain number that it looks at as it goes.
-        unsafe { (*self.context.as_mut_ptr()).debug = flags };
-    }
-
     /// Gives it a packet; `None` says that there are no more.
     ///
     /// # Errors
@@ -246,6 +240,11 @@ impl Decoder {
         // SAFETY: an open decoder (invariant 10).
         unsafe { ffi::avcodec_flush_buffers(self.context.as_mut_ptr()) };
         panic::resume();
+    }
+
+    /// Sets what it logs (`AVCodecContext.debug`).
+    pub fn set_debug(&mut self, flags: i32) {
+        self.context.raw_mut().debug = flags;
     }
 
     /// Frames by which the output lags behind the input because pictures come in another order (`has_b_frames`).

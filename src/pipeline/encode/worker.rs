@@ -23,6 +23,8 @@ pub enum Task {
     Frame(Frame, Option<Rational>),
     /// There are no more frames.
     Finish,
+    /// Log this much (`AVCodecContext.debug`); nothing comes of it.
+    Debug(i32),
 }
 
 /// What came of a task.
@@ -83,7 +85,9 @@ impl Worker {
         let (to_job, done) = channel();
         let work = move || {
             while let Ok(task) = from_job.recv() {
-                if to_job.send(desk.work(task)).is_err() {
+                if let Task::Debug(flags) = task {
+                    desk.encoder.set_debug(flags);
+                } else if to_job.send(desk.work(task)).is_err() {
                     break;
                 }
             }
@@ -113,6 +117,15 @@ impl Worker {
         }
     }
 
+    /// Sets what it logs (`AVCodecContext.debug`).
+    pub fn set_debug(&mut self, flags: i32) {
+        match &mut self.0 {
+            Place::Here { desk, .. } => desk.encoder.set_debug(flags),
+            // A thread that is gone logs nothing.
+            Place::Thread { tasks, .. } => drop(tasks.as_ref().map(|tasks| tasks.send(Task::Debug(flags)))),
+        }
+    }
+
     /// Encodes a subtitle, there and then.
     ///
     /// # Errors
@@ -138,7 +151,7 @@ impl Worker {
             Place::Thread { done, under_way, .. } => {
                 let result = if wait { done.recv().map_err(|_| TryRecvError::Disconnected) } else { done.try_recv() };
                 match result {
-                    Err(TryRecvError::Empty) => return None,
+                    Err(TryRecvError::Empty) => None,
                     Ok(done) => {
                         *under_way -= 1;
                         Some(done)
@@ -186,6 +199,10 @@ impl Desk {
                 Ok(()) | Err(AvError::EOF) => {}
                 Err(error) => return Err(Failure::Submit(error)),
             },
+            Task::Debug(flags) => {
+                self.encoder.set_debug(flags);
+                return Ok(State::Open);
+            }
         }
         loop {
             let mut packet = Packet::new();
