@@ -19,7 +19,7 @@ pub struct Asked {
 }
 
 impl Job<'_> {
-    /// Passes on what keys ask of filters and decoders (`check_keyboard_interaction`).
+    /// Passes on what keys ask of filters, decoders and encoders (`check_keyboard_interaction`).
     pub(super) fn obey(&mut self) {
         let live = &self.control.live;
         let debug = live.debug();
@@ -27,6 +27,9 @@ impl Job<'_> {
             self.asked.debug = debug;
             let decoders = self.sources.iter_mut().flat_map(|source| &mut source.streams);
             decoders.filter_map(|stream| stream.decoding.as_mut()).for_each(|decoding| decoding.decoder.set_debug(debug));
+            let streams = self.outputs.iter_mut().flat_map(|output| &mut output.streams);
+            let workers = streams.filter_map(|stream| stream.encoding.as_mut()?.worker.as_mut());
+            workers.for_each(|worker| worker.set_debug(debug));
         }
         for command in live.commands(&mut self.asked.commands) {
             self.command(&command);

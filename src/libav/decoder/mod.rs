@@ -177,12 +177,6 @@ impl Decoder {
         self.context.codec()
     }
 
-    /// Sets `AVCodecContext.debug`: what it logs of its work.
-    pub fn set_debug(&mut self, flags: i32) {
-        // SAFETY: an open decoder, which this thread alone uses (invariants 1, 10); a plain number that it looks at as it goes.
-        unsafe { (*self.context.as_mut_ptr()).debug = flags };
-    }
-
     /// Gives it a packet; `None` says that there are no more.
     ///
     /// # Errors

@@ -42,13 +42,13 @@ pub enum CodecSide {
 }
 
 impl Lookup {
-    /// Where the option `name` (without a stream specifier) exists; `None` = nowhere. One that nothing has yet may be a
-    /// device's: libavdevice is loaded for it.
+    /// Where the option `name` (without a stream specifier) exists; `None` = nowhere.
     pub fn find(&self, name: &str) -> Option<Found> {
-        self.find_in_loaded(name).or_else(|| device::load().ok().and_then(|()| self.find_in_loaded(name)))
+        // Devices have options too; a name that nobody knows is worth the time of asking them.
+        self.find_loaded(name).or_else(|| device::load().ok().and_then(|()| self.find_loaded(name)))
     }
 
-    fn find_in_loaded(&self, name: &str) -> Option<Found> {
+    fn find_loaded(&self, name: &str) -> Option<Found> {
         let codec = find(codec_class(), name, 0, true);
         let format = find(format_class(), name, 0, true);
         let elsewhere = codec.is_none() && format.is_none();
