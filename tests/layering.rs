@@ -12,10 +12,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("bearer", &[]),
     ("net", &["bearer"]),
     ("libav", &["net", "bearer"]),
+    ("loopback", &["net", "bearer"]),
     ("pipeline", &["libav"]),
     ("command_line", &["pipeline::plan"]),
     ("config", &["oauth", "bearer"]),
-    ("job", &["oauth", "bearer", "net", "libav", "pipeline", "command_line", "config"]),
+    ("job", &["oauth", "bearer", "net", "libav", "loopback", "pipeline", "command_line", "config"]),
     ("cli", &["oauth", "bearer", "net", "libav", "pipeline", "command_line", "config", "job"]),
 ];
 

@@ -180,7 +180,7 @@ impl Demuxer {
 
     /// As given to `open`.
     pub fn url(&self) -> String {
-        self.context.url().into_owned()
+        self.hook.given_url().map_or_else(|| self.context.url().into_owned(), str::to_owned)
     }
 
     /// The demuxer's name: `mov,mp4,m4a,3gp,3g2,mj2`.

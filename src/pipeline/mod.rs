@@ -22,6 +22,7 @@ mod encode;
 mod filter;
 mod gap;
 mod hardware;
+mod keys;
 mod live;
 mod metadata;
 mod mux;
@@ -98,6 +99,11 @@ pub trait Observer: Send + Sync {
 
     /// Called when the headers are written, every `-stats_period` after that, and once at the end (`last`).
     fn progress(&self, progress: &Progress, last: bool);
+
+    /// The description (SDP) of a job whose outputs are all RTP: what a receiver needs to know.
+    fn session_description(&self, text: &str) {
+        let _ = text;
+    }
 }
 
 /// Media that is missing from an input.

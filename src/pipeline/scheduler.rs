@@ -21,6 +21,7 @@ use crate::shutdown::Shutdown;
 use super::decode::Decoding;
 use super::encode::{Order, StatsFile, Waiting};
 use super::filter::Graph;
+use super::keys::Asked;
 use super::mux::{Output, OutputStream};
 use super::plan::{Global, Micros, Plan};
 use super::read::PAUSE;
@@ -29,7 +30,7 @@ use super::sync::Counts;
 use super::timestamp::Times;
 use super::timestamp::output::copied;
 use super::transcode::DecodeCounts;
-use super::{Control, Ended, FilterCommand, Observer, Outcome, report, summary};
+use super::{Control, Ended, Observer, Outcome, report, summary};
 
 /// Everything that a job works with once its files are open.
 pub struct Prepared {
@@ -63,10 +64,10 @@ pub fn run(plan: &Plan, control: &Control, observer: &dyn Observer, inputs_stop:
         stats_file: plan.global.vstats_file.clone().map(|path| StatsFile::new(path, plan.global.vstats_version)),
         began: now,
         reported: None,
+        asked: Asked::default(),
         copy_ts_origin: None,
         quantizers: [0; 52],
         copy: Packet::new(),
-        debug: 0,
         error: None,
     };
     let decoders = open_decoders(&mut inputs, &mut job.devices);
@@ -160,14 +161,13 @@ pub struct Job<'a> {
     pub(super) stats_file: Option<StatsFile>,
     pub(super) began: Now,
     pub(super) reported: Option<Now>,
+    pub(super) asked: Asked,
     /// With `-copyts` the statistics count from the first timestamp.
     pub(super) copy_ts_origin: Option<Micros>,
     /// For `-qphist`: how often each quantizer was seen.
     pub(super) quantizers: [u32; 52],
     /// The packet that goes to all outputs but the last.
     copy: Packet,
-    /// `AVCodecContext.debug` of all decoders and encoders, where it has been changed.
-    debug: i32,
     /// The first thing that went wrong for good.
     error: Option<Error>,
 }
@@ -246,11 +246,14 @@ impl Job<'_> {
 
     fn work(&mut self) -> Ended {
         let mut packet = Packet::new();
-        let mut obeyed = 0;
         loop {
-            self.obey(&mut obeyed);
             if self.control.stop.is_requested() {
                 return Ended::Stopped;
+            }
+            self.obey();
+            if let Err(error) = self.describe_rtp() {
+                self.fail(error);
+                return Ended::Eof;
             }
             if !self.needs_more() {
                 log::write(level::VERBOSE, "No more output streams to write to, finishing.\n");
@@ -273,38 +276,6 @@ impl Job<'_> {
                 }
             }
             self.report(false);
-        }
-    }
-
-    /// Passes commands on to the filters that they name; `obeyed` counts them (`check_keyboard_interaction`).
-    fn obey(&mut self, obeyed: &mut usize) {
-        for FilterCommand { target, time, command, argument, every } in self.control.live.commands(obeyed) {
-            for (index, graph) in self.graphs.iter_mut().enumerate() {
-                let Some(running) = &mut graph.running else { continue };
-                let text = if time < 0.0 {
-                    match running.graph.send_command(&target, &command, &argument, !every) {
-                        Ok(answer) => format!("Command reply for stream {index}: ret:0 res:\n{answer}"),
-                        Err(error) => format!("Command reply for stream {index}: ret:{error} res:\n"),
-                    }
-                } else if every {
-                    match running.graph.queue_command(&target, &command, &argument, false, time) {
-                        Ok(()) => continue,
-                        Err(error) => format!("Queuing command failed with error {error}\n"),
-                    }
-                } else {
-                    "Queuing commands only on filters supporting the specific command is unsupported\n".to_owned()
-                };
-                log::write(level::INFO, &text);
-            }
-        }
-        let debug = self.control.live.debug();
-        if debug != self.debug {
-            self.debug = debug;
-            let streams = self.sources.iter_mut().flat_map(|source| &mut source.streams);
-            streams.filter_map(|stream| stream.decoding.as_mut()).for_each(|decoding| decoding.decoder.set_debug(debug));
-            let streams = self.outputs.iter_mut().flat_map(|output| &mut output.streams);
-            let workers = streams.filter_map(|stream| stream.encoding.as_mut()?.worker.as_mut());
-            workers.for_each(|worker| worker.set_debug(debug));
         }
     }
 

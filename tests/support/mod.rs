@@ -5,6 +5,7 @@ pub mod client_auth;
 pub mod dpop;
 pub mod family;
 pub mod glewlwyd;
+pub mod live;
 pub mod media;
 pub mod nginx;
 pub mod oidc_provider;
