@@ -82,7 +82,8 @@ async fn answer(shared: &Shared, head: &Head, writer: &mut OwnedWriteHalf) -> io
     }
     let (start, end) = head.range.unwrap_or((0, None));
     let mut download = shared.download(&url, start, end);
-    let mut trial = Trial::new(shared, Purpose::Segment, shared.patience().await);
+    let Some(patience) = shared.patience(&url).await else { return refuse(404, writer).await };
+    let mut trial = Trial::new(shared, Purpose::Segment, patience);
     while let Err(failure) = download.connect().await {
         if shared.comes_no_more(&failure).await || !trial.again(&failure).await {
             let status = shared.fail(&url, failure).await;

@@ -12,6 +12,7 @@ use quick_xml::events::{BytesStart, Event};
 use url::Url;
 
 use super::address::Address;
+use super::listing::{Lister, Listing};
 
 /// Attributes that hold a reference or, in a `SegmentTemplate`, the template of one.
 const REFERENCES: [&str; 6] = ["media", "initialization", "index", "sourceURL", "bitstreamSwitching", "href"];
@@ -46,14 +47,17 @@ pub(super) struct Manifest {
     pub(super) listed: bool,
     /// `MPD@minimumUpdatePeriod`.
     pub(super) update: Option<Duration>,
+    /// Which segments there are, where they are named by time.
+    pub(super) listing: Listing,
 }
 
 /// Rewrites the manifest in `body`, which was asked for at `asked` and came from `from`.
 pub(super) fn rewrite(body: &[u8], asked: &Url, from: &Url, address: &Address) -> Result<Manifest, ManifestError> {
     let text = std::str::from_utf8(body).map_err(|_| ManifestError::Encoding)?;
-    let mut pass = Pass { text, from, address, edits: Vec::new(), manifest: Manifest::default() };
+    let mut pass = Pass { text, from, address, edits: Vec::new(), manifest: Manifest::default(), lister: Lister::default() };
     pass.run(asked.join(".") != from.join("."))?;
-    let Pass { edits, mut manifest, .. } = pass;
+    let Pass { edits, mut manifest, lister, .. } = pass;
+    manifest.listing = lister.end();
     let mut at = 0;
     for (range, new) in edits {
         manifest.text.push_str(&text[at..range.start]);
@@ -72,6 +76,7 @@ struct Pass<'a> {
     /// What is put in place of which part, in order.
     edits: Vec<(Range<usize>, String)>,
     manifest: Manifest,
+    lister: Lister,
 }
 
 impl<'a> Pass<'a> {
@@ -99,8 +104,12 @@ impl<'a> Pass<'a> {
                         reference = Some((at, depth, String::new()));
                     }
                 }
-                Event::Empty(start) => self.element(&start, depth + 1)?,
+                Event::Empty(start) => {
+                    self.element(&start, depth + 1)?;
+                    self.lister.close(start.local_name().as_ref(), depth + 1);
+                }
                 Event::End(end) => {
+                    self.lister.close(end.local_name().as_ref(), depth);
                     if let Some((begin, _, value)) = reference.take_if(|(_, level, _)| *level == depth) {
                         let until = at - end.as_ref().len() - "</>".len();
                         let new = if depth == 2 { self.top(value.trim()) } else { self.absolute(value.trim()) };
@@ -149,9 +158,11 @@ impl<'a> Pass<'a> {
             return Err(ManifestError::Other(crate::redact::untrusted(name)));
         }
         self.manifest.listed |= ["SegmentTimeline", "SegmentURL"].iter().any(|list| name.eq_ignore_ascii_case(list));
+        let mut values = Vec::new();
         for attribute in start.attributes() {
             let attribute = attribute.map_err(malformed)?;
             let value = unescape(&attribute.value).map_err(malformed)?;
+            values.push((attribute.key.local_name().into_inner().to_owned(), value.clone().into_owned()));
             match attribute.key.local_name().as_ref() {
                 "type" if is_root => self.manifest.live = value.eq_ignore_ascii_case("dynamic"),
                 "minimumUpdatePeriod" if is_root => self.manifest.update = duration(&value),
@@ -168,6 +179,7 @@ impl<'a> Pass<'a> {
                 _ => {}
             }
         }
+        self.lister.open(name, depth, values.iter().map(|(key, value)| (key.as_str(), value.as_str())));
         Ok(())
     }
 

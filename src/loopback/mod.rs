@@ -15,6 +15,7 @@
 mod address;
 mod connection;
 mod head;
+mod listing;
 mod manifest;
 mod upstream;
 mod verdict;

@@ -78,17 +78,27 @@ impl Shared {
         Download::new(&self.media, request, start, end, &self.over)
     }
 
-    /// How long a segment that is not there is waited for. In a live stream dashdec.c asks for what is still to come: where
-    /// segments are listed, it finds its place by the next manifest; where they are counted, it would go on without this one. In
-    /// a recorded one it asks for what is listed or, where they are counted, for one behind the last.
-    pub(super) async fn patience(&self) -> Duration {
+    /// `url` is about to be asked for. How long it is waited for if it is not there; `None` if it must not be there. In a live
+    /// stream dashdec.c asks for what is still to come: where segments are listed, it finds its place by the next manifest; where
+    /// they are counted, it would go on without this one. In a recorded one it asks for what is listed or, where they are
+    /// counted, for one behind the last.
+    pub(super) async fn patience(&self, url: &str) -> Option<Duration> {
         let mut watch = self.watch.lock().await;
         watch.asked();
-        match (watch.live, watch.listed) {
-            (true, false) => EDGE,
-            (false, true) => retry::patience(Purpose::Segment, Trouble::Missing, self.retry),
-            (true, true) | (false, false) => Duration::ZERO,
+        if watch.is_unlisted(url) {
+            watch.missed();
+            if watch.is_over() {
+                self.verdict.end();
+            }
+            return None;
         }
+        let listed = retry::patience(Purpose::Segment, Trouble::Missing, self.retry);
+        Some(match (watch.live, watch.listed) {
+            (true, false) => EDGE,
+            (true, true) if !watch.names_times() => Duration::ZERO,
+            (_, true) => listed,
+            (false, false) => Duration::ZERO,
+        })
     }
 
     /// The manifest as dashdec.c is to see it. Where dashdec.c waits for news, they are waited for here.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::clock::Now;
 
+use super::listing::Listing;
 use super::manifest::Manifest;
 
 /// The pause between two looks at a manifest that does not say how often it changes.
@@ -31,6 +32,7 @@ pub(super) struct Watch {
     /// Segments are listed in it.
     pub(super) listed: bool,
     update: Option<Duration>,
+    listing: Listing,
     /// A segment was not there: dashdec.c has come to the end of what is listed.
     at_edge: bool,
     /// How often the manifest was handed on since anything else was asked for.
@@ -51,10 +53,10 @@ impl Watch {
 
     /// A manifest came; true if it is another one than before.
     pub(super) fn take(&mut self, body: Vec<u8>, manifest: Manifest, now: Now) -> bool {
-        let Manifest { text, live, listed, update } = manifest;
+        let Manifest { text, live, listed, update, listing } = manifest;
         let is_news = self.body != body;
         (self.body, self.text, self.fetched) = (body, text, Some(now));
-        (self.live, self.listed, self.update) = (live, listed, update);
+        (self.live, self.listed, self.update, self.listing) = (live, listed, update, listing);
         self.was_live |= live;
         is_news
     }
@@ -72,6 +74,16 @@ impl Watch {
     /// What was asked for is not there.
     pub(super) fn missed(&mut self) {
         self.at_edge = true;
+    }
+
+    /// Can it be told of a segment whether it is listed?
+    pub(super) fn names_times(&self) -> bool {
+        !self.listing.is_empty()
+    }
+
+    /// Is `url` a segment that is still to come, as far as dashdec.c can know?
+    pub(super) fn is_unlisted(&self, url: &str) -> bool {
+        self.was_live && self.listing.lists(url) == Some(false)
     }
 
     /// What is not there will not come any more.
@@ -142,7 +154,8 @@ mod tests {
     #[test]
     fn who_asks_for_the_manifest_again_and_again_or_after_a_miss_waits_for_news() {
         let mut watch = Watch::default();
-        let manifest = |live| Manifest { live, listed: true, update: Some(Duration::from_secs(2)), text: String::new() };
+        let update = Some(Duration::from_secs(2));
+        let manifest = |live| Manifest { live, listed: true, update, ..Manifest::default() };
         assert!(!watch.take(Vec::new(), manifest(true), SystemClock.now()));
         assert_eq!(watch.pause(), Duration::from_secs(1));
         watch.told();
