@@ -17,5 +17,6 @@ mod redaction;
 mod signals;
 mod support;
 mod tls;
+mod transcode;
 mod trivial;
 mod upload;

@@ -24,6 +24,7 @@ mod filter;
 mod finish;
 mod gap;
 mod hardware;
+mod keys;
 mod live;
 mod metadata;
 mod mux;
@@ -102,6 +103,11 @@ pub trait Observer: Send + Sync {
 
     /// Called when the headers are written, every `-stats_period` after that, and once at the end (`last`).
     fn progress(&self, progress: &Progress, last: bool);
+
+    /// The description (SDP) of a job whose outputs are all RTP: what a receiver needs to know.
+    fn session_description(&self, text: &str) {
+        let _ = text;
+    }
 }
 
 /// Media that is missing from an input.

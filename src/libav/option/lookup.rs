@@ -160,6 +160,7 @@ mod tests {
         assert!(found("flags").flags && found("flags").codec);
         assert_eq!(Lookup.find("no_such_option"), None);
         assert!(found("sws_flags").scaler && !found("sws_flags").resampler);
+        assert!(found("graph_file").format, "an option of the device lavfi");
         assert!(found("resampler").resampler && !found("resampler").scaler);
     }
 
