@@ -28,7 +28,6 @@ mod keys;
 mod live;
 mod metadata;
 mod mux;
-mod obey;
 mod option;
 mod overwrite;
 mod progress;

@@ -19,135 +19,14 @@ use crate::libav::rational::{MICROSECONDS, rescale};
 
 use super::encode::{Order, StatsFile};
 use super::filter::Graph;
-<<<<<<< HEAD
+use super::keys::Asked;
 use super::mux::Output;
 use super::plan::{Global, Micros};
-=======
-use super::keys::Asked;
-use super::mux::{Output, OutputStream};
-use super::plan::{Global, Micros, Plan};
->>>>>>> options
 use super::read::PAUSE;
 use super::source::{Read, Source};
 use super::sync::Counts;
 use super::transcode::DecodeCounts;
-<<<<<<< HEAD
 use super::{Control, Ended, Observer, report, summary};
-=======
-use super::{Control, Ended, Observer, Outcome, report, summary};
-
-/// Everything that a job works with once its files are open.
-pub struct Prepared {
-    /// The inputs, not read yet.
-    pub inputs: Vec<super::demux::Input>,
-    /// The outputs, not written yet.
-    pub outputs: Vec<Output>,
-    /// The graphs, complex ones first.
-    pub graphs: Vec<Graph>,
-    /// The hardware devices.
-    pub devices: Devices,
-}
-
-/// Transcodes and copies until the end.
-pub fn run(plan: &Plan, control: &Control, observer: &dyn Observer, inputs_stop: &Shutdown, prepared: Prepared) -> Outcome {
-    let Prepared { mut inputs, outputs, graphs, devices } = prepared;
-    let concurrent = is_order_fixed(plan, &outputs, inputs.len());
-    let now = control.clock.now();
-    let mut job = Job {
-        global: &plan.global,
-        control,
-        observer,
-        sources: Vec::new(),
-        outputs,
-        graphs,
-        devices,
-        concurrent,
-        order: Order::default(),
-        counts: Counts::new(plan.global.dts_error_threshold),
-        decoded: DecodeCounts::default(),
-        stats_file: plan.global.vstats_file.clone().map(|path| StatsFile::new(path, plan.global.vstats_version)),
-        began: now,
-        reported: None,
-        asked: Asked::default(),
-        copy_ts_origin: None,
-        quantizers: [0; 52],
-        copy: Packet::new(),
-        error: None,
-    };
-    let decoders = open_decoders(&mut inputs, &mut job.devices);
-    let mut failed = decoders.as_ref().err().map(|_| ());
-    let decoders = decoders.unwrap_or_else(|error| {
-        job.fail(error);
-        Vec::new()
-    });
-    if failed.is_none()
-        && let Err(error) = job.start_copies(&inputs)
-    {
-        job.fail(error);
-        failed = Some(());
-    }
-    for input in &mut inputs {
-        input.discard_unused();
-    }
-    let count = inputs.len();
-    for (index, (input, own)) in inputs.into_iter().zip(&plan.inputs).enumerate() {
-        match Source::new(index, input, own, count, inputs_stop, control) {
-            Ok(source) => job.sources.push(source),
-            Err(error) => {
-                job.fail(error);
-                failed = Some(());
-                break;
-            }
-        }
-    }
-    for (file, stream, decoding) in decoders {
-        if let Some(source) = job.sources.get_mut(file) {
-            source.streams[stream].decoding = Some(Box::new(decoding));
-        }
-    }
-    job.connect();
-    if failed.is_none()
-        && let Err(error) = job.start_subtitles()
-    {
-        job.fail(error);
-        failed = Some(());
-    }
-    summary::mapping(&job);
-    let mut ended = if control.stop.is_requested() { Ended::Stopped } else { Ended::Eof };
-    if failed.is_none() {
-        ended = job.work();
-        job.finish();
-    }
-    Outcome {
-        inputs: job.sources.iter().map(Source::outcome).collect(),
-        outputs: job.outputs.iter().map(Output::outcome).collect(),
-        ended,
-        error_rate_exceeded: job.error.is_none() && job.decoded.exceed(plan.global.max_error_rate),
-        error: job.error,
-    }
-}
-
-/// May encoders run behind? Not where what is read next, or whether anything is, depends on the packets they give: with several
-/// inputs, `-fs`, `-shortest`, and `-frames` of sound.
-fn is_order_fixed(plan: &Plan, outputs: &[Output], inputs: usize) -> bool {
-    let counts_packets = |stream: &OutputStream| stream.media_type != MediaType::Video && stream.max_frames != i64::MAX;
-    let depends = |output: &Output| output.limit.is_some() || output.shortest || output.streams.iter().any(counts_packets);
-    inputs <= 1 && plan.global.complex_filters.is_empty() && !outputs.iter().any(depends)
-}
-
-/// Opens the decoders that outputs and graphs ask for: (input, stream, decoder).
-fn open_decoders(inputs: &mut [super::demux::Input], devices: &mut Devices) -> Result<Vec<(usize, usize, Decoding)>, Error> {
-    let mut decoders = Vec::new();
-    for (file, input) in inputs.iter_mut().enumerate() {
-        for (index, stream) in input.streams.iter_mut().enumerate() {
-            if stream.encoded || stream.filtered {
-                decoders.push((file, index, Decoding::open(stream, &format!("#{file}:{index}"), devices)?));
-            }
-        }
-    }
-    Ok(decoders)
-}
->>>>>>> options
 
 /// A running job.
 pub struct Job<'a> {
@@ -172,13 +51,7 @@ pub struct Job<'a> {
     /// For `-qphist`: how often each quantizer was seen.
     pub(super) quantizers: [u32; 52],
     /// The packet that goes to all outputs but the last.
-<<<<<<< HEAD
     pub(super) copy: Packet,
-    /// `AVCodecContext.debug` of all decoders and encoders, where it has been changed.
-    pub(super) debug: i32,
-=======
-    copy: Packet,
->>>>>>> options
     /// The first thing that went wrong for good.
     pub(super) error: Option<Error>,
 }

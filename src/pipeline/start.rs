@@ -11,6 +11,7 @@ use super::decode::Decoding;
 use super::demux::Input;
 use super::encode::{Order, StatsFile};
 use super::filter::Graph;
+use super::keys::Asked;
 use super::mux::{Output, OutputStream};
 use super::plan::Plan;
 use super::scheduler::Job;
@@ -51,10 +52,10 @@ pub fn run(plan: &Plan, control: &Control, observer: &dyn Observer, inputs_stop:
         stats_file: plan.global.vstats_file.clone().map(|path| StatsFile::new(path, plan.global.vstats_version)),
         began: now,
         reported: None,
+        asked: Asked::default(),
         copy_ts_origin: None,
         quantizers: [0; 52],
         copy: Packet::new(),
-        debug: 0,
         error: None,
     };
     let decoders = open_decoders(&mut inputs, &mut job.devices);
