@@ -45,14 +45,13 @@ pub struct Job<'a> {
     pub(super) stats_file: Option<StatsFile>,
     pub(super) began: Now,
     pub(super) reported: Option<Now>,
+    pub(super) asked: Asked,
     /// With `-copyts` the statistics count from the first timestamp.
     pub(super) copy_ts_origin: Option<Micros>,
     /// For `-qphist`: how often each quantizer was seen.
     pub(super) quantizers: [u32; 52],
     /// The packet that goes to all outputs but the last.
     pub(super) copy: Packet,
-    /// What keys asked for.
-    pub(super) asked: Asked,
     /// The first thing that went wrong for good.
     pub(super) error: Option<Error>,
 }

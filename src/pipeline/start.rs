@@ -52,10 +52,10 @@ pub fn run(plan: &Plan, control: &Control, observer: &dyn Observer, inputs_stop:
         stats_file: plan.global.vstats_file.clone().map(|path| StatsFile::new(path, plan.global.vstats_version)),
         began: now,
         reported: None,
+        asked: Asked::default(),
         copy_ts_origin: None,
         quantizers: [0; 52],
         copy: Packet::new(),
-        asked: Asked::default(),
         error: None,
     };
     let decoders = open_decoders(&mut inputs, &mut job.devices);
