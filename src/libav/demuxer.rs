@@ -105,7 +105,10 @@ impl Demuxer {
         match AvError::check(code) {
             Ok(_) => {
                 let context = Context(raw);
-                context.set_url(&c_url);
+                // A URL that leads through a detour stays: the demuxer asks for it again.
+                if placed != c_url {
+                    context.set_url(&c_url);
+                }
                 Ok(Self { context, hook })
             }
             Err(error) => {
