@@ -48,6 +48,8 @@ pub struct Output {
     pub started: bool,
     /// `-xerror`.
     pub exit_on_error: bool,
+    /// `-debug_ts`.
+    pub debug_timestamps: bool,
     /// `-async` below 0: sound gets its times from the muxer.
     pub drops_audio_times: bool,
     options: Dictionary,
@@ -152,6 +154,7 @@ impl Output {
             shortest: output.shortest,
             started: false,
             exit_on_error: plan.global.exit_on_error,
+            debug_timestamps: plan.global.debug_timestamps,
             drops_audio_times: plan.global.audio_sync < 0,
             options: Dictionary::new(),
         };
