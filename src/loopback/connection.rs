@@ -74,15 +74,15 @@ async fn answer(shared: &Shared, head: &Head, writer: &mut OwnedWriteHalf) -> io
                 Ok(head.keeps)
             }
             Err(error) => {
-                let status = error.http_status().unwrap_or(502);
+                let status = error.http_status().filter(|status| *status >= 400).unwrap_or(502);
                 shared.verdict.fail(error);
                 refuse(status, writer).await
             }
         };
     }
+    let Some((url, patience)) = shared.look_up(&url).await else { return refuse(404, writer).await };
     let (start, end) = head.range.unwrap_or((0, None));
     let mut download = shared.download(&url, start, end);
-    let Some(patience) = shared.patience(&url).await else { return refuse(404, writer).await };
     let mut trial = Trial::new(shared, Purpose::Segment, patience);
     while let Err(failure) = download.connect().await {
         if shared.comes_no_more(&failure).await || !trial.again(&failure).await {
