@@ -63,26 +63,31 @@ async fn gone(reader: &mut OwnedReadHalf, buffer: &mut Vec<u8>) {
 async fn answer(shared: &Shared, head: &Head, writer: &mut OwnedWriteHalf) -> io::Result<bool> {
     let url = Some(&head.target).filter(|_| head.host == shared.address.host()).and_then(|target| shared.address.target(target));
     let Some(url) = url else { return refuse(404, writer).await };
-    if url == shared.entry {
-        return match shared.manifest().await {
-            Ok(text) => {
-                let answer = Answer::new(200).field("Content-Type", "application/dash+xml").field("Content-Length", text.len());
-                writer.write_all(answer.end(head.keeps).as_bytes()).await?;
-                if !head.bodiless {
-                    writer.write_all(text.as_bytes()).await?;
-                }
-                Ok(head.keeps)
+    if url == shared.entry { send_manifest(shared, head, writer).await } else { send_segment(shared, &url, head, writer).await }
+}
+
+async fn send_manifest(shared: &Shared, head: &Head, writer: &mut OwnedWriteHalf) -> io::Result<bool> {
+    match shared.manifest().await {
+        Ok(text) => {
+            let answer = Answer::new(200).field("Content-Type", "application/dash+xml").field("Content-Length", text.len());
+            writer.write_all(answer.end(head.keeps).as_bytes()).await?;
+            if !head.bodiless {
+                writer.write_all(text.as_bytes()).await?;
             }
-            Err(error) => {
-                let status = error.http_status().unwrap_or(502);
-                shared.verdict.fail(error);
-                refuse(status, writer).await
-            }
-        };
+            Ok(head.keeps)
+        }
+        Err(error) => {
+            let status = error.http_status().filter(|status| *status >= 400).unwrap_or(502);
+            shared.verdict.fail(error);
+            refuse(status, writer).await
+        }
     }
+}
+
+async fn send_segment(shared: &Shared, url: &str, head: &Head, writer: &mut OwnedWriteHalf) -> io::Result<bool> {
+    let Some((url, patience)) = shared.look_up(url).await else { return refuse(404, writer).await };
     let (start, end) = head.range.unwrap_or((0, None));
     let mut download = shared.download(&url, start, end);
-    let Some(patience) = shared.patience(&url).await else { return refuse(404, writer).await };
     let mut trial = Trial::new(shared, Purpose::Segment, patience);
     while let Err(failure) = download.connect().await {
         if shared.comes_no_more(&failure).await || !trial.again(&failure).await {

@@ -12,7 +12,7 @@ use quick_xml::events::{BytesStart, Event};
 use url::Url;
 
 use super::address::Address;
-use super::listing::{Lister, Listing};
+use super::listing::{self, Lister, Listing};
 
 /// Attributes that hold a reference or, in a `SegmentTemplate`, the template of one.
 const REFERENCES: [&str; 6] = ["media", "initialization", "index", "sourceURL", "bitstreamSwitching", "href"];
@@ -158,6 +158,10 @@ impl<'a> Pass<'a> {
             return Err(ManifestError::Other(crate::redact::untrusted(name)));
         }
         self.manifest.listed |= ["SegmentTimeline", "SegmentURL"].iter().any(|list| name.eq_ignore_ascii_case(list));
+        // Where segments are not counted, they are in a timeline.
+        let is_template = name.eq_ignore_ascii_case("SegmentTemplate");
+        let is_counted = || start.attributes().flatten().any(|attribute| attribute.key.local_name().as_ref() == "duration");
+        let by_number = is_template && self.manifest.live && !is_counted();
         let mut values = Vec::new();
         for attribute in start.attributes() {
             let attribute = attribute.map_err(malformed)?;
@@ -166,20 +170,29 @@ impl<'a> Pass<'a> {
             match attribute.key.local_name().as_ref() {
                 "type" if is_root => self.manifest.live = value.eq_ignore_ascii_case("dynamic"),
                 "minimumUpdatePeriod" if is_root => self.manifest.update = duration(&value),
+                "startNumber" if by_number => self.replace(&attribute.value, "0".to_owned())?,
                 key if REFERENCES.contains(&key) => {
-                    let Some(new) = self.absolute(value.trim()) else { continue };
-                    // The reader lends parts of the document itself.
-                    let begin = attribute.value.as_ptr().addr().wrapping_sub(self.text.as_ptr().addr());
-                    let range = begin..begin.wrapping_add(attribute.value.len());
-                    if self.text.get(range.clone()) != Some(&*attribute.value) {
-                        return Err(ManifestError::Malformed(format!("the attribute {key} of {name} cannot be found again")));
+                    let timed = listing::by_time(&value).filter(|_| by_number && key == "media");
+                    let reference = timed.as_deref().unwrap_or(&value);
+                    if let Some(new) = self.absolute(reference.trim()).or(timed) {
+                        self.replace(&attribute.value, new)?;
                     }
-                    self.edits.push((range, escape(new).into_owned()));
                 }
                 _ => {}
             }
         }
         self.lister.open(name, depth, values.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+        Ok(())
+    }
+
+    /// Puts `new` in place of a part of the document, as the reader lends it.
+    fn replace(&mut self, part: &str, new: String) -> Result<(), ManifestError> {
+        let begin = part.as_ptr().addr().wrapping_sub(self.text.as_ptr().addr());
+        let range = begin..begin.wrapping_add(part.len());
+        if self.text.get(range.clone()) != Some(part) {
+            return Err(ManifestError::Malformed("an attribute cannot be found again".to_owned()));
+        }
+        self.edits.push((range, escape(new).into_owned()));
         Ok(())
     }
 

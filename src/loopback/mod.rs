@@ -10,7 +10,8 @@
 //!   know the secret, or comes by another name, gets a 404, and nothing is asked for above.
 //! - Nothing is kept but the manifest: a body is read from above as libavformat takes it.
 //! - dashdec.c goes on without whatever it does not get, and asks again and again without a pause at the live edge. So failures
-//!   are judged and counted here (`upstream`, `verdict`), and news are waited for here (`watch`).
+//!   are judged and counted here (`upstream`, `verdict`), news are waited for here (`watch`), and what is still to come is kept
+//!   from it (`listing`).
 
 mod address;
 mod connection;

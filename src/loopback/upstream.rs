@@ -78,11 +78,12 @@ impl Shared {
         Download::new(&self.media, request, start, end, &self.over)
     }
 
-    /// `url` is about to be asked for. How long it is waited for if it is not there; `None` if it must not be there. In a live
+    /// `url` is about to be asked for. What the server calls it, and how long it is waited for if it is not there; `None` if it
+    /// must not be there. In a live
     /// stream dashdec.c asks for what is still to come: where segments are listed, it finds its place by the next manifest; where
     /// they are counted, it would go on without this one. In a recorded one it asks for what is listed or, where they are
     /// counted, for one behind the last.
-    pub(super) async fn patience(&self, url: &str) -> Option<Duration> {
+    pub(super) async fn look_up(&self, url: &str) -> Option<(String, Duration)> {
         let mut watch = self.watch.lock().await;
         watch.asked();
         if watch.is_unlisted(url) {
@@ -93,12 +94,13 @@ impl Shared {
             return None;
         }
         let listed = retry::patience(Purpose::Segment, Trouble::Missing, self.retry);
-        Some(match (watch.live, watch.listed) {
+        let patience = match (watch.live, watch.listed) {
             (true, false) => EDGE,
             (true, true) if !watch.names_times() => Duration::ZERO,
             (_, true) => listed,
             (false, false) => Duration::ZERO,
-        })
+        };
+        Some((watch.named(url).into_owned(), patience))
     }
 
     /// The manifest as dashdec.c is to see it. Where dashdec.c waits for news, they are waited for here.

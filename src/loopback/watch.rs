@@ -1,5 +1,6 @@
 //! What dashdec.c is at, learnt from what it asks for: whether it waits at the live edge, and what it goes on without.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -84,6 +85,11 @@ impl Watch {
     /// Is `url` a segment that is still to come, as far as dashdec.c can know?
     pub(super) fn is_unlisted(&self, url: &str) -> bool {
         self.was_live && self.listing.lists(url) == Some(false)
+    }
+
+    /// `url` as the server names it.
+    pub(super) fn named<'a>(&self, url: &'a str) -> Cow<'a, str> {
+        if self.was_live { self.listing.named(url) } else { Cow::Borrowed(url) }
     }
 
     /// What is not there will not come any more.

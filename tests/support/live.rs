@@ -61,7 +61,12 @@ pub fn manifest(text: &str, elapsed: Duration) -> String {
         }
         if line.contains("</SegmentTimeline>") {
             let end = there.min(timeline.len());
-            for (start, length) in &timeline[end.saturating_sub(WINDOW)..end] {
+            let first = end.saturating_sub(WINDOW);
+            const NUMBER: &str = "startNumber=\"1\"";
+            if let Some(at) = out.rfind(NUMBER) {
+                out.replace_range(at..at + NUMBER.len(), &format!("startNumber=\"{}\"", first + 1));
+            }
+            for (start, length) in &timeline[first..end] {
                 out.push_str(&format!("<S t=\"{start}\" d=\"{length}\"/>\n"));
             }
             timeline.clear();

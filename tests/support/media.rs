@@ -57,6 +57,7 @@ pub const DASH_COUNTED: Kind = dash("dash-counted");
 /// One file for each stream, read in ranges.
 pub const DASH_SINGLE: Kind = dash("dash-single");
 pub const DASH_LIVE: Kind = Kind { live: true, ..DASH_TIME };
+pub const DASH_LIVE_NUMBERED: Kind = Kind { live: true, ..DASH };
 pub const DASH_LIVE_COUNTED: Kind = Kind { live: true, ..DASH_COUNTED };
 pub const HLS_LIVE: Kind = live("hls");
 pub const HLS_LIVE_FMP4: Kind = live("fmp4");

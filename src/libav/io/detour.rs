@@ -70,11 +70,10 @@ impl Open<'_> {
     pub(super) fn detour(&mut self) -> Result<(), AvError> {
         let url = self.state.access.url.clone();
         let Some(start) = &self.state.access.detour else {
-            let message = "the DASH demuxer of the linked FFmpeg opens segments behind ffauth's back";
-            return Err(self.give_up(
-                Error::new(Kind::Media, format!("{}: {message}", redact::url(&url))),
-                AvError::from_errno(libc::ENOSYS),
-            ));
+            let message =
+                "the DASH demuxer of the linked FFmpeg opens segments behind ffauth's back, and nothing leads it elsewhere";
+            let error = Error::new(Kind::Media, format!("{}: {message}", redact::url(&url)));
+            return Err(self.give_up(error, AvError::from_errno(libc::ENOSYS)));
         };
         let mut request = self.state.own_request(&url, "GET", self.state.request.fields());
         for (option, name) in [("user_agent", "User-Agent"), ("referer", "Referer")] {
@@ -103,8 +102,11 @@ impl Open<'_> {
         // (invariants 1, 10 and 11).
         unsafe {
             option::set(self.context.cast(), "protocol_whitelist", Some(PROTOCOLS))?;
-            ffi::av_free((*self.context).url.cast());
-            (*self.context).url = ffi::av_strdup(url.as_ptr());
+            let copy = ffi::av_strdup(url.as_ptr());
+            if copy.is_null() {
+                return Err(AvError::from_errno(libc::ENOMEM));
+            }
+            ffi::av_free(std::mem::replace(&mut (*self.context).url, copy).cast());
         }
         let before = self.options.pairs();
         self.default_open(&url, &mut options)?;

@@ -59,6 +59,20 @@ fn every_other_reference_leads_through_the_server() {
 }
 
 #[test]
+fn live_segments_in_a_timeline_are_named_by_time() {
+    let mpd = |kind: &str, attributes: &str| format!("<MPD type='{kind}'><SegmentTemplate {attributes}/></MPD>");
+    for (kind, attributes, expected) in [
+        ("dynamic", "media='a-$Number%05d$.m4s' startNumber='7'", "media='a-$Time$.m4s' startNumber='0'"),
+        ("dynamic", "media='/a-$Number$' startNumber='7'", "media='@https/h:8443/a-$Time$' startNumber='0'"),
+        ("dynamic", "media='a-$Time$' startNumber='7'", "media='a-$Time$' startNumber='0'"),
+        ("dynamic", "media='a-$Number$' startNumber='7' duration='2'", "media='a-$Number$' startNumber='7' duration='2'"),
+        ("static", "media='a-$Number$' startNumber='7'", "media='a-$Number$' startNumber='7'"),
+    ] {
+        assert_eq!(rewritten(&mpd(kind, attributes)), mpd(kind, expected));
+    }
+}
+
+#[test]
 fn a_manifest_that_came_from_elsewhere_says_so() {
     let from = "http://edge/x/y/m.mpd";
     let text = |text| pass(text, from).expect("a manifest").text;
