@@ -5,6 +5,7 @@
 
 mod access;
 pub mod check;
+mod detour;
 mod explain;
 mod feed;
 mod options;

@@ -21,9 +21,9 @@ use crate::pipeline::{self, Control, Ended, Files, Observer};
 use crate::shutdown::Shutdown;
 use crate::tls::Roots;
 
-use super::access;
 use super::feed::Feed;
 use super::report::{Exit, Report, TokenReport};
+use super::{access, detour};
 
 /// The profiles of one configuration, with a token feed for each that has been used: jobs of one session share tokens, jobs of
 /// two sessions never do.
@@ -133,7 +133,9 @@ impl Session {
             });
         }
         let reach = if auth.allow_private { Reach::anywhere() } else { Reach::of(url) };
-        Ok(Access { reach, bearers: Bearers::new(bearers), media: Some(self.network()?.media.clone()), ..plain })
+        let media = &self.network()?.media;
+        let detour = Some(detour::starter(media));
+        Ok(Access { reach, bearers: Bearers::new(bearers), media: Some(media.clone()), detour, ..plain })
     }
 
     /// Waits for token requests that are under way, at most `limit`: a refresh token that is used up and whose successor is lost

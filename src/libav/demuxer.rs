@@ -105,7 +105,10 @@ impl Demuxer {
         match AvError::check(code) {
             Ok(_) => {
                 let context = Context(raw);
-                context.set_url(&c_url);
+                // A URL that leads through a detour stays: the demuxer asks for it again.
+                if placed != c_url {
+                    context.set_url(&c_url);
+                }
                 Ok(Self { context, hook })
             }
             Err(error) => {
@@ -180,7 +183,7 @@ impl Demuxer {
 
     /// As given to `open`.
     pub fn url(&self) -> String {
-        self.context.url().into_owned()
+        self.hook.given_url().map_or_else(|| self.context.url().into_owned(), str::to_owned)
     }
 
     /// The demuxer's name: `mov,mp4,m4a,3gp,3g2,mj2`.

@@ -15,14 +15,17 @@
 
 pub mod plan;
 
+mod copy;
 mod decode;
 mod demux;
 mod dump;
 mod encode;
 mod filter;
+mod finish;
 mod gap;
 mod hardware;
 mod ingest;
+mod keys;
 mod live;
 mod metadata;
 mod mux;
@@ -35,6 +38,7 @@ mod scheduler;
 mod select;
 mod source;
 mod specifier;
+mod start;
 mod subtitle;
 mod summary;
 mod sync;
@@ -100,6 +104,11 @@ pub trait Observer: Send + Sync {
 
     /// Called when the headers are written, every `-stats_period` after that, and once at the end (`last`).
     fn progress(&self, progress: &Progress, last: bool);
+
+    /// The description (SDP) of a job whose outputs are all RTP: what a receiver needs to know.
+    fn session_description(&self, text: &str) {
+        let _ = text;
+    }
 }
 
 /// Media that is missing from an input.
@@ -195,8 +204,8 @@ pub fn run(plan: &Plan, files: &dyn Files, control: &Control, observer: &dyn Obs
         Ok(devices) => thread::scope(|scope| {
             let clock = Arc::clone(&control.clock);
             let opener = ingest::Opener { scope, plan, files, clock, began, stop: &inputs_stop };
-            let prepared = scheduler::Prepared { inputs, outputs, graphs, devices };
-            scheduler::run(plan, control, observer, &opener, prepared)
+            let prepared = start::Prepared { inputs, outputs, graphs, devices };
+            start::run(plan, control, observer, &opener, prepared)
         }),
         Err(error) => Outcome {
             inputs: inputs.iter().map(|input| InputOutcome { io: input.demuxer.counts(), ..InputOutcome::default() }).collect(),

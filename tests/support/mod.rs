@@ -6,6 +6,7 @@ pub mod dpop;
 pub mod edge;
 pub mod family;
 pub mod glewlwyd;
+pub mod live;
 pub mod media;
 pub mod nginx;
 pub mod oidc_provider;

@@ -13,6 +13,7 @@ use hyper::{Method, Response, Version};
 use tokio::sync::mpsc;
 
 use super::dpop::{self, Proofs};
+use super::live;
 use super::server::{Arrived, Body, Cut, Server};
 use super::token_server::{Tokens, Verdict};
 
@@ -25,7 +26,7 @@ pub struct Site {
     pub placement: Placement,
     /// How long it takes to deliver all media in the folder once; zero = as fast as it goes.
     pub lasts: Duration,
-    /// Media playlists show a window that moves with time, from the first request on.
+    /// Media playlists and manifests show a window that moves with time, from the first request on.
     pub live: bool,
     /// A connection is cut when the body reaches a multiple of this position, each position once.
     pub cut_every: Option<u64>,
@@ -316,15 +317,22 @@ impl State {
         let file = self.site.folder.join(path.trim_start_matches('/'));
         let Ok(content) = std::fs::read(&file) else { return refuse(404) };
         let response = Response::builder();
-        if path.ends_with(".m3u8") {
+        if self.site.live && path.ends_with(".m4s") && !live::is_there(&file, self.begun.get_or_init(Instant::now).elapsed()) {
+            return refuse(404);
+        }
+        if path.ends_with(".m3u8") || path.ends_with(".mpd") {
             let mut text = String::from_utf8(content).expect("a playlist");
             for (from, to) in &self.site.replace {
                 text = text.replace(from, to);
             }
+            let elapsed = self.begun.get_or_init(Instant::now).elapsed();
             if self.site.live && text.contains("#EXTINF") {
-                text = live_window(&text, self.begun.get_or_init(Instant::now).elapsed());
+                text = live_window(&text, elapsed);
+            } else if self.site.live && text.contains("<MPD") {
+                text = live::manifest(&text, elapsed);
             }
-            let response = response.header(CONTENT_TYPE, "application/vnd.apple.mpegurl");
+            let content_type = if path.ends_with(".mpd") { "application/dash+xml" } else { "application/vnd.apple.mpegurl" };
+            let response = response.header(CONTENT_TYPE, content_type);
             return response.body(Body::from(text)).expect("a response");
         }
         let length = content.len() as u64;

@@ -37,7 +37,7 @@ impl Beginning {
     fn in_bytes(start: &[u8]) -> Self {
         if start.starts_with(b"#EXTM3U") {
             Self::Playlist
-        } else if start.windows(4).any(|tag| tag == b"<MPD") {
+        } else if start.windows(4).any(|tag| tag.eq_ignore_ascii_case(b"<MPD")) {
             Self::DashManifest
         } else {
             Self::Media

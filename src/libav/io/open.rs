@@ -1,5 +1,6 @@
 //! The `io_open` and `io_close2` callbacks: whether a token goes along with an open, and what happens when the server refuses.
 
+use std::borrow::Cow;
 use std::ffi::{CStr, c_char, c_int};
 use std::sync::Arc;
 
@@ -14,16 +15,15 @@ use crate::libav::error::AvError;
 use crate::libav::option::{self, Dictionary};
 use crate::libav::{ffi, log, panic};
 use crate::net::NetError;
+use crate::net::retry::{self, Purpose};
 use crate::origin::Origin;
 use crate::redact;
 
 use super::beginning::Beginning;
 use super::live::{self, Live};
-use super::retry::{self, Cause};
-use super::segments::Purpose;
 use super::state::State;
 use super::streaming::is_streaming;
-use super::{resume, state, upload};
+use super::{resume, state, trouble, upload};
 
 /// `AVFormatContext.io_open`.
 pub unsafe extern "C" fn io_open(
@@ -78,17 +78,17 @@ pub unsafe extern "C" fn io_close2(context: *mut ffi::AVFormatContext, pb: *mut 
 }
 
 /// One call of `io_open`.
-struct Open<'a> {
-    state: &'a State,
-    context: *mut ffi::AVFormatContext,
+pub(super) struct Open<'a> {
+    pub(super) state: &'a State,
+    pub(super) context: *mut ffi::AVFormatContext,
     pb: *mut *mut ffi::AVIOContext,
     flags: c_int,
     /// This is the file itself, not something that it names.
-    top: bool,
+    pub(super) top: bool,
     /// What libav gave; what is left over goes back.
-    options: Dictionary,
+    pub(super) options: Dictionary,
     /// Those of them that http.c has used.
-    used: Vec<String>,
+    pub(super) used: Vec<String>,
     /// The hls.c playlist whose segment it is.
     playlist: Option<i32>,
     /// When it failed first, for a reason that may pass, and how often since.
@@ -115,6 +115,10 @@ impl Open<'_> {
     }
 
     fn read(&mut self, url: &str) -> Result<(), AvError> {
+        if let Some(detour) = self.state.detour.get() {
+            let is_ours = matches!(detour.reveal(url), Cow::Owned(_));
+            return if is_ours { self.delegate(url) } else { Err(AvError::from_errno(libc::EACCES)) };
+        }
         let cipher = url.strip_prefix("crypto+").or_else(|| url.strip_prefix("crypto:"));
         let address = cipher.unwrap_or(url);
         match address.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase()).as_deref() {
@@ -206,7 +210,7 @@ impl Open<'_> {
     fn read_ourselves(&mut self, mut target: Target, purpose: Purpose) -> Result<(), AvError> {
         loop {
             match self.resume(&target) {
-                Ok(()) => return self.check_format(&target),
+                Ok(()) => return self.check_format(),
                 Err(code) if self.state.stop.is_requested() || self.state.has_given_up() => return Err(code),
                 Err(code) => target = self.again(target, purpose, code)?,
             }
@@ -224,7 +228,7 @@ impl Open<'_> {
         let request = self.state.own_request(target.url.as_str(), "GET", self.state.request.fields());
         let failure = asks.then(|| media.explain(&request, &self.state.stop));
         let status = failure.as_ref().and_then(|failure| failure.answer.as_ref()).map(|answer| answer.status);
-        let patience = retry::patience(purpose, Cause::of(code, status), self.state.access.retry);
+        let patience = retry::patience(purpose, trouble::behind(code, status), self.state.access.retry);
         let now = media.clock().now();
         let (since, attempt) = *self.failing.get_or_insert((now, 0));
         let after = failure.as_ref().and_then(|failure| failure.retry_after);
@@ -252,9 +256,17 @@ impl Open<'_> {
 
     /// libavformat's own open, untouched.
     fn delegate(&mut self, url: &str) -> Result<(), AvError> {
-        let (url, open) = (c_string(url)?, self.state.default_open.ok_or(AvError::from_errno(libc::EINVAL))?);
-        // SAFETY: everything is what libav gave to us; no borrow is held (invariant 5).
-        AvError::check(unsafe { open(self.context, self.pb, url.as_ptr(), self.flags, self.options.as_mut_ptr()) }).map(drop)
+        let mut options = std::mem::take(&mut self.options);
+        let result = self.default_open(&c_string(url)?, &mut options);
+        self.options = options;
+        result
+    }
+
+    /// libavformat's own open, with these options; those that something used are taken out.
+    pub(super) fn default_open(&self, url: &CStr, options: &mut Dictionary) -> Result<(), AvError> {
+        let open = self.state.default_open.ok_or(AvError::from_errno(libc::EINVAL))?;
+        // SAFETY: context and pb are what libav gave to us; no borrow is held (invariant 5).
+        AvError::check(unsafe { open(self.context, self.pb, url.as_ptr(), self.flags, options.as_mut_ptr()) }).map(drop)
     }
 
     /// Which token goes to `url`. Waits for one if need be.
@@ -277,7 +289,6 @@ impl Open<'_> {
 
     /// One open by http.c.
     fn attempt(&mut self, target: &Target) -> Result<(), AvError> {
-        let open = self.state.default_open.ok_or(AvError::from_errno(libc::EINVAL))?;
         let token = self.token(target);
         let headers = self.state.request.header_lines(target.origin.as_ref(), token);
         let bundle = match self.ca_bundle(token.map(|(bearer, _)| bearer)) {
@@ -288,8 +299,7 @@ impl Open<'_> {
         let certificate = token.and_then(|(bearer, _)| bearer.roots.certificate());
         self.state.request.apply(&target.url, bundle.as_deref(), certificate, &headers, &mut options)?;
         let url = c_string(&self.placed(target))?;
-        // SAFETY: everything is what libav gave to us; no borrow is held (invariant 5).
-        AvError::check(unsafe { open(self.context, self.pb, url.as_ptr(), self.flags, options.as_mut_ptr()) })?;
+        self.default_open(&url, &mut options)?;
         self.used = self.options.pairs().into_iter().map(|(name, _)| name).filter(|name| options.get(name).is_none()).collect();
         Ok(())
     }
@@ -303,11 +313,10 @@ impl Open<'_> {
         };
         let in_query = self.token(target).is_some_and(|(bearer, _)| !matches!(bearer.placement, Placement::Header { .. }));
         let looked_at = self.top || in_query || !seekable;
-        // SAFETY: as above (invariant 1).
-        let beginning = if looked_at { unsafe { Beginning::of(context) } } else { Beginning::Media };
+        let beginning = if looked_at { self.beginning(context) } else { Beginning::Media };
         if beginning == Beginning::DashManifest && self.top && !cfg!(dash_io_open) {
             self.close_native(context);
-            return Err(self.refuse_dash(target));
+            return self.detour().map(|()| true);
         }
         if in_query && !self.top {
             self.forbid_keepalive();
@@ -346,21 +355,21 @@ impl Open<'_> {
         Ok(true)
     }
 
-    /// Looks at what [`resume`](Self::resume) opened for what cannot be read.
-    fn check_format(&mut self, target: &Target) -> Result<(), AvError> {
+    /// Looks at what [`resume`](Self::resume) opened for what must be read another way.
+    fn check_format(&mut self) -> Result<(), AvError> {
         // SAFETY: a successful open has filled `pb` with a context of this thread (invariants 1 and 9).
-        let is_manifest = || unsafe { Beginning::of(*self.pb) } == Beginning::DashManifest;
-        if self.top && !cfg!(dash_io_open) && is_manifest() {
-            return Err(self.refuse_dash(target));
+        let context = unsafe { *self.pb };
+        if !self.top || cfg!(dash_io_open) || self.beginning(context) != Beginning::DashManifest {
+            return Ok(());
         }
-        Ok(())
-    }
-
-    fn refuse_dash(&self, target: &Target) -> AvError {
-        let message = "this is a DASH manifest, and the DASH demuxer of the linked FFmpeg opens segments behind ffauth's back";
-        let error = Error::new(Kind::Media, format!("{}: {message}", redact::url(target.url.as_str())));
-        let error = error.with_hint("use the HLS playlist of the stream, or a build against FFmpeg 7.1 or later");
-        self.give_up(error, AvError::from_errno(libc::ENOSYS))
+        // SAFETY: the context is ours and nobody has seen it yet (invariant 10).
+        unsafe {
+            *self.pb = std::ptr::null_mut();
+            (*self.context).flags &= !ffi::AVFMT_FLAG_CUSTOM_IO;
+            self.state.keep_top(std::ptr::null_mut());
+            resume::close(context);
+        }
+        self.detour()
     }
 
     /// Closes what [`attempt`](Self::attempt) opened.
@@ -451,7 +460,7 @@ impl Open<'_> {
         self.give_up(failure.error, code)
     }
 
-    fn give_up(&self, error: Error, code: AvError) -> AvError {
+    pub(super) fn give_up(&self, error: Error, code: AvError) -> AvError {
         self.state.give_up(error);
         code
     }

@@ -14,8 +14,8 @@ use crate::libav::packet::Packet;
 use crate::libav::rational::Rational;
 use crate::libav::subtitle::Subtitle;
 
-/// Frames that may be on their way to an encoder.
-const QUEUE: usize = 8;
+/// Frames that may be on their way to an encoder. A few are enough to keep it busy, and pictures are large.
+const QUEUE: usize = 4;
 
 /// What an encoder is told.
 pub enum Task {
