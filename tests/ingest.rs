@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::support::edge::{Edge, Fault, Stream};
 use crate::support::media;
 use crate::support::run::{self, Finished, Home, Packets, count, ffmpeg_read, finish, packets, start};
-use crate::support::server::{Body, Server};
+use crate::support::server::{Body, Server, closed_port};
 use crate::support::token_server::{TokenServer, Tokens};
 
 /// The whole stream in `seconds`, with these faults at hundredths of it.
@@ -126,6 +126,37 @@ fn a_stalled_stream_is_opened_again() {
     run.expect_code(0);
     assert!(run.stderr.contains("no packet came for 2 s"), "{}", run.tail());
     assert_eq!(missing(&sent(&home), &packets(&home.path("read.framemd5"))), None, "{}", run.tail());
+}
+
+/// Nobody listens on its port: at first, and for three seconds later on.
+#[test]
+fn a_server_that_is_down_is_waited_for() {
+    let port = closed_port();
+    let home = Home::new("");
+    let line = format!("-nostdin -y -summary summary.json -ingest_for 80 -i http://127.0.0.1:{port}/live.ts -c copy out.mkv");
+    let mut running = start(home.ffauth(line.split(' ')));
+    let down = || std::thread::sleep(Duration::from_secs(3));
+    down();
+    let edge = Edge::start_on(port, stream(20, &[]));
+    while !edge.answers().contains(&200) && !running.ended() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    down();
+    drop(edge);
+    down();
+    let edge = Edge::start_on(port, stream(2, &[]));
+    while !edge.answers().contains(&200) && !running.ended() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // The second life is read to its end, however busy the machine is.
+    std::thread::sleep(Duration::from_secs(5));
+    running.signal(Signal::TERM);
+    let run = running.finish();
+    run.expect_code(255);
+    assert!(run.stderr.contains("trying again in"), "{}", run.tail());
+    assert!(count(&played(&home, "out.mkv")) > count(&sent(&home)), "{}", run.tail());
+    assert_eq!(number(&home, "restarts"), 1, "{}", run.tail());
+    assert!(!gaps(&home).is_empty(), "{}", run.tail());
 }
 
 /// The second life has the time stamps of the first.

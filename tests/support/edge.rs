@@ -59,10 +59,16 @@ struct State {
 
 impl Edge {
     pub fn start(stream: Stream) -> Self {
+        Self::start_on(0, stream)
+    }
+
+    /// On this port; 0 = a free one.
+    pub fn start_on(port: u16, stream: Stream) -> Self {
         let faults = stream.faults.iter().rev().copied().collect();
         let state = Arc::new(Mutex::new(State { position: 0, faults, down_until: None, answers: Vec::new() }));
         let shared = Arc::clone(&state);
-        let server = Server::start(
+        let server = Server::start_on(
+            port,
             None,
             Arc::new(move |arrived| {
                 let (stream, state) = (stream.clone(), Arc::clone(&shared));

@@ -42,7 +42,12 @@ pub struct Server {
 
 impl Server {
     pub fn start(tls: Option<Arc<rustls::ServerConfig>>, respond: Respond) -> Self {
-        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port on loopback");
+        Self::start_on(0, tls, respond)
+    }
+
+    /// On this port; 0 = a free one.
+    pub fn start_on(port: u16, tls: Option<Arc<rustls::ServerConfig>>, respond: Respond) -> Self {
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)).expect("a port on loopback");
         listener.set_nonblocking(true).expect("a socket that can be polled");
         let address = listener.local_addr().expect("an address");
         let scheme = if tls.is_some() { "https" } else { "http" };

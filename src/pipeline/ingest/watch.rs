@@ -63,11 +63,11 @@ impl Pulse {
         while !self.over.load(Ordering::Acquire) {
             let now = clock.now().boot;
             let since = self.since.load(Ordering::Relaxed);
-            let waited = if since == 0 { 0 } else { micros(now).saturating_sub(since) };
-            if waited >= micros(AWAY) {
+            let waited_for = |time| since != 0 && micros(now).saturating_sub(since) >= micros(time);
+            if waited_for(AWAY) {
                 tally.lock().unwrap_or_else(PoisonError::into_inner).is_away = true;
             }
-            if waited >= micros(patience) {
+            if waited_for(patience) {
                 self.stalled.store(true, Ordering::Relaxed);
             }
             if self.has_stalled() || now >= until {
