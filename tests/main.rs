@@ -11,6 +11,7 @@ mod dialects;
 mod faults;
 mod grants;
 mod handover;
+mod ingest;
 mod layering;
 mod linking;
 mod login;

@@ -1,13 +1,13 @@
 //! Groups of options → [`Plan`]: every option read by its row, in the order of the command line.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::split::{Given, Group, Groups};
 use super::table::{self, Place, Set, Topic};
 use super::value::{self, Argument, usage};
 use super::{Parsed, Show, diagnose, level};
 use crate::error::Error;
-use crate::pipeline::plan::{AvOptions, Global, Input, Micros, Output, Overwrite, Plan};
+use crate::pipeline::plan::{AvOptions, Global, Ingest, Input, Micros, Output, Overwrite, Plan};
 
 /// What rows need to know besides their file, and the warnings so far.
 #[derive(Debug)]
@@ -206,6 +206,7 @@ fn check_input(input: &mut Input, index: usize, global: &Global, options: &[Give
     if used("re") && used("readrate") {
         context.warnings.push(format!("Both -readrate and -re set for Input #{number}. Using -readrate {:.3}.", input.readrate));
     }
+    check_ingest(input, context)?;
     match input.sync_with {
         Some(other) if other >= context.inputs => {
             Err(usage(format!("-isync for input {index} references non-existent input {other}.")))
@@ -215,6 +216,26 @@ fn check_input(input: &mut Input, index: usize, global: &Global, options: &[Give
         }
         _ => Ok(()),
     }
+}
+
+/// What stands beside `-ingest_for` needs it, and an input that is opened again cannot be repeated as well.
+fn check_ingest(input: &Input, context: &Context) -> Result<(), Error> {
+    let Ingest { keep_for, stall_timeout, max_restarts } = input.ingest;
+    let file = &context.file;
+    let lonely = [("stall_timeout", stall_timeout.is_some()), ("max_restarts", max_restarts.is_some())];
+    if keep_for.is_none()
+        && let Some((name, _)) = lonely.iter().find(|(_, given)| *given)
+    {
+        return Err(usage(format!("-{name} before {file} means nothing without -ingest_for"))
+            .with_hint("-ingest_for DURATION says for how long the input is to be kept going"));
+    }
+    if keep_for == Some(Duration::ZERO) || (keep_for.is_some() && stall_timeout == Some(Duration::ZERO)) {
+        return Err(usage(format!("-ingest_for and -stall_timeout of {file} must be longer than nothing")));
+    }
+    if keep_for.is_some() && input.stream_loop != 0 {
+        return Err(usage(format!("-stream_loop and -ingest_for exclude each other ({file})")));
+    }
+    Ok(())
 }
 
 /// `-t` beats `-to`, and `-to` must lie behind `-ss`.

@@ -39,6 +39,17 @@ pub fn on_gap(input: &mut Input, given: &Given, _context: &mut Context) -> Resul
     Ok(())
 }
 
+/// `-max_restarts`.
+///
+/// # Errors
+/// Not a number of times.
+pub fn max_restarts(input: &mut Input, given: &Given, _context: &mut Context) -> Result<(), Error> {
+    let times = given.value.parse();
+    input.ingest.max_restarts =
+        Some(times.map_err(|_| usage(format!("-max_restarts takes a number of times, not {:?}", given.value)))?);
+    Ok(())
+}
+
 /// `NAME[,NAME…]`.
 ///
 /// # Errors

@@ -282,6 +282,22 @@ pub const ROWS: &[Row] = &[
     input("allow_private", "", Flag(|i, on| i.auth.allow_private = on), "let a file with -auth lead to private hosts").of(TOKEN),
     input("on_gap", "fail|warn", Read(read::on_gap), "what parts of a file with -auth that are missing in the end mean")
         .of(TOKEN),
+    input(
+        "ingest_for",
+        "DURATION",
+        Time(|i, t| i.ingest.keep_for = Some(read::wait(t))),
+        "keep this file going for so long: where it ends, it is opened again",
+    )
+    .of(TOKEN),
+    input(
+        "stall_timeout",
+        "SECONDS",
+        Time(|i, t| i.ingest.stall_timeout = Some(read::wait(t))),
+        "with -ingest_for: so long without a packet is an end (30)",
+    )
+    .of(TOKEN),
+    input("max_restarts", "N", Read(read::max_restarts), "with -ingest_for: how often to try to open it again (no limit)")
+        .of(TOKEN),
     global("auth_config", "FILE", Text(|g, v| g.auth_config = Some(v)), "config file with the profiles").of(TOKEN),
     global("auth_log", "LEVEL", Read(level::auth_log), "log level of token events").of(TOKEN),
     global("summary", "FILE", Text(|g, v| g.summary = Some(v)), "write a JSON report at the end").of(TOKEN),
@@ -556,6 +572,9 @@ mod tests {
         ("-allow_private -i x o", |p| p.inputs[0].auth.allow_private),
         ("-on_gap fail -i x o", |p| p.inputs[0].fail_on_gap),
         ("-on_gap fail -on_gap warn -i x o", |p| !p.inputs[0].fail_on_gap),
+        ("-ingest_for 1:00:00 -i x o", |p| p.inputs[0].ingest.keep_for == Some(Duration::from_secs(3600))),
+        ("-ingest_for 5 -stall_timeout 2.5 -i x o", |p| p.inputs[0].ingest.stall_timeout == Some(Duration::from_millis(2500))),
+        ("-ingest_for 5 -max_restarts 3 -i x o", |p| p.inputs[0].ingest.max_restarts == Some(3)),
         ("-i x -auth_wait 0 o", |p| p.outputs[0].auth.wait == Some(Duration::ZERO)),
         ("-auth_config c", |p| p.global.auth_config.as_deref() == Some("c")),
         ("-auth_log debug", |p| p.global.auth_log == Some(48)),

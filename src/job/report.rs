@@ -55,6 +55,10 @@ pub struct FileReport {
     pub gaps: Vec<Gap>,
     /// Inputs: segments that were lost, whole or in part.
     pub lost: u64,
+    /// Inputs: how often it was opened again.
+    pub restarts: u64,
+    /// Inputs: packets that came once more after that, and were dropped.
+    pub duplicates: u64,
     /// Outputs: objects that the server confirmed.
     pub uploads: u64,
     /// Outputs: objects that it did not, masked.
@@ -119,6 +123,7 @@ impl FileReport {
             "url": redact::url(&self.url), "auth": self.auth, "packets": self.packets, "bytes": self.bytes,
             "requests": self.io.requests, "http_401": self.io.http_401, "reconnects": self.io.reconnects,
             "token_swaps": self.io.token_swaps, "retries": self.io.retries, "segments_lost": self.lost, "gaps": gaps,
+            "restarts": self.restarts, "duplicates_dropped": self.duplicates,
         })
     }
 

@@ -89,7 +89,7 @@ impl Session {
         let mut report = Report::of(plan);
         for (file, seen) in report.inputs.iter_mut().zip(outcome.inputs) {
             (file.packets, file.bytes, file.io, file.gaps) = (seen.packets, seen.bytes, seen.io, seen.gaps);
-            file.lost = seen.lost;
+            (file.lost, file.restarts, file.duplicates) = (seen.lost, seen.restarts, seen.duplicates);
         }
         for (file, seen) in report.outputs.iter_mut().zip(outcome.outputs) {
             (file.packets, file.bytes, file.io) = (seen.packets, seen.bytes, seen.io);

@@ -37,6 +37,8 @@ pub struct Input {
     pub own_offset: Micros,
     /// What is decoded before `-ss` is dropped.
     pub accurate_seek: bool,
+    /// Breaks off whatever it is doing.
+    pub session: Shutdown,
 }
 
 /// A stream of an input.
@@ -121,6 +123,7 @@ impl Input {
             start,
             own_offset: plan.ts_offset,
             accurate_seek: !plan.no_accurate_seek,
+            session: stop.clone(),
         };
         let used: Vec<Dictionary> = input.streams.iter().map(|stream| stream.decoding.options.clone()).collect();
         options.check_unused(&used, CodecSide::Decoding, index, url)?;

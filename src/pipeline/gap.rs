@@ -12,6 +12,9 @@ const MAX_GAPS: usize = 1000;
 /// A packet that is later than expected by more than this marks a hole: no frame of sound or picture is as long.
 const LATE: Micros = 200_000;
 
+/// Where an input is opened again, a single frame may be missing.
+const SHORT: Micros = 15_000;
+
 /// A loss that has left no hole after so much media left none: another rendition took its place, say.
 const PATIENCE: Micros = 60_000_000;
 
@@ -22,6 +25,8 @@ pub struct Gaps {
     losses: u64,
     /// By stream: where it stood when the last loss became known.
     armed: Vec<Option<Micros>>,
+    /// By stream: where the first packet since the input was opened again would have been expected.
+    reopened: Vec<Option<Micros>>,
 }
 
 impl Gaps {
@@ -33,8 +38,22 @@ impl Gaps {
         }
     }
 
+    /// The input was opened again; a packet of `stream` would have been expected at `expected`.
+    pub fn reopened(&mut self, stream: usize, expected: Option<Micros>) {
+        if self.reopened.len() <= stream {
+            self.reopened.resize(stream + 1, None);
+        }
+        self.reopened[stream] = expected;
+    }
+
     /// A packet of `stream` is at `at` and was expected at `expected`.
     pub fn look(&mut self, stream: usize, expected: Option<Micros>, at: Option<Micros>) {
+        if let Some(expected) = self.reopened.get_mut(stream).and_then(Option::take) {
+            if let Some(at) = at.filter(|at| at - expected > SHORT) {
+                self.add(Gap { stream, from: expected, to: at, cause: "the input was reopened" });
+            }
+            return;
+        }
         let Some(armed) = self.armed.get_mut(stream) else { return };
         let (Some(since), Some(expected), Some(at)) = (*armed, expected, at) else { return };
         if at - expected > LATE {
@@ -82,6 +101,17 @@ mod tests {
         gaps.look(1, Some(3 * SECOND), Some(5 * SECOND + 7));
         let gap = |stream, to| Gap { stream, from: 3 * SECOND, to, cause: "segments were lost" };
         assert_eq!(gaps.found(), [gap(0, 5 * SECOND), gap(1, 5 * SECOND + 7)]);
+    }
+
+    #[test]
+    fn an_input_that_was_opened_again_leaves_a_hole_in_each_stream_that_lacks_something() {
+        let mut gaps = Gaps::default();
+        gaps.reopened(1, Some(SECOND));
+        gaps.look(1, None, Some(SECOND + 40_000));
+        gaps.look(1, Some(SECOND + 80_000), Some(3 * SECOND));
+        gaps.reopened(0, Some(SECOND));
+        gaps.look(0, None, Some(SECOND));
+        assert_eq!(gaps.found(), [Gap { stream: 1, from: SECOND, to: SECOND + 40_000, cause: "the input was reopened" }]);
     }
 
     #[test]

@@ -24,6 +24,7 @@ mod filter;
 mod finish;
 mod gap;
 mod hardware;
+mod ingest;
 mod keys;
 mod live;
 mod metadata;
@@ -46,8 +47,9 @@ mod transcode;
 mod write;
 
 use std::sync::Arc;
+use std::thread;
 
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, Now, SystemClock};
 use crate::error::{Error, Kind};
 use crate::libav::hw::Devices;
 use crate::libav::io::{Access, IoCounts};
@@ -143,6 +145,10 @@ pub struct InputOutcome {
     pub gaps: Vec<Gap>,
     /// Segments that were lost, whole or in part.
     pub lost: u64,
+    /// How often it was opened again.
+    pub restarts: u64,
+    /// Packets that came once more after that, and were dropped.
+    pub duplicates: u64,
 }
 
 /// What one output took.
@@ -193,11 +199,14 @@ pub fn run(plan: &Plan, files: &dyn Files, control: &Control, observer: &dyn Obs
     // Raised too when nobody wants packets any more, while a thread may still wait for one.
     let inputs_stop = control.stop.child();
     let (mut inputs, mut outputs, mut graphs) = (Vec::new(), Vec::new(), Vec::new());
-    match prepare(plan, files, control, observer, &inputs_stop, &mut inputs, &mut outputs, &mut graphs) {
-        Ok(devices) => {
+    let began = control.clock.now();
+    match prepare(plan, files, control, observer, (began, &inputs_stop), &mut inputs, &mut outputs, &mut graphs) {
+        Ok(devices) => thread::scope(|scope| {
+            let clock = Arc::clone(&control.clock);
+            let opener = ingest::Opener { scope, plan, files, clock, began, stop: &inputs_stop };
             let prepared = start::Prepared { inputs, outputs, graphs, devices };
-            start::run(plan, control, observer, &inputs_stop, prepared)
-        }
+            start::run(plan, control, observer, &opener, prepared)
+        }),
         Err(error) => Outcome {
             inputs: inputs.iter().map(|input| InputOutcome { io: input.demuxer.counts(), ..InputOutcome::default() }).collect(),
             outputs: outputs.iter().map(Output::outcome).collect(),
@@ -215,14 +224,14 @@ fn prepare(
     files: &dyn Files,
     control: &Control,
     observer: &dyn Observer,
-    inputs_stop: &Shutdown,
+    (began, inputs_stop): (Now, &Shutdown),
     inputs: &mut Vec<Input>,
     outputs: &mut Vec<Output>,
     graphs: &mut Vec<Graph>,
 ) -> Result<Devices, Error> {
     let devices = hardware::devices(&plan.global)?;
-    for (index, input) in plan.inputs.iter().enumerate() {
-        inputs.push(Input::open(index, input, &plan.global, files, inputs_stop)?);
+    for index in 0..plan.inputs.len() {
+        inputs.push(ingest::open(index, plan, files, &*control.clock, began, inputs_stop)?);
     }
     demux::synchronize(inputs, &plan.inputs, &plan.global)?;
     for (index, filter) in plan.global.complex_filters.iter().enumerate() {

@@ -262,6 +262,8 @@ pub struct Input {
     pub dump_attachment: PerStream<String>,
     /// `-on_gap fail`: parts that are missing in the end make the job fail.
     pub fail_on_gap: bool,
+    /// Whether it is opened again when it ends.
+    pub ingest: Ingest,
     /// `-isync`: the input whose clock this one follows.
     pub sync_with: Option<usize>,
     /// `-r`, as typed: the frame rate of its video streams, and the demuxer's `framerate` where it has that option.
@@ -290,6 +292,17 @@ pub struct Input {
     pub hwaccel_device: PerStream<String>,
     /// `-hwaccel_output_format`: a pixel format.
     pub hwaccel_output_format: PerStream<String>,
+}
+
+/// How long an input is kept going: where it ends before that, it is opened again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ingest {
+    /// `-ingest_for`; `None` = its end is the end.
+    pub keep_for: Option<Duration>,
+    /// `-stall_timeout`: so long without a packet is an end.
+    pub stall_timeout: Option<Duration>,
+    /// `-max_restarts`: attempts to open it again, failed ones included; `None` = without limit.
+    pub max_restarts: Option<u32>,
 }
 
 /// `-vn -an -sn -dn`.

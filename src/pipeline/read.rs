@@ -8,18 +8,25 @@ use std::time::Duration;
 use crate::error::{Error, Kind};
 use crate::libav::demuxer::Demuxer;
 use crate::libav::error::AvError;
-use crate::libav::io::IoCounts;
+use crate::libav::io::{IoCounts, Losses};
 use crate::libav::log::{self, level};
 use crate::libav::packet::Packet;
 use crate::shutdown::Shutdown;
 
+use super::ingest::Kept;
+use super::ingest::seam::Crossing;
+
 /// How long a thread waits for an input that has nothing yet.
 pub const PAUSE: Duration = Duration::from_millis(10);
 
-/// A packet on its way, with the length in ticks of one that names no duration.
-struct Arrival {
-    packet: Packet,
-    ticks: Option<i64>,
+/// A packet on its way.
+pub struct Arrival {
+    /// The packet.
+    pub packet: Packet,
+    /// Its length in ticks if it names no duration.
+    pub ticks: Option<i64>,
+    /// How it follows what came before its input was opened again.
+    pub crossing: Option<Crossing>,
 }
 
 /// What [`Reader::next`] found.
@@ -29,6 +36,8 @@ pub enum Next {
     Packet {
         /// See [`Demuxer::packet_ticks`].
         ticks: Option<i64>,
+        /// See [`Arrival::crossing`].
+        crossing: Option<Crossing>,
     },
     /// Nothing yet.
     Later,
@@ -45,11 +54,14 @@ pub struct Reader {
     queue: usize,
     /// Ends a read that nobody waits for any more.
     stop: Shutdown,
+    losses: Losses,
 }
 
 enum State {
     Here(Demuxer),
     Thread(Threaded),
+    /// It is opened again where it ends.
+    Kept(Kept),
     /// The thread could not be had, or has gone down.
     Gone,
 }
@@ -63,11 +75,19 @@ struct Threaded {
     live: bool,
 }
 
+/// The streams of an input that the job knows.
 #[derive(Clone, Copy)]
-struct Known {
+pub struct Known {
     input: usize,
     streams: usize,
     announced: usize,
+}
+
+impl Known {
+    /// The first `streams` streams of the input at `input`.
+    pub fn new(input: usize, streams: usize) -> Self {
+        Self { input, streams, announced: streams }
+    }
 }
 
 impl Reader {
@@ -76,11 +96,15 @@ impl Reader {
     /// # Errors
     /// A thread was wanted and cannot be had.
     pub fn new(demuxer: Demuxer, input: usize, queue: usize, stop: Shutdown) -> Result<Self, Error> {
-        let streams = demuxer.stream_count();
-        let known = Known { input, streams, announced: streams };
-        let mut reader = Self { state: State::Here(demuxer), known, queue, stop };
+        let (known, losses) = (Known::new(input, demuxer.stream_count()), demuxer.losses());
+        let mut reader = Self { state: State::Here(demuxer), known, queue, stop, losses };
         reader.start()?;
         Ok(reader)
+    }
+
+    /// A reader of an input that is kept going until `stop` is raised.
+    pub fn kept(kept: Kept, stop: Shutdown) -> Self {
+        Self { state: State::Kept(kept), known: Known::new(0, 0), queue: 0, stop, losses: Losses::default() }
     }
 
     fn start(&mut self) -> Result<(), Error> {
@@ -108,11 +132,12 @@ impl Reader {
         match &mut self.state {
             State::Gone => Next::End(Ok(())),
             State::Here(demuxer) => match read(demuxer, packet, &mut self.known) {
-                Ok(Some(ticks)) => Next::Packet { ticks },
+                Ok(Some(ticks)) => Next::Packet { ticks, crossing: None },
                 Ok(None) => Next::End(Ok(())),
                 Err(error) if error.is_again() => Next::Later,
                 Err(error) => Next::End(Err(error)),
             },
+            State::Kept(kept) => kept.next(packet),
             State::Thread(threaded) => {
                 let arrival = if threaded.live {
                     threaded.packets.try_recv()
@@ -124,7 +149,7 @@ impl Reader {
                         std::mem::swap(packet, &mut arrival.packet);
                         // A thread that has ended needs no packets.
                         let _ = threaded.used.send(arrival.packet);
-                        Next::Packet { ticks: arrival.ticks }
+                        Next::Packet { ticks: arrival.ticks, crossing: None }
                     }
                     Err(TryRecvError::Empty) => Next::Later,
                     Err(TryRecvError::Disconnected) => Next::End(self.join()),
@@ -168,6 +193,9 @@ impl Reader {
     /// Stops reading.
     pub fn stop(&mut self) {
         self.stop.request();
+        if let State::Kept(kept) = &mut self.state {
+            kept.wait();
+        }
         // How a read ended that was cut off says nothing.
         let _ = self.join();
     }
@@ -183,25 +211,53 @@ impl Reader {
 
     /// See [`Demuxer::take_failure`]; `None` while a thread reads.
     pub fn take_failure(&self) -> Option<Error> {
-        if let State::Here(demuxer) = &self.state { demuxer.take_failure() } else { None }
+        match &self.state {
+            State::Here(demuxer) => demuxer.take_failure(),
+            State::Kept(kept) => kept.tally().failure.take(),
+            State::Thread(_) | State::Gone => None,
+        }
     }
 
     /// See [`Demuxer::counts`]; nothing while a thread reads.
     pub fn counts(&self) -> IoCounts {
-        if let State::Here(demuxer) = &self.state { demuxer.counts() } else { IoCounts::default() }
+        match &self.state {
+            State::Here(demuxer) => demuxer.counts(),
+            State::Kept(kept) => kept.tally().counts,
+            State::Thread(_) | State::Gone => IoCounts::default(),
+        }
+    }
+
+    /// See [`Demuxer::losses`].
+    pub fn lost(&self) -> u64 {
+        if let State::Kept(kept) = &self.state { kept.tally().lost() } else { self.losses.count() }
+    }
+
+    /// See [`Tally::is_away`](super::ingest::Tally::is_away).
+    pub fn is_away(&self) -> bool {
+        if let State::Kept(kept) = &self.state { kept.tally().is_away } else { false }
+    }
+
+    /// How often the input was opened again, and the packets that came once more.
+    pub fn restarts(&self) -> (u64, u64) {
+        if let State::Kept(kept) = &self.state {
+            let tally = kept.tally();
+            (tally.restarts, tally.duplicates)
+        } else {
+            (0, 0)
+        }
     }
 }
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        if let State::Thread(_) = self.state {
+        if let State::Thread(_) | State::Kept(_) = self.state {
             self.stop();
         }
     }
 }
 
 /// The next packet of a known stream, and its length in ticks; `None` at the end.
-fn read(demuxer: &mut Demuxer, packet: &mut Packet, known: &mut Known) -> Result<Option<Option<i64>>, AvError> {
+pub fn read(demuxer: &mut Demuxer, packet: &mut Packet, known: &mut Known) -> Result<Option<Option<i64>>, AvError> {
     while demuxer.read(packet)? {
         let index = packet.stream();
         if index < known.streams {
@@ -243,7 +299,7 @@ fn read_all(
         let mut packet = used.try_recv().unwrap_or_default();
         match read(&mut demuxer, &mut packet, &mut known) {
             Ok(Some(ticks)) => {
-                let mut arrival = Arrival { packet, ticks };
+                let mut arrival = Arrival { packet, ticks, crossing: None };
                 if !patient {
                     match to_job.try_send(arrival) {
                         Ok(()) => continue,

@@ -20,7 +20,7 @@ use crate::libav::rational::{MICROSECONDS, rescale};
 use super::encode::{Order, StatsFile};
 use super::filter::Graph;
 use super::keys::Asked;
-use super::mux::Output;
+use super::mux::{Output, OutputStream};
 use super::plan::{Global, Micros};
 use super::read::PAUSE;
 use super::source::{Read, Source};
@@ -125,8 +125,17 @@ impl Job<'_> {
     /// The first stream that is not known yet, else the one that is furthest behind.
     fn choose(&self) -> Choice {
         let mut best: Option<(i64, usize, usize)> = None;
+        // An input that is being opened again holds up nobody else.
+        let is_away = |stream: &OutputStream| {
+            stream.waiting && stream.source.is_some_and(|source| self.sources[source.file].reader.is_away())
+        };
+        let mut some_away = false;
         for (file, output) in self.outputs.iter().enumerate() {
             for (position, stream) in output.streams.iter().enumerate() {
+                if !stream.finished && is_away(stream) {
+                    some_away = true;
+                    continue;
+                }
                 if !stream.initialized && !stream.inputs_done {
                     return if stream.waiting { Choice::Wait } else { Choice::Serve(file, position) };
                 }
@@ -137,6 +146,7 @@ impl Job<'_> {
             }
         }
         match best {
+            None if some_away => Choice::Wait,
             None => Choice::Done,
             Some((_, file, position)) if self.outputs[file].streams[position].waiting => Choice::Wait,
             Some((_, file, position)) => Choice::Serve(file, position),

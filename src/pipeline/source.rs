@@ -6,17 +6,17 @@ use std::time::Duration;
 use crate::clock::{Clock, Now};
 use crate::error::{Error, Kind};
 use crate::libav::codec::MediaType;
-use crate::libav::io::Losses;
 use crate::libav::log::{self, level};
 use crate::libav::packet::Packet;
 use crate::libav::rational::{DeltaState, MICROSECONDS, Rational, compare, rescale};
 use crate::redact;
-use crate::shutdown::Shutdown;
 
 use super::decode::Decoding;
 use super::demux::{Input, InputStream};
 use super::gap::Gaps;
-use super::plan::{self, Global, Micros};
+use super::ingest::seam::Crossing;
+use super::ingest::{Kept, Opener};
+use super::plan::{Global, Micros};
 use super::read::{Next, Reader};
 use super::timestamp::{Correction, FileClock, FileFacts, StreamClock, Times};
 use super::{Control, InputOutcome, Live, dump};
@@ -50,7 +50,6 @@ pub struct Source {
     /// Rounds that are left; -1 = for ever.
     rounds: i64,
     gaps: Gaps,
-    losses: Losses,
     /// `-on_gap fail`.
     fails_on_gap: bool,
 }
@@ -90,14 +89,8 @@ impl Source {
     ///
     /// # Errors
     /// There is no thread for it.
-    pub fn new(
-        index: usize,
-        input: Input,
-        plan: &plan::Input,
-        inputs: usize,
-        stop: &Shutdown,
-        control: &Control,
-    ) -> Result<Self, Error> {
+    pub fn new(index: usize, input: Input, opener: &Opener<'_, '_>, control: &Control) -> Result<Self, Error> {
+        let (plan, inputs) = (&opener.plan.inputs[index], opener.plan.inputs.len());
         let queue = plan.thread_queue_size.unwrap_or(if inputs > 1 { 8 } else { 0 });
         let facts = input.facts();
         let stream = |input: InputStream| SourceStream {
@@ -110,11 +103,17 @@ impl Source {
             packets: 0,
             bytes: 0,
         };
-        let losses = input.demuxer.losses();
+        let url = input.demuxer.url();
+        let reader = if plan.ingest.keep_for.is_some() {
+            let kept = Kept::start(opener, index, input.demuxer, &input.streams, input.session)?;
+            Reader::kept(kept, opener.stop.clone())
+        } else {
+            Reader::new(input.demuxer, index, queue, opener.stop.clone())?
+        };
         Ok(Self {
             index,
-            url: input.demuxer.url(),
-            reader: Reader::new(input.demuxer, index, queue, stop.clone())?,
+            url,
+            reader,
             streams: input.streams.into_iter().map(stream).collect(),
             start: input.start,
             duration: input.duration,
@@ -128,7 +127,6 @@ impl Source {
             live: Arc::clone(&control.live),
             rounds: plan.stream_loop,
             gaps: Gaps::default(),
-            losses,
             fails_on_gap: plan.fail_on_gap,
         })
     }
@@ -150,7 +148,12 @@ impl Source {
             return Ok(Read::Later);
         }
         match self.reader.next(packet) {
-            Next::Packet { ticks } => self.take(packet, ticks, global),
+            Next::Packet { ticks, crossing } => {
+                if let Some(crossing) = crossing {
+                    self.cross(packet, crossing);
+                }
+                self.take(packet, ticks, global)
+            }
             Next::Later => Ok(Read::Later),
             Next::End(end) => {
                 self.at_end = true;
@@ -195,12 +198,34 @@ impl Source {
         read.map(|stream| &stream.clock).any(|clock| clock.dts > allowed + clock.first_dts.unwrap_or(0).max(file_start))
     }
 
+    /// The input was opened again, and this is the first packet of its stream since. A clock that goes on may be far ahead: the
+    /// hole is to stay. One that began anew continues where all streams had ended, and the time that passed.
+    fn cross(&mut self, packet: &Packet, crossing: Crossing) {
+        if let Crossing::Anew { away, start } = crossing {
+            let Some(stream) = self.streams.get(packet.stream()) else { return };
+            let facts = &stream.input.facts;
+            let own = packet.dts().or(packet.pts()).map_or(0, |time| rescale(time, facts.time_base, MICROSECONDS));
+            let ends = self.streams.iter().filter_map(|stream| stream.clock.next_dts);
+            let end = ends.max().unwrap_or(0).saturating_add(Micros::try_from(away.as_micros()).unwrap_or(Micros::MAX));
+            self.clock.offset = (end as f64 / facts.scale) as i64 - start.unwrap_or(own).min(own);
+            self.clock.rounds = 0;
+        }
+        let offset = self.clock.offset;
+        if let Some(stream) = self.streams.get_mut(packet.stream()) {
+            let facts = &stream.input.facts;
+            let expected = stream.clock.next_dts.take();
+            let at = packet.dts().map(|dts| rescale(dts, facts.time_base, MICROSECONDS).saturating_add(offset));
+            self.clock.reach(at.map(|at| (at as f64 * facts.scale) as i64));
+            self.gaps.reopened(packet.stream(), expected);
+        }
+    }
+
     fn take(&mut self, packet: &mut Packet, ticks: Option<i64>, global: &Global) -> Result<Read, Error> {
         let index = packet.stream();
         if let (Some(payload), Some(stream)) = (self.live.dump(), self.streams.get(index)) {
             log::write(level::INFO, &dump::text(packet, stream.input.facts.time_base, payload));
         }
-        self.gaps.note_losses(self.losses.count(), self.streams.iter().map(|stream| stream.clock.dts));
+        self.gaps.note_losses(self.reader.lost(), self.streams.iter().map(|stream| stream.clock.dts));
         let Some(stream) = self.streams.get_mut(index).filter(|stream| stream.input.used) else { return Ok(Read::Unwanted) };
         stream.packets += 1;
         stream.bytes += packet.size() as u64;
@@ -291,7 +316,7 @@ impl Source {
     /// # Errors
     /// Parts were lost, and that was not to be.
     pub fn account(&self) -> Result<(), Error> {
-        let lost = self.losses.count();
+        let lost = self.reader.lost();
         if lost == 0 {
             return Ok(());
         }
@@ -306,12 +331,15 @@ impl Source {
 
     /// What it gave.
     pub fn outcome(&self) -> InputOutcome {
+        let (restarts, duplicates) = self.reader.restarts();
         InputOutcome {
             packets: self.streams.iter().map(|stream| stream.packets).sum(),
             bytes: self.streams.iter().map(|stream| stream.bytes).sum(),
             io: self.reader.counts(),
             gaps: self.gaps.found().to_vec(),
-            lost: self.losses.count(),
+            lost: self.reader.lost(),
+            restarts,
+            duplicates,
         }
     }
 

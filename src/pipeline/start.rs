@@ -5,12 +5,12 @@ use crate::error::Error;
 use crate::libav::codec::MediaType;
 use crate::libav::hw::Devices;
 use crate::libav::packet::Packet;
-use crate::shutdown::Shutdown;
 
 use super::decode::Decoding;
 use super::demux::Input;
 use super::encode::{Order, StatsFile};
 use super::filter::Graph;
+use super::ingest::Opener;
 use super::keys::Asked;
 use super::mux::{Output, OutputStream};
 use super::plan::Plan;
@@ -33,7 +33,7 @@ pub struct Prepared {
 }
 
 /// Transcodes and copies until the end.
-pub fn run(plan: &Plan, control: &Control, observer: &dyn Observer, inputs_stop: &Shutdown, prepared: Prepared) -> Outcome {
+pub fn run(plan: &Plan, control: &Control, observer: &dyn Observer, opener: &Opener<'_, '_>, prepared: Prepared) -> Outcome {
     let Prepared { mut inputs, outputs, graphs, devices } = prepared;
     let concurrent = is_order_fixed(plan, &outputs, inputs.len());
     let now = control.clock.now();
@@ -73,9 +73,8 @@ pub fn run(plan: &Plan, control: &Control, observer: &dyn Observer, inputs_stop:
     for input in &mut inputs {
         input.discard_unused();
     }
-    let count = inputs.len();
-    for (index, (input, own)) in inputs.into_iter().zip(&plan.inputs).enumerate() {
-        match Source::new(index, input, own, count, inputs_stop, control) {
+    for (index, input) in inputs.into_iter().enumerate() {
+        match Source::new(index, input, opener, control) {
             Ok(source) => job.sources.push(source),
             Err(error) => {
                 job.fail(error);

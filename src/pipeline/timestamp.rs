@@ -48,6 +48,11 @@ impl FileClock {
     pub fn new(offset: Micros) -> Self {
         Self { offset, last: 0, rounds: 0, round_base: Rational::new(1, 1) }
     }
+
+    /// The source is known to be at `time`, if that is known: no jump.
+    pub fn reach(&mut self, time: Option<Micros>) {
+        self.last = time.unwrap_or(self.last);
+    }
 }
 
 /// What the rules need to know of an input's stream.

@@ -3,6 +3,7 @@
 pub mod apache;
 pub mod client_auth;
 pub mod dpop;
+pub mod edge;
 pub mod family;
 pub mod glewlwyd;
 pub mod live;

@@ -108,8 +108,11 @@ pub struct Reading {
     pub summary: serde_json::Value,
 }
 
-/// For each stream its packets in order: (dts, pts, size, hash of the data).
-pub type Packets = BTreeMap<u32, Vec<(i64, i64, u64, String)>>;
+/// (dts, pts, size, hash of the data)
+pub type Packet = (i64, i64, u64, String);
+
+/// For each stream its packets in order.
+pub type Packets = BTreeMap<u32, Vec<Packet>>;
 
 /// What `ffmpeg` reads from `url` without any token.
 pub fn ffmpeg_read(home: &Home, kind: &Kind, url: &str) -> Packets {
@@ -225,6 +228,12 @@ impl Running {
     pub fn signal(&self, signal: rustix::process::Signal) {
         let id = rustix::process::Pid::from_raw(self.id().cast_signed()).expect("a process id");
         rustix::process::kill_process(id, signal).expect("a running process");
+    }
+
+    /// Ends it as a power cut would.
+    pub fn kill(mut self) {
+        self.child.0.kill().expect("a child");
+        self.child.0.wait().expect("a child");
     }
 
     pub fn finish(mut self) -> Finished {

@@ -79,6 +79,16 @@ pub struct IoCounts {
     pub retries: u64,
 }
 
+impl std::ops::AddAssign for IoCounts {
+    fn add_assign(&mut self, more: Self) {
+        self.requests += more.requests;
+        self.http_401 += more.http_401;
+        self.reconnects += more.reconnects;
+        self.token_swaps += more.token_swaps;
+        self.retries += more.retries;
+    }
+}
+
 /// The callbacks of one `AVFormatContext` and the state they share. Boxed: libav keeps its address.
 ///
 /// Declared last in the structs that own a context, so that it is dropped after the context was closed (invariant 2).

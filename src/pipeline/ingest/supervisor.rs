@@ -1,0 +1,386 @@
+//! The thread of an input that is kept going.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, Thread};
+use std::time::Duration;
+
+use crate::backoff;
+use crate::clock::{Clock, Now};
+use crate::error::Error;
+use crate::libav::codec::MediaType;
+use crate::libav::demuxer::Demuxer;
+use crate::libav::io::Access;
+use crate::libav::log::{self, level};
+use crate::libav::packet::Packet;
+use crate::pipeline::Files;
+use crate::pipeline::demux::{Input, InputStream};
+use crate::pipeline::plan::{self, Global};
+use crate::pipeline::read::{Arrival, Known, PAUSE, read};
+use crate::redact;
+use crate::shutdown::Shutdown;
+
+use super::seam::{Crossing, Fate, Opened, Seam};
+use super::shape::{self, Shape};
+use super::verdict::{self, End, GOOD, Situation, Verdict};
+use super::{Opener, Tally};
+
+/// How often a session is looked at by whoever watches it, and a pause for whether it is to end.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Others wait no longer for an input that gives nothing.
+const AWAY: Duration = Duration::from_secs(1);
+
+/// See the module.
+pub struct Supervisor<'a> {
+    index: usize,
+    plan: &'a plan::Input,
+    global: &'a Global,
+    files: &'a dyn Files,
+    clock: Arc<dyn Clock>,
+    stop: Shutdown,
+    /// Masked.
+    url: String,
+    /// When `-ingest_for` is over, as the boot clock counts.
+    until: Duration,
+    to_job: SyncSender<Arrival>,
+    used: Receiver<Packet>,
+    tally: Arc<Mutex<Tally>>,
+    /// What the streams were when the outputs were opened.
+    shapes: Vec<Shape>,
+    streams: Vec<Stream>,
+    seam: Seam,
+    /// When the last packet came.
+    last: Option<Now>,
+}
+
+/// A stream of the input.
+struct Stream {
+    /// See [`InputStream`].
+    used: bool,
+    filtered: bool,
+    /// The last packet before a cut may lack its end, so the last one is kept back until there is another.
+    keeps_back: bool,
+    kept_back: Option<Arrival>,
+}
+
+/// How a session ended, and whether it was a good one.
+struct Ended {
+    end: End,
+    opened: bool,
+    lasted: Duration,
+}
+
+impl<'a> Supervisor<'a> {
+    /// A supervisor of the input at `index`, which is open as `demuxer` with `streams`. `queues`: of packets to the job, and of
+    /// used ones back.
+    pub fn new(
+        opener: &Opener<'_, 'a>,
+        index: usize,
+        demuxer: &Demuxer,
+        streams: &[InputStream],
+        queues: (SyncSender<Arrival>, Receiver<Packet>),
+        tally: Arc<Mutex<Tally>>,
+    ) -> Self {
+        let plan = &opener.plan.inputs[index];
+        let stream = |stream: &InputStream| Stream {
+            used: stream.used,
+            filtered: stream.filtered,
+            keeps_back: matches!(stream.facts.media_type, MediaType::Video | MediaType::Audio),
+            kept_back: None,
+        };
+        let (to_job, used) = queues;
+        Self {
+            index,
+            plan,
+            global: &opener.plan.global,
+            files: opener.files,
+            clock: Arc::clone(&opener.clock),
+            stop: opener.stop.clone(),
+            url: redact::url(&plan.url).into_owned(),
+            until: opener.began.boot.saturating_add(plan.ingest.keep_for.unwrap_or_default()),
+            to_job,
+            used,
+            tally,
+            shapes: Shape::of(demuxer),
+            streams: streams.iter().map(stream).collect(),
+            seam: Seam::new(streams.iter().map(|stream| (stream.facts.time_base, stream.facts.wrap_bits))),
+            last: None,
+        }
+    }
+
+    /// Reads `demuxer`, which was opened with the flag `session`, and what comes after it, until it is over.
+    pub fn run(mut self, demuxer: Demuxer, session: Shutdown) {
+        let mut open = Some((demuxer, session));
+        let (mut attempts, mut in_vain, mut had_ended) = (0, 0, false);
+        loop {
+            let Ended { end, opened, lasted } = self.run_once(open.take(), had_ended);
+            if self.stop.is_requested() {
+                break;
+            }
+            if opened {
+                had_ended = matches!(end, End::Finished);
+            }
+            if lasted >= GOOD {
+                in_vain = 0;
+            }
+            let cause = verdict::cause(&end, &self.plan.ingest);
+            let situation = Situation { left: self.left(), attempts, in_vain, is_first: false };
+            match verdict::judge(end, situation, &self.plan.ingest, &self.url, backoff::random()) {
+                Verdict::Over => break,
+                Verdict::GiveUp(error) => {
+                    self.tally(|tally| tally.failure = Some(error));
+                    break;
+                }
+                Verdict::Again(pause) => {
+                    let text = format!("{}: {cause}; it is opened again in {:.1} s\n", self.url, pause.as_secs_f64());
+                    log::write(level::WARNING, &text);
+                    wait(pause, &*self.clock, &self.stop);
+                    (attempts, in_vain) = (attempts + 1, in_vain + 1);
+                    if self.stop.is_requested() || self.left().is_zero() {
+                        break;
+                    }
+                }
+            }
+        }
+        self.give_back();
+    }
+
+    /// Reads one opening of the input to its end; opens it before where `open` is none.
+    fn run_once(&mut self, open: Option<(Demuxer, Shutdown)>, had_ended: bool) -> Ended {
+        let (demuxer, session) = match open {
+            Some((demuxer, session)) => (Some(demuxer), session),
+            None => (None, self.stop.child()),
+        };
+        let pulse = Pulse::default();
+        let (clock, until, tally) = (Arc::clone(&self.clock), self.until, Arc::clone(&self.tally));
+        let patience = verdict::stall_timeout(&self.plan.ingest);
+        thread::scope(|scope| {
+            let watch = scope.spawn(|| pulse.watch(&*clock, patience, until, &session, &tally));
+            let _over = Over { pulse: &pulse, watch: watch.thread().clone() };
+            let demuxer = match demuxer {
+                Some(demuxer) => Ok(demuxer),
+                None => self.open(&session, &pulse, had_ended),
+            };
+            match demuxer {
+                Ok(demuxer) => self.read(demuxer, &session, &pulse),
+                Err(_) if pulse.has_stalled() => Ended { end: End::Stalled, opened: false, lasted: Duration::ZERO },
+                Err(error) => Ended { end: End::Failed(error), opened: false, lasted: Duration::ZERO },
+            }
+        })
+    }
+
+    fn open(&mut self, session: &Shutdown, pulse: &Pulse, had_ended: bool) -> Result<Demuxer, Error> {
+        let plan = plan::Input { start: None, start_eof: None, ..self.plan.clone() };
+        pulse.begin(&*self.clock);
+        let files = Unhurried { files: self.files, pulse, clock: &*self.clock };
+        let mut input = Input::open(self.index, &plan, self.global, &files, session)?;
+        shape::compare(&self.shapes, &Shape::of(&input.demuxer), &self.url)?;
+        for (new, old) in input.streams.iter_mut().zip(&self.streams) {
+            (new.used, new.filtered) = (old.used, old.filtered);
+        }
+        input.discard_unused();
+        let demuxer = input.demuxer;
+        self.seam.enter(Opened {
+            is_playlist: demuxer.format_name() == "hls",
+            is_finished: demuxer.duration().is_some(),
+            had_ended,
+            start: demuxer.start_time(),
+        });
+        self.tally(|tally| {
+            tally.restarts += 1;
+            tally.losses = demuxer.losses();
+        });
+        log::write(level::INFO, &format!("{}: open again\n", self.url));
+        Ok(demuxer)
+    }
+
+    /// Hands on packets until the end.
+    fn read(&mut self, mut demuxer: Demuxer, session: &Shutdown, pulse: &Pulse) -> Ended {
+        let mut known = Known::new(self.index, self.streams.len());
+        let mut first: Option<Now> = None;
+        let read = loop {
+            let mut packet = self.used.try_recv().unwrap_or_default();
+            pulse.begin(&*self.clock);
+            match read(&mut demuxer, &mut packet, &mut known) {
+                Ok(Some(ticks)) => {
+                    pulse.rest();
+                    let now = self.clock.now();
+                    let away = self.last.replace(now).map_or(Duration::ZERO, |last| now.boot.saturating_sub(last.boot));
+                    first.get_or_insert(now);
+                    if !self.hand_on(packet, ticks, away) {
+                        break Ok(());
+                    }
+                }
+                Ok(None) => break Ok(()),
+                Err(error) if error.is_again() && !session.is_requested() => thread::sleep(PAUSE),
+                Err(error) => break Err(error),
+            }
+        };
+        let end = match (demuxer.take_failure(), read) {
+            _ if pulse.has_stalled() => End::Stalled,
+            (Some(error), _) => End::Failed(error),
+            (None, Err(error)) => End::Failed(error.about(&self.plan.url)),
+            (None, Ok(())) => End::Finished,
+        };
+        self.tally(|tally| {
+            tally.is_away = true;
+            tally.counts += demuxer.counts();
+            tally.lost += std::mem::take(&mut tally.losses).count();
+        });
+        let lasted = first.zip(self.last).map_or(Duration::ZERO, |(first, last)| last.boot.saturating_sub(first.boot));
+        Ended { end, opened: true, lasted }
+    }
+
+    /// Puts a packet where it belongs; `false` if nobody listens any more.
+    fn hand_on(&mut self, mut packet: Packet, ticks: Option<i64>, away: Duration) -> bool {
+        let index = packet.stream();
+        let fate = self.seam.place(index, packet.dts().or(packet.pts()), away);
+        let (crossing, shift) = match fate {
+            Fate::Take(crossing, shift) => (crossing, shift),
+            Fate::Replace(shift) => {
+                self.tally(|tally| tally.duplicates += 1);
+                if let Some(before) = &mut self.streams[index].kept_back {
+                    move_times(&mut packet, shift);
+                    (before.packet, before.ticks) = (packet, ticks);
+                }
+                return true;
+            }
+            Fate::Drop => {
+                self.tally(|tally| tally.duplicates += 1);
+                return true;
+            }
+        };
+        if let Some(Crossing::Anew { .. }) = crossing
+            && !self.give_back()
+        {
+            return false;
+        }
+        move_times(&mut packet, shift);
+        let arrival = Arrival { packet, ticks, crossing };
+        let stream = &mut self.streams[index];
+        let ready = if stream.keeps_back { stream.kept_back.replace(arrival) } else { Some(arrival) };
+        let Some(arrival) = ready else { return true };
+        self.tally(|tally| tally.is_away = false);
+        self.to_job.send(arrival).is_ok()
+    }
+
+    /// Hands on what was kept back; `false` if nobody listens any more.
+    fn give_back(&mut self) -> bool {
+        let mut kept: Vec<Arrival> = self.streams.iter_mut().filter_map(|stream| stream.kept_back.take()).collect();
+        kept.drain(..).all(|arrival| self.to_job.send(arrival).is_ok())
+    }
+
+    /// What is left of `-ingest_for`.
+    fn left(&self) -> Duration {
+        self.until.saturating_sub(self.clock.now().boot)
+    }
+
+    fn tally(&self, change: impl FnOnce(&mut Tally)) {
+        change(&mut self.tally.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+fn move_times(packet: &mut Packet, by: i64) {
+    if by != 0 {
+        packet.set_dts(packet.dts().map(|dts| dts.wrapping_add(by)));
+        packet.set_pts(packet.pts().map(|pts| pts.wrapping_add(by)));
+    }
+}
+
+/// Waits for `pause`, or until `stop` is raised.
+pub fn wait(pause: Duration, clock: &dyn Clock, stop: &Shutdown) {
+    let began = clock.now().boot;
+    loop {
+        let left = pause.saturating_sub(clock.now().boot.saturating_sub(began));
+        if left.is_zero() || stop.is_requested() {
+            return;
+        }
+        thread::sleep(left.min(LOOK));
+    }
+}
+
+/// Whether a session is waiting for its source, and since when.
+#[derive(Default)]
+struct Pulse {
+    /// On the boot clock, in microseconds; 0 = it is not waiting.
+    since: AtomicU64,
+    stalled: AtomicBool,
+    over: AtomicBool,
+}
+
+impl Pulse {
+    /// It waits, if it was not waiting yet.
+    fn begin(&self, clock: &dyn Clock) {
+        if self.since.load(Ordering::Relaxed) == 0 {
+            self.since.store(micros(clock.now().boot), Ordering::Relaxed);
+        }
+    }
+
+    /// It has got something, or waits for somebody else.
+    fn rest(&self) {
+        self.since.store(0, Ordering::Relaxed);
+    }
+
+    fn has_stalled(&self) -> bool {
+        self.stalled.load(Ordering::Relaxed)
+    }
+
+    /// Breaks the session off when it waits for longer than `patience`, and when the time is `until`.
+    fn watch(&self, clock: &dyn Clock, patience: Duration, until: Duration, session: &Shutdown, tally: &Mutex<Tally>) {
+        while !self.over.load(Ordering::Acquire) {
+            let now = clock.now().boot;
+            let since = self.since.load(Ordering::Relaxed);
+            let waited = if since == 0 { 0 } else { micros(now).saturating_sub(since) };
+            if waited >= micros(AWAY) {
+                tally.lock().unwrap_or_else(PoisonError::into_inner).is_away = true;
+            }
+            if waited >= micros(patience) {
+                self.stalled.store(true, Ordering::Relaxed);
+            }
+            if self.has_stalled() || now >= until {
+                session.request();
+                return;
+            }
+            thread::park_timeout(LOOK);
+        }
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// The session ends with this, also by a panic.
+struct Over<'a> {
+    pulse: &'a Pulse,
+    watch: Thread,
+}
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.pulse.over.store(true, Ordering::Release);
+        self.watch.unpark();
+    }
+}
+
+/// Waiting for a token is no stall: `-auth_wait` limits it.
+struct Unhurried<'a> {
+    files: &'a dyn Files,
+    pulse: &'a Pulse,
+    clock: &'a dyn Clock,
+}
+
+impl Files for Unhurried<'_> {
+    fn input(&self, index: usize) -> Result<Access, Error> {
+        self.pulse.rest();
+        let access = self.files.input(index);
+        self.pulse.begin(self.clock);
+        access
+    }
+
+    fn output(&self, index: usize) -> Result<Access, Error> {
+        self.files.output(index)
+    }
+}
