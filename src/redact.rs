@@ -127,8 +127,8 @@ fn mask_header(text: &str, out: &mut String) {
         out.push_str(text);
         return;
     };
-    let start = text[..colon].rfind(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_')).map_or(0, |at| at + 1);
-    let name = &text[start..colon];
+    let name = text[..colon].rsplit(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_')).next().unwrap_or_default();
+    let start = colon - name.len();
     let in_libav_quotes = text[..start].ends_with("header='");
     let whole_line = text[..start].trim().is_empty();
     if name.is_empty() || !(in_libav_quotes || (whole_line && is_header_name(name))) || is_plain(name) {
@@ -198,6 +198,8 @@ mod tests {
             ("header='Content-Length: 12'\n", "header='Content-Length: 12'\n"),
             ("User-Agent: Lavf\r\n", "User-Agent: Lavf\r\n"),
             ("Stream #0:0: Video: h264\n", "Stream #0:0: Video: h264\n"),
+            ("\u{17a}: http://h/?a=CANARY", "\u{17a}: http://h/?***"),
+            ("\u{17a}X-Key: 1\n", "\u{17a}X-Key: 1\n"),
             ("  Duration: 00:00:20.00, start: 1.4\n", "  Duration: 00:00:20.00, start: 1.4\n"),
         ] {
             assert_eq!(line(text), masked);

@@ -380,14 +380,3 @@ fn what_was_written_before_an_error_is_playable() {
     assert!(summary["error"].is_string() && summary["exit"] == "error", "{summary}");
     assert!(summary["tokens"]["p"]["failures"].as_u64() >= Some(1), "{summary}");
 }
-
-/// Stream copy only, for now; the sentence says so.
-#[test]
-fn what_needs_an_encoder() {
-    let lead = lead();
-    let url = lead.origin.url("video.ts");
-    let run = lead.home.line(&format!("-y -auth p -i {url} out.mkv"));
-    says(&run, 1, &["-c copy"]);
-    let run = lead.home.line(&format!("-y -auth p -i {url} -vf scale=100:100 -c:a copy out.mkv"));
-    says(&run, 1, &["-vf"]);
-}

@@ -1,5 +1,6 @@
 //! The command line against the `ffmpeg` program: the same options, arguments and scopes, the same sentences.
 
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
@@ -176,6 +177,50 @@ fn packets_are_dumped_as_by_ffmpeg() {
     assert!(theirs.len() > 100, "{theirs:?}");
     assert_eq!(ours.iter().zip(&theirs).find(|(ours, theirs)| ours != theirs), None);
     assert_eq!(ours.len(), theirs.len());
+}
+
+/// A job with only RTP outputs says what a receiver needs to know; `-sdp_file` takes it away from standard output.
+#[test]
+fn rtp_outputs_are_described() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let line = "-hide_banner -nostdin -v error -f lavfi -i sine=d=0.1 -c:a pcm_mulaw -ar 8000 -f rtp rtp://127.0.0.1:5004";
+    let run = |program: &str, more: &[&str]| {
+        let output = Command::new(program).args(more).args(line.split(' ')).current_dir(&folder).output();
+        let output = output.expect("the program starts");
+        assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let theirs = run("ffmpeg", &[]);
+    assert!(theirs.starts_with("SDP:\nv=0"), "{theirs}");
+    assert_eq!(run(env!("CARGO_BIN_EXE_ffauth"), &[]), theirs);
+    assert_eq!(run(env!("CARGO_BIN_EXE_ffauth"), &["-sdp_file", "a.sdp"]), "");
+    let file = std::fs::read_to_string(folder.path().join("a.sdp")).expect("a file");
+    assert_eq!(format!("SDP:\n{file}\n"), theirs);
+}
+
+/// A command typed while it runs reaches the filter.
+#[test]
+fn filters_take_commands_from_the_keyboard() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_ffauth"))
+        .args(["-hide_banner", "-re", "-f", "lavfi", "-i", "color=s=32x32:d=30", "-vf", "drawbox@b=c=red"])
+        .args(["-progress", "pipe:1", "-stats_period", "0.1", "-f", "null", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut keyboard = child.stdin.take().expect("a pipe");
+    let mut progress = BufReader::new(child.stdout.take().expect("a pipe")).lines().map_while(Result::ok);
+    let mut one_more_frame = || progress.find(|line| line.starts_with("frame=") && line != "frame=0").expect("it runs");
+    one_more_frame();
+    keyboard.write_all(b"Cdrawbox@b -1 color blue\n").expect("somebody reads");
+    // The next block may be on its way already.
+    (0..5).for_each(|_| drop(one_more_frame()));
+    keyboard.write_all(b"q").expect("somebody reads");
+    drop(progress);
+    let output = child.wait_with_output().expect("it ends");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains("Command reply for stream 0: ret:0"), "{text}");
 }
 
 #[test]

@@ -29,5 +29,6 @@ mod streaming;
 mod support;
 mod tls;
 mod token;
+mod transcode;
 mod trivial;
 mod upload;

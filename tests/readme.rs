@@ -18,6 +18,7 @@ const OF_THE_CHECKOUT: &[(&str, &str)] = &[
         ".ci/deps test && cargo test",
         "grep -q 'step .ci/deps test' $CHECKOUT/.ci/run && grep -q 'step cargo test' $CHECKOUT/.ci/run",
     ),
+    ("cargo test real_servers -- --ignored", "grep -q '#\\[ignore' $CHECKOUT/tests/real_servers.rs"),
     ("cargo bench --bench copy", "grep -q 'name = \"copy\"' $CHECKOUT/Cargo.toml"),
 ];
 

@@ -17,9 +17,9 @@ use crate::support::web::MediaServer;
 use crate::support::{apache, nginx};
 
 /// Seconds that a token lives, give or take one: oidc-provider counts whole seconds.
-const LIFE: u64 = 3;
-/// KiB per second for each of the two connections that read HLS at a time: it takes about 9 s.
-const RATE: u64 = 90;
+const LIFE: u64 = 6;
+/// KiB per second for each of the two connections that read HLS at a time: it takes about 16 s.
+const RATE: u64 = 50;
 const KINDS: [Kind; 2] = [media::HLS, media::MP4_MOOV_LAST];
 
 /// A client of oidc-provider, and the home in which its profile `p` stands.
@@ -73,7 +73,7 @@ impl Signed {
     /// `ffauth logout p`: the tokens are dead at the server, and gone here.
     #[track_caller]
     fn logs_out(&self) {
-        let token = self.home.line("token p --min-valid 1s").stdout.trim().to_owned();
+        let token = self.home.line("token p --min-valid 3s").stdout.trim().to_owned();
         assert_eq!(self.provider.introspect(&token)["active"], true);
         self.home.line("logout p").expect_code(0);
         assert_eq!(self.provider.introspect(&token)["active"], false);
@@ -215,9 +215,9 @@ ways! {
 /// Tokens that live longer than the second that is in doubt are renewed in time.
 #[test]
 fn nothing_is_refused_where_tokens_live_a_little_longer() {
-    let metadata = json!({ "grant_types": ["client_credentials"], "access_token_life": 8 });
+    let metadata = json!({ "grant_types": ["client_credentials"], "access_token_life": 10 });
     let signed = Signed::up(ClientAuth::Basic, &metadata, "scope = [\"media.read\"]\ngrant = \"client_credentials\"");
-    let [apache, nginx] = signed.servers(&KINDS, 40);
+    let [apache, nginx] = signed.servers(&KINDS, 32);
     play(&signed.home, &[&apache, &nginx]);
     for server in [&apache, &nginx] {
         assert_eq!(server.count(401), 0, "{}", server.story());
@@ -254,7 +254,7 @@ fn a_live_stream_plays_from_apache_and_nginx() {
         let written = server.path("media/hls/index.m3u8").display().to_string();
         let difference = difference(&packets_of(&signed.home, &written), &run::packets(&output));
         assert_eq!(difference, None, "{}\n{}", run.tail(), server.story());
-        assert!(server.accepted().len() >= 4, "{}", server.story());
+        assert!(server.accepted().len() >= 2, "{}", server.story());
     }
 }
 
@@ -279,7 +279,7 @@ fn hls_is_uploaded_to_apache_and_nginx() {
         assert_eq!(run.code, Some(0), "{}\n{}", run.tail(), server.story());
         let stored = server.path("upload/out.m3u8").display().to_string();
         assert_eq!(difference(&expected, &packets_of(&signed.home, &stored)), None, "{}\n{}", run.tail(), server.story());
-        assert!(server.accepted().len() >= 3, "{}", server.story());
+        assert!(server.accepted().len() >= 2, "{}", server.story());
     }
 }
 
@@ -378,11 +378,11 @@ fn a_missing_scope_is_an_error_and_no_storm_of_requests() {
 /// Why all this is needed.
 #[test]
 fn ffmpeg_with_a_fixed_header_loses_most_and_ends_well() {
-    let metadata = json!({ "grant_types": ["client_credentials"] });
+    let metadata = json!({ "grant_types": ["client_credentials"], "access_token_life": 6 });
     let signed = Signed::up(ClientAuth::Basic, &metadata, "scope = [\"media.read\"]\ngrant = \"client_credentials\"");
     let expected = ffmpeg_read(&signed.home, &media::HLS, &media::HLS.file().display().to_string());
-    for server in signed.servers(&[media::HLS], 60) {
-        let header = signed.home.line("token p --format header --min-valid 2s").stdout;
+    for server in signed.servers(&[media::HLS], 40) {
+        let header = signed.home.line("token p --format header --min-valid 5s").stdout;
         let url = server.entry(&media::HLS);
         let arguments = ["-v", "error", "-nostdin", "-y", "-headers", header.trim(), "-i", &url, "-map", "0", "-c", "copy"];
         let run = run::finish(signed.home.program("ffmpeg", arguments.into_iter().chain(["-f", "framemd5", "lossy.framemd5"])));

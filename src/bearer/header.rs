@@ -59,6 +59,7 @@ pub struct Credential {
     token: Secret,
     fields: Vec<(String, Secret)>,
     proof: Option<Arc<dyn Proof>>,
+    inherited: bool,
 }
 
 /// Why a value cannot be put into a request.
@@ -104,13 +105,24 @@ impl Credential {
             check_name(name)?;
             check(name, value.expose())?;
         }
-        Ok(Self { token, fields, proof: None })
+        Ok(Self { token, fields, proof: None, inherited: false })
     }
 
     /// The same token, bound to a key.
     #[must_use]
     pub fn bound_by(self, proof: Arc<dyn Proof>) -> Self {
         Self { proof: Some(proof), ..self }
+    }
+
+    /// The same token, as somebody else got it: perhaps before the one in whose place it comes was refused.
+    #[must_use]
+    pub fn inherited(self) -> Self {
+        Self { inherited: true, ..self }
+    }
+
+    /// Somebody else got it. If it is refused, the next one may do all the same.
+    pub fn is_inherited(&self) -> bool {
+        self.inherited
     }
 
     /// The key that it is bound to: requests with the header lines of this credential alone will be refused.

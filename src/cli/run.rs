@@ -212,6 +212,11 @@ impl Screen {
 }
 
 impl Observer for Screen {
+    fn session_description(&self, text: &str) {
+        // As for every line: nobody is left to tell.
+        let _ = std::io::stdout().write_all(format!("SDP:\n{text}\n").as_bytes());
+    }
+
     fn confirm_overwrite(&self, path: &str) -> bool {
         if self.overwrite != Overwrite::Ask || !self.asks {
             return self.overwrite == Overwrite::Always;

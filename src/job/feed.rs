@@ -94,6 +94,7 @@ impl Feed {
         match Credential::new(token.access_token.clone(), self.fields.clone()) {
             Ok(credential) => {
                 *unusable = None;
+                let credential = if token.inherited { credential.inherited() } else { credential };
                 let credential = match &token.prover {
                     Some(prover) => {
                         let (prover, clock) = (Arc::clone(prover), Arc::clone(&self.clock));

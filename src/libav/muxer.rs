@@ -1,6 +1,6 @@
 //! An output: `AVFormatContext` for writing.
 
-use std::ffi::CString;
+use std::ffi::{CString, c_int};
 use std::ptr::{self, NonNull};
 
 use super::call::c_string;
@@ -377,6 +377,23 @@ impl Drop for Muxer {
         // SAFETY: ours, freed once (invariant 10).
         unsafe { ffi::avformat_free_context(self.as_mut_ptr()) };
     }
+}
+
+/// What a receiver of these RTP outputs, whose headers are written, needs to know (`av_sdp_create`); `None` without outputs.
+///
+/// # Errors
+/// libavformat's.
+pub fn session_description<'a>(muxers: impl Iterator<Item = &'a mut Muxer>) -> Result<Option<String>, AvError> {
+    let mut contexts: Vec<*mut ffi::AVFormatContext> = muxers.map(Muxer::as_mut_ptr).collect();
+    if contexts.is_empty() {
+        return Ok(None);
+    }
+    let count = c_int::try_from(contexts.len()).unwrap_or(c_int::MAX);
+    let mut text = vec![0u8; 16384];
+    let size = c_int::try_from(text.len()).unwrap_or(c_int::MAX);
+    // SAFETY: opened contexts, and a buffer that goes with its size (invariants 10, 11).
+    AvError::check(unsafe { ffi::av_sdp_create(contexts.as_mut_ptr(), count, text.as_mut_ptr().cast(), size) })?;
+    Ok(std::ffi::CStr::from_bytes_until_nul(&text).ok().map(|text| text.to_string_lossy().into_owned()))
 }
 
 #[cfg(test)]

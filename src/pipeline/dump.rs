@@ -1,4 +1,5 @@
-//! `-dump` and `-hex`: each packet that is read, as libavformat writes it (`av_pkt_dump_log2`).
+//! `-dump` and `-hex`: each packet that is read, as libavformat writes it (`av_pkt_dump_log2`). `-debug_ts`: its times on their
+//! way, as ffmpeg writes them.
 
 use std::fmt::Write as _;
 
@@ -24,6 +25,38 @@ pub fn text(packet: &Packet, time_base: Rational, payload: bool) -> String {
     text
 }
 
+/// The times of a packet, in `time_base` and in seconds.
+pub fn times(pts: Option<i64>, dts: Option<i64>, duration: i64, time_base: Rational) -> String {
+    let both = |name: &str, ticks: Option<i64>| stamp(name, ticks, time_base);
+    format!("{} {} {}", both("pkt_pts", pts), both("pkt_dts", dts), both("duration", Some(duration)))
+}
+
+/// `NAME:TICKS NAME_time:SECONDS`.
+pub fn stamp(name: &str, ticks: Option<i64>, time_base: Rational) -> String {
+    match ticks {
+        None => format!("{name}:NOPTS {name}_time:NOPTS"),
+        Some(ticks) => format!("{name}:{ticks} {name}_time:{}", shortest(ticks as f64 * time_base.as_f64())),
+    }
+}
+
+/// C's `%.6g`.
+fn shortest(value: f64) -> String {
+    if value == 0.0 {
+        return "0".to_owned();
+    }
+    let scientific = format!("{value:.5e}");
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let trimmed = |text: &str| match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text.to_owned(),
+    };
+    match usize::try_from(5 - exponent) {
+        Ok(digits) if exponent >= -4 => trimmed(&format!("{value:.digits$}")),
+        _ => format!("{}e{}{:02}", trimmed(mantissa), if exponent < 0 { '-' } else { '+' }, exponent.abs()),
+    }
+}
+
 /// `av_hex_dump_log`: sixteen bytes a line, in hexadecimal and in ASCII.
 fn hex(bytes: &[u8], text: &mut String) {
     for (line, bytes) in bytes.chunks(16).enumerate() {
@@ -42,6 +75,22 @@ fn hex(bytes: &[u8], text: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn seconds_have_six_digits_that_count() {
+        for (value, text) in [
+            (0.0, "0"),
+            (0.04, "0.04"),
+            (1.0, "1"),
+            (-12.3456789, "-12.3457"),
+            (123_456.78, "123457"),
+            (1_234_567.0, "1.23457e+06"),
+            (0.000_01, "1e-05"),
+        ] {
+            assert_eq!(shortest(value), text);
+        }
+        assert_eq!(stamp("off", None, Rational::new(1, 25)), "off:NOPTS off_time:NOPTS");
+    }
 
     #[test]
     fn bytes_stand_in_columns() {

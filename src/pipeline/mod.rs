@@ -15,13 +15,16 @@
 
 pub mod plan;
 
+mod copy;
 mod decode;
 mod demux;
 mod dump;
 mod encode;
 mod filter;
+mod finish;
 mod gap;
 mod hardware;
+mod keys;
 mod live;
 mod metadata;
 mod mux;
@@ -34,6 +37,7 @@ mod scheduler;
 mod select;
 mod source;
 mod specifier;
+mod start;
 mod subtitle;
 mod summary;
 mod sync;
@@ -98,6 +102,11 @@ pub trait Observer: Send + Sync {
 
     /// Called when the headers are written, every `-stats_period` after that, and once at the end (`last`).
     fn progress(&self, progress: &Progress, last: bool);
+
+    /// The description (SDP) of a job whose outputs are all RTP: what a receiver needs to know.
+    fn session_description(&self, text: &str) {
+        let _ = text;
+    }
 }
 
 /// Media that is missing from an input.
@@ -186,8 +195,8 @@ pub fn run(plan: &Plan, files: &dyn Files, control: &Control, observer: &dyn Obs
     let (mut inputs, mut outputs, mut graphs) = (Vec::new(), Vec::new(), Vec::new());
     match prepare(plan, files, control, observer, &inputs_stop, &mut inputs, &mut outputs, &mut graphs) {
         Ok(devices) => {
-            let prepared = scheduler::Prepared { inputs, outputs, graphs, devices };
-            scheduler::run(plan, control, observer, &inputs_stop, prepared)
+            let prepared = start::Prepared { inputs, outputs, graphs, devices };
+            start::run(plan, control, observer, &inputs_stop, prepared)
         }
         Err(error) => Outcome {
             inputs: inputs.iter().map(|input| InputOutcome { io: input.demuxer.counts(), ..InputOutcome::default() }).collect(),

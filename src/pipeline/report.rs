@@ -33,7 +33,7 @@ pub fn progress(job: &mut Job<'_>, elapsed: Duration, last: bool) -> Progress {
                         });
                     }
                 }
-                if job.global.qp_histogram && video.is_empty() {
+                if job.control.live.qp_histogram() && video.is_empty() {
                     let quantizer = progress.quality.round_ties_even();
                     if (0.0..52.0).contains(&quantizer) {
                         job.quantizers[quantizer as usize] += 1;

@@ -220,12 +220,25 @@ impl Source {
         let facts = &stream.input.facts;
         let (file, gaps) = (self.index, &mut self.gaps);
         let expected = stream.clock.next_dts;
+        let name = || format!("ist_index:{file}:{index} type:{}", facts.media_type.name());
+        if global.debug_timestamps {
+            let [dts, pts] = [("next_dts", stream.clock.next_dts), ("next_pts", stream.clock.next_pts)]
+                .map(|(name, time)| dump::stamp(name, time, MICROSECONDS));
+            let own = dump::times(times.pts, times.dts, times.duration, facts.time_base);
+            let offset = dump::stamp("off", Some(self.clock.offset), MICROSECONDS);
+            log::write(level::INFO, &format!("demuxer -> {} {dts} {pts} {own} {offset}\n", name()));
+        }
         stream.clock.correct(&mut times, facts, &mut self.clock, &self.facts, global, |correction| {
             if let Correction::Jump(delta @ 1.., from, _) = correction {
                 gaps.jumped(index, from, delta);
             }
             report(correction, (file, index), facts.media_type);
         });
+        if global.debug_timestamps {
+            let own = dump::times(times.pts, times.dts, times.duration, facts.time_base);
+            let offset = dump::stamp("off", Some(self.clock.offset), MICROSECONDS);
+            log::write(level::INFO, &format!("demuxer+ffmpeg -> {} {own} {offset}\n", name()));
+        }
         gaps.look(index, expected, times.dts.map(|dts| rescale(dts, facts.time_base, MICROSECONDS)));
         if stream.decoding.is_none() {
             stream.clock.advance(&times, facts, ticks.unwrap_or(1));

@@ -9,6 +9,7 @@ use crate::libav::packet::Packet;
 use crate::libav::rational::{MICROSECONDS, rescale};
 use crate::redact;
 
+use super::dump;
 use super::mux::Output;
 use super::sync::Method;
 use super::timestamp::Times;
@@ -175,6 +176,11 @@ impl Output {
         stream.bytes += packet.size() as u64;
         stream.packets += 1;
         packet.set_stream(position);
+        if self.debug_timestamps {
+            let times = dump::times(packet.pts(), packet.dts(), packet.duration(), stream.time_base);
+            let text = format!("muxer <- type:{} {times} size:{}\n", stream.media_type.name(), packet.size());
+            log::write(level::INFO, &text);
+        }
         self.muxer.write(packet).map_err(|error| {
             log::write(level::ERROR, &format!("av_interleaved_write_frame(): {error}\n"));
             self.muxer.take_failure().unwrap_or_else(|| error.about(&self.muxer.url()))

@@ -242,6 +242,11 @@ impl Decoder {
         panic::resume();
     }
 
+    /// Sets what it logs (`AVCodecContext.debug`).
+    pub fn set_debug(&mut self, flags: i32) {
+        self.context.raw_mut().debug = flags;
+    }
+
     /// Frames by which the output lags behind the input because pictures come in another order (`has_b_frames`).
     pub fn video_delay(&self) -> i32 {
         self.context.raw().has_b_frames

@@ -96,6 +96,10 @@ impl Configuration {
         self.0.raw_mut().framerate = rate.into();
     }
 
+    pub(super) fn set_debug(&mut self, flags: i32) {
+        self.0.raw_mut().debug = flags;
+    }
+
     /// Shape of one pixel.
     pub fn set_sample_aspect_ratio(&mut self, ratio: Rational) {
         self.0.raw_mut().sample_aspect_ratio = ratio.into();

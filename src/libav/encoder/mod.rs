@@ -112,6 +112,11 @@ impl Encoder {
         flags & (first | second) == first
     }
 
+    /// Sets what it logs (`AVCodecContext.debug`).
+    pub fn set_debug(&mut self, flags: i32) {
+        self.configuration.set_debug(flags);
+    }
+
     /// The shape of one pixel of the pictures to come: some encoders take a change.
     pub fn set_sample_aspect_ratio(&mut self, ratio: Rational) {
         self.configuration.set_sample_aspect_ratio(ratio);

@@ -184,7 +184,7 @@ impl Open<'_> {
                 return Err(AvError::EXIT);
             }
             match (code, &target.token) {
-                (AvError::HTTP_UNAUTHORIZED, Some((index, published))) if self.state.may_renew(*index, published.generation) => {
+                (AvError::HTTP_UNAUTHORIZED, Some((index, published))) if self.state.may_renew(*index, published) => {
                     self.state.reject(*index, published.generation);
                     target = self.target(target.url)?;
                 }

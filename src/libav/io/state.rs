@@ -175,9 +175,11 @@ impl State {
         }
     }
 
-    /// After a 401 to this generation: may another token help? Not if one that was fresh after a refusal is refused too.
-    pub fn may_renew(&self, index: usize, generation: u64) -> bool {
-        self.tokens.get(index).is_some_and(|token| generation <= token.rejected.get() || token.refusals.get() < FRESH_REFUSALS)
+    /// After a 401 to this credential: may another token help? Not if one that was fresh after a refusal is refused too.
+    pub fn may_renew(&self, index: usize, refused: &Published) -> bool {
+        let Some(token) = self.tokens.get(index) else { return false };
+        let is_known = refused.generation <= token.rejected.get();
+        is_known || token.refusals.get() < FRESH_REFUSALS || refused.credential.is_inherited()
     }
 
     /// Puts a newer token on the live contexts, if there is one.

@@ -152,6 +152,7 @@ impl Source {
             refresh_token,
             scope: granted.scope,
             generation: newest + 1,
+            inherited: false,
             asked,
             lifetime,
         }

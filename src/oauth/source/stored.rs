@@ -32,21 +32,30 @@ impl Source {
         let (store, key) = (Arc::clone(&self.0.store), self.0.key.clone());
         let limit = self.0.client.timeout + LOCK_MARGIN;
         let locked = spawn_blocking(move || {
-            let mut lock = store.lock(&key, limit)?;
-            let entry = lock.read()?;
+            let mut lock = store.lock(&key, limit).map_err(|error| (error, false))?;
+            let entry = lock.read().map_err(|error| (error, true))?;
             Ok((lock, entry))
         });
         match locked.await {
             Ok(Ok((lock, entry))) => Ok((Some(lock), entry)),
-            Ok(Err(error @ StoreError::Busy { .. })) => Err(OauthError::Store(error.to_string())),
+            Ok(Err((error @ StoreError::Busy { .. }, _))) => Err(OauthError::Store(error.to_string())),
             // Whoever can write there could have put in a token of their own: nothing of it is used, and nothing added.
-            Ok(Err(error @ StoreError::Untrusted { .. })) => Err(OauthError::Config(error.to_string())),
-            Ok(Err(error @ StoreError::Unusable { .. })) => {
+            Ok(Err((error @ StoreError::Untrusted { .. }, _))) => Err(OauthError::Config(error.to_string())),
+            // A locked keyring, say: the refresh token in it has taken the place of the one that is configured.
+            Ok(Err((error @ StoreError::Unusable { .. }, true))) if self.descends() => {
+                Err(OauthError::Store(format!("{error}; what is kept there is needed, since a refresh token may work once only")))
+            }
+            Ok(Err((error @ StoreError::Unusable { .. }, _))) => {
                 self.tell_store(Some(&error));
                 Ok((None, None))
             }
             Err(ended) => Err(OauthError::Store(format!("the token store gave up: {ended}"))),
         }
+    }
+
+    /// Does each token come from the one before?
+    fn descends(&self) -> bool {
+        self.0.client.refresh_token.is_some() || self.0.client.grant.is_interactive()
     }
 
     /// The newest of what is stored and what this process could not store.
@@ -133,7 +142,7 @@ impl Source {
             tolerated: Vec::new(),
         };
         let asked = Now { boot: now.boot.saturating_sub(age), wall: entry.asked };
-        Some(self.token_of(granted, entry.refresh_token.clone(), asked))
+        Some(Token { inherited: true, ..self.token_of(granted, entry.refresh_token.clone(), asked) })
     }
 
     /// After a failed exchange: what is known stays, with what the failure says about the refresh token.

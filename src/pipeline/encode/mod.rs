@@ -1,8 +1,9 @@
-//! Encoders of output streams: what the options say of one in [`settings`], how it is opened once its input is known in
+//! Encoders of output streams: what the options say of one in [`settings`] and of the graph before it in [`graph`], how it is opened once its input is known in
 //! [`open`], what goes into it in [`frames`] and [`subtitles`](super::subtitle), the thread that it works on in [`worker`], and
 //! the order in which packets leave in [`order`].
 
 mod frames;
+mod graph;
 mod key_frames;
 mod open;
 mod order;
@@ -10,9 +11,10 @@ mod settings;
 mod statistics;
 mod worker;
 
+pub use graph::{joined, resampler_options, scaler_options};
 pub use key_frames::KeyFrames;
 pub use order::{Order, Waiting};
-pub use settings::{Context, joined, resampler_options, scaler_options};
+pub use settings::Context;
 pub use statistics::VideoStats;
 pub use statistics::{StatsFile, psnr};
 pub use worker::Worker;

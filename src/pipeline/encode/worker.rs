@@ -14,8 +14,8 @@ use crate::libav::packet::Packet;
 use crate::libav::rational::Rational;
 use crate::libav::subtitle::Subtitle;
 
-/// Frames that may be on their way to an encoder.
-const QUEUE: usize = 8;
+/// Frames that may be on their way to an encoder. A few are enough to keep it busy, and pictures are large.
+const QUEUE: usize = 4;
 
 /// What an encoder is told.
 pub enum Task {
@@ -23,6 +23,8 @@ pub enum Task {
     Frame(Frame, Option<Rational>),
     /// There are no more frames.
     Finish,
+    /// Log this much (`AVCodecContext.debug`); nothing comes of it.
+    Debug(i32),
 }
 
 /// What came of a task.
@@ -83,7 +85,9 @@ impl Worker {
         let (to_job, done) = channel();
         let work = move || {
             while let Ok(task) = from_job.recv() {
-                if to_job.send(desk.work(task)).is_err() {
+                if let Task::Debug(flags) = task {
+                    desk.encoder.set_debug(flags);
+                } else if to_job.send(desk.work(task)).is_err() {
                     break;
                 }
             }
@@ -110,6 +114,15 @@ impl Worker {
                 }
                 *under_way += 1;
             }
+        }
+    }
+
+    /// Sets what it logs (`AVCodecContext.debug`).
+    pub fn set_debug(&mut self, flags: i32) {
+        match &mut self.0 {
+            Place::Here { desk, .. } => desk.encoder.set_debug(flags),
+            // A thread that is gone logs nothing.
+            Place::Thread { tasks, .. } => drop(tasks.as_ref().map(|tasks| tasks.send(Task::Debug(flags)))),
         }
     }
 
@@ -186,6 +199,10 @@ impl Desk {
                 Ok(()) | Err(AvError::EOF) => {}
                 Err(error) => return Err(Failure::Submit(error)),
             },
+            Task::Debug(flags) => {
+                self.encoder.set_debug(flags);
+                return Ok(State::Open);
+            }
         }
         loop {
             let mut packet = Packet::new();

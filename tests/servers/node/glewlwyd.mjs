@@ -12,7 +12,7 @@ import { gate, openDoor } from './door.mjs';
 
 const [, , url, folder, port] = process.argv;
 const ca = readFileSync(join(folder, 'ca.pem'));
-const LIFE = 3;
+const LIFE = 6;
 const SECRET = 'odd +/%2F=';
 
 /** A browser session: its requests carry the cookies that it got. */

@@ -10,7 +10,7 @@ from flask import Flask, request
 from werkzeug.serving import make_server
 
 FOLDER = sys.argv[1]
-LIFE = 3
+LIFE = 6
 MEDIA = "Basic " + base64.b64encode(b"media:media-secret").decode()
 
 

@@ -1,0 +1,196 @@
+//! From open files to a running job: decoders are opened, and everyone is told who works for whom. `transcode_init` of ffmpeg
+//! 5.1.
+
+use crate::error::Error;
+use crate::libav::codec::MediaType;
+use crate::libav::hw::Devices;
+use crate::libav::packet::Packet;
+use crate::shutdown::Shutdown;
+
+use super::decode::Decoding;
+use super::demux::Input;
+use super::encode::{Order, StatsFile};
+use super::filter::Graph;
+use super::keys::Asked;
+use super::mux::{Output, OutputStream};
+use super::plan::Plan;
+use super::scheduler::Job;
+use super::source::Source;
+use super::sync::Counts;
+use super::transcode::DecodeCounts;
+use super::{Control, Ended, Observer, Outcome, summary};
+
+/// Everything that a job works with once its files are open.
+pub struct Prepared {
+    /// The inputs, not read yet.
+    pub inputs: Vec<Input>,
+    /// The outputs, not written yet.
+    pub outputs: Vec<Output>,
+    /// The graphs, complex ones first.
+    pub graphs: Vec<Graph>,
+    /// The hardware devices.
+    pub devices: Devices,
+}
+
+/// Transcodes and copies until the end.
+pub fn run(plan: &Plan, control: &Control, observer: &dyn Observer, inputs_stop: &Shutdown, prepared: Prepared) -> Outcome {
+    let Prepared { mut inputs, outputs, graphs, devices } = prepared;
+    let concurrent = is_order_fixed(plan, &outputs, inputs.len());
+    let now = control.clock.now();
+    let mut job = Job {
+        global: &plan.global,
+        control,
+        observer,
+        sources: Vec::new(),
+        outputs,
+        graphs,
+        devices,
+        concurrent,
+        order: Order::default(),
+        counts: Counts::new(plan.global.dts_error_threshold),
+        decoded: DecodeCounts::default(),
+        stats_file: plan.global.vstats_file.clone().map(|path| StatsFile::new(path, plan.global.vstats_version)),
+        began: now,
+        reported: None,
+        asked: Asked::default(),
+        copy_ts_origin: None,
+        quantizers: [0; 52],
+        copy: Packet::new(),
+        error: None,
+    };
+    let decoders = open_decoders(&mut inputs, &mut job.devices);
+    let mut failed = decoders.as_ref().err().map(|_| ());
+    let decoders = decoders.unwrap_or_else(|error| {
+        job.fail(error);
+        Vec::new()
+    });
+    if failed.is_none()
+        && let Err(error) = job.start_copies(&inputs)
+    {
+        job.fail(error);
+        failed = Some(());
+    }
+    for input in &mut inputs {
+        input.discard_unused();
+    }
+    let count = inputs.len();
+    for (index, (input, own)) in inputs.into_iter().zip(&plan.inputs).enumerate() {
+        match Source::new(index, input, own, count, inputs_stop, control) {
+            Ok(source) => job.sources.push(source),
+            Err(error) => {
+                job.fail(error);
+                failed = Some(());
+                break;
+            }
+        }
+    }
+    for (file, stream, decoding) in decoders {
+        if let Some(source) = job.sources.get_mut(file) {
+            source.streams[stream].decoding = Some(Box::new(decoding));
+        }
+    }
+    job.connect();
+    if failed.is_none()
+        && let Err(error) = job.start_subtitles()
+    {
+        job.fail(error);
+        failed = Some(());
+    }
+    summary::mapping(&job);
+    let mut ended = if control.stop.is_requested() { Ended::Stopped } else { Ended::Eof };
+    if failed.is_none() {
+        ended = job.work();
+        job.finish();
+    }
+    Outcome {
+        inputs: job.sources.iter().map(Source::outcome).collect(),
+        outputs: job.outputs.iter().map(Output::outcome).collect(),
+        ended,
+        error_rate_exceeded: job.error.is_none() && job.decoded.exceed(plan.global.max_error_rate),
+        error: job.error,
+    }
+}
+
+/// May encoders run behind? Not where what is read next, or whether anything is, depends on the packets they give: with several
+/// inputs, `-fs`, `-shortest`, and `-frames` of sound.
+fn is_order_fixed(plan: &Plan, outputs: &[Output], inputs: usize) -> bool {
+    let counts_packets = |stream: &OutputStream| stream.media_type != MediaType::Video && stream.max_frames != i64::MAX;
+    let depends = |output: &Output| output.limit.is_some() || output.shortest || output.streams.iter().any(counts_packets);
+    inputs <= 1 && plan.global.complex_filters.is_empty() && !outputs.iter().any(depends)
+}
+
+/// Opens the decoders that outputs and graphs ask for: (input, stream, decoder).
+fn open_decoders(inputs: &mut [Input], devices: &mut Devices) -> Result<Vec<(usize, usize, Decoding)>, Error> {
+    let mut decoders = Vec::new();
+    for (file, input) in inputs.iter_mut().enumerate() {
+        for (index, stream) in input.streams.iter_mut().enumerate() {
+            if stream.encoded || stream.filtered {
+                decoders.push((file, index, Decoding::open(stream, &format!("#{file}:{index}"), devices)?));
+            }
+        }
+    }
+    Ok(decoders)
+}
+
+impl Job<'_> {
+    /// Copied and attached streams are known from the start; so are files without streams.
+    pub(super) fn start_copies(&mut self, inputs: &[super::demux::Input]) -> Result<(), Error> {
+        for output in &mut self.outputs {
+            for position in 0..output.streams.len() {
+                if output.streams[position].encoding.is_none() {
+                    output.start_copy(position, inputs).map_err(|error| {
+                        error.context(format!("Error initializing output stream {}:{position}", output.index))
+                    })?;
+                }
+            }
+        }
+        for output in &mut self.outputs {
+            if output.streams.is_empty() {
+                output.write_header()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Encoders of subtitles need nothing but their decoder.
+    pub(super) fn start_subtitles(&mut self) -> Result<(), Error> {
+        for file in 0..self.outputs.len() {
+            for position in 0..self.outputs[file].streams.len() {
+                let stream = &self.outputs[file].streams[position];
+                if stream.encoding.is_some() && stream.media_type == MediaType::Subtitle {
+                    self.open_encoder(file, position, None)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells each stream of the inputs who copies it and which graphs take its frames.
+    pub(super) fn connect(&mut self) {
+        for (index, graph) in self.graphs.iter().enumerate() {
+            for (number, input) in graph.inputs.iter().enumerate() {
+                let source = self.sources.get_mut(input.source.file);
+                let stream = source.and_then(|source| source.streams.get_mut(input.source.stream));
+                if let Some(decoding) = stream.and_then(|stream| stream.decoding.as_mut()) {
+                    decoding.feeds.push((index, number));
+                }
+            }
+            // An output of a graph with one input counts as that input's.
+            if let [input] = &graph.inputs[..] {
+                for (file, position) in graph.outputs.iter().filter_map(|output| output.target) {
+                    self.outputs[file].streams[position].source.get_or_insert(input.source);
+                }
+            }
+        }
+        for (file, output) in self.outputs.iter().enumerate() {
+            for (position, stream) in output.streams.iter().enumerate() {
+                let ends_with_it = stream.encoding.is_none() || stream.media_type == MediaType::Subtitle;
+                if let Some(source) = stream.source.filter(|_| ends_with_it)
+                    && let Some(from) = self.sources.get_mut(source.file)
+                {
+                    from.streams[source.stream].targets.push((file, position));
+                }
+            }
+        }
+    }
+}
