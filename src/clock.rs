@@ -6,6 +6,22 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::{Duration, SystemTime};
 
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
+
+/// An HTTP date (RFC 9110 section 5.6.7) in the form that servers must send.
+pub fn http_date(value: &str) -> Option<SystemTime> {
+    OffsetDateTime::parse(value.trim(), &Rfc2822).ok().map(SystemTime::from)
+}
+
+/// `Retry-After` (RFC 9110 section 10.2.3): seconds, or a date that is compared with `now`.
+pub fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+    match value.trim().parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => Some(http_date(value)?.duration_since(now).unwrap_or_default()),
+    }
+}
+
 /// One reading of both clocks.
 ///
 /// `boot` counts while the machine sleeps (`CLOCK_BOOTTIME`), `wall` jumps when somebody sets it. A token's remaining

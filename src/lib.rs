@@ -9,6 +9,7 @@ pub mod env;
 pub mod error;
 pub mod job;
 pub mod libav;
+pub mod loopback;
 pub mod net;
 pub mod oauth;
 pub mod origin;

@@ -89,7 +89,29 @@ fn mask_urls(text: &str) -> String {
         rest = &tail[end..];
     }
     out.push_str(rest);
-    mask_request_line(&out).unwrap_or(out)
+    mask_bare_queries(mask_request_line(&out).unwrap_or(out))
+}
+
+/// Masks `path?name=value`, the part of a URL that rtmpproto.c logs by itself.
+fn mask_bare_queries(text: String) -> String {
+    let mut out = String::new();
+    let mut rest = text.as_str();
+    while let Some(at) = rest.find('?') {
+        let (before, tail) = rest.split_at(at + 1);
+        out.push_str(before);
+        let end = tail.find(|c: char| c.is_whitespace() || matches!(c, '\'' | '"' | ',' | '<' | '>' | '|')).unwrap_or(tail.len());
+        let name = tail[..end].split('=').next().unwrap_or_default();
+        let is_name =
+            name.len() < end && !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.~%".contains(c));
+        let follows_path = before.len() > 1 && !before[..at].ends_with(char::is_whitespace);
+        if is_name && follows_path {
+            out.push_str("***");
+            rest = &tail[end..];
+        } else {
+            rest = tail;
+        }
+    }
+    if out.is_empty() { text } else { out + rest }
 }
 
 fn mask_request_line(text: &str) -> Option<String> {
@@ -159,6 +181,8 @@ mod tests {
             ("GET /p?t=CANARY HTTP/1.1\r\n", "GET /p?*** HTTP/1.1\r\n"),
             ("request: GET /p?t=CANARY HTTP/1.1\r\n", "request: GET /p?*** HTTP/1.1\r\n"),
             ("https://h?u=https://x/CANARY", "https://h?***"),
+            ("path = /app/s?t=CANARY, app = app, fname = s?t=CANARY&x=1\n", "path = /app/s?***, app = app, fname = s?***\n"),
+            ("really? yes=no, and a?b\n", "really? yes=no, and a?b\n"),
         ] {
             assert_eq!(line(text), masked);
         }

@@ -1,5 +1,6 @@
 //! Values that must never be printed.
 
+pub mod keyring;
 pub mod permission;
 mod source;
 

@@ -323,6 +323,26 @@ fn a_playlist_that_names_local_files() {
     }
 }
 
+/// Whoever writes a playlist or a redirect must not get at services of this machine's network through us.
+#[test]
+fn a_playlist_that_leads_into_a_private_network() {
+    let kind = media::HLS;
+    for (host, place) in [("10.1.2.3", "private network"), ("169.254.169.254", "link-local"), ("[fd00::7]", "private network")] {
+        let target = format!("http://{host}/latest/meta-data/index4.ts");
+        let listed = Site { replace: vec![("index4.ts".to_owned(), target.clone())], ..kind.site() };
+        let redirected = Site { redirects: vec![("/index4.ts".to_owned(), 302, target.clone())], ..kind.site() };
+        for site in [listed, redirected] {
+            let lead = Protected::new(Tokens::living(Duration::from_secs(600)), site, "");
+            let url = lead.origin.url(kind.entry);
+            let began = Instant::now();
+            let run = lead.home.line(&format!("-nostdin -y -auth p -i {url} -c copy out.ts"));
+            says(&run, 1, &[&target, place, "-allow_private"]);
+            assert!(began.elapsed() < Duration::from_secs(5), "it was asked after all");
+            assert!(playable(&lead.home, "out.ts") > 0);
+        }
+    }
+}
+
 /// hls.c does not ask anybody about such a segment: it goes on without it, and would end with exit code 0.
 #[test]
 fn a_playlist_that_names_another_protocol() {
@@ -359,15 +379,4 @@ fn what_was_written_before_an_error_is_playable() {
     let summary = lead.home.summary();
     assert!(summary["error"].is_string() && summary["exit"] == "error", "{summary}");
     assert!(summary["tokens"]["p"]["failures"].as_u64() >= Some(1), "{summary}");
-}
-
-/// Stream copy only, for now; the sentence says so.
-#[test]
-fn what_needs_an_encoder() {
-    let lead = lead();
-    let url = lead.origin.url("video.ts");
-    let run = lead.home.line(&format!("-y -auth p -i {url} out.mkv"));
-    says(&run, 1, &["-c copy"]);
-    let run = lead.home.line(&format!("-y -auth p -i {url} -vf scale=100:100 -c:a copy out.mkv"));
-    says(&run, 1, &["-vf"]);
 }

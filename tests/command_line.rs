@@ -8,7 +8,7 @@ use ffauth::command_line::{self, OptionHelp, Parsed, Scope};
 use ffauth::job::LinkedOptions;
 
 /// ffauth's own options.
-const OWN: &[&str] = &["auth", "auth_wait", "auth_retry", "on_gap", "auth_config", "auth_log", "summary"];
+const OWN: &[&str] = &["auth", "auth_wait", "auth_retry", "allow_private", "on_gap", "auth_config", "auth_log", "summary"];
 
 /// What `ffmpeg` writes to stderr, in a folder of its own that holds a sound of a tenth of a second, `a.wav`.
 fn ffmpeg(args: &[&str]) -> String {

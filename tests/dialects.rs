@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::support::media::MPEGTS;
+use crate::support::origin::Origin;
 use crate::support::run::Home;
 use crate::support::token_server::{Mood, TokenRequest, TokenServer, Tokens};
 
@@ -132,6 +134,140 @@ fn xvid_sends_no_life_unless_told() {
     let (_, request) = vendor.token("");
     assert_eq!(request.target, "/v1/oauth2/token/");
     assert!(request.pairs().contains(&"scope=mediahub_read"), "{}", request.body);
+}
+
+/// Auth0: id and secret in the body, `audience` names the API.
+#[test]
+fn auth0() {
+    let vendor = Vendor::new(
+        "provider = \"auth0\"\nprovider_params = { domain = \"acme.eu.auth0.com\" }\ntoken_url = \"URL/oauth/token\"\nclient_id = \"a-id\"\nclient_secret = \"s\"\naudience = \"https://media.example.com/\"",
+        r#"{"access_token":"a-token","expires_in":86400,"token_type":"Bearer"}"#,
+    );
+    let (token, request) = vendor.token("");
+    assert_eq!(token, "a-token\n");
+    assert_eq!((request.target.as_str(), request.header("authorization")), ("/oauth/token", ""));
+    assert_eq!(
+        request.pairs(),
+        ["audience=https%3A%2F%2Fmedia.example.com%2F", "client_id=a-id", "client_secret=s", "grant_type=client_credentials"]
+    );
+}
+
+/// Cognito, Keycloak and Okta keep to the standard: Basic of the form-encoded pair, scopes separated by spaces.
+#[test]
+fn cognito_keycloak_and_okta() {
+    for (provider, params, target) in [
+        ("cognito", "domain = \"acme.auth.eu-west-1.amazoncognito.com\"", "/oauth2/token"),
+        ("keycloak", "host = \"login.example.com\", realm = \"media\"", "/realms/media/protocol/openid-connect/token"),
+        ("okta", "domain = \"acme.okta.com\"", "/oauth2/default/v1/token"),
+    ] {
+        let vendor = Vendor::new(
+            &format!(
+                "provider = \"{provider}\"\nprovider_params = {{ {params} }}\ntoken_url = \"URL{target}\"\nclient_id = \"my id\"\nclient_secret = \"{ODD}\"\nscope = [\"media/read\", \"media/write\"]"
+            ),
+            r#"{"access_token":"c-token","expires_in":3600,"token_type":"Bearer","scope":"media/read media/write"}"#,
+        );
+        let (token, request) = vendor.token("");
+        assert_eq!((token.as_str(), request.target.as_str()), ("c-token\n", target));
+        assert_eq!(request.header("authorization"), format!("Basic {}", base64("my+id:a%2Bb%2Fc%3Dd%26e%25f+g%3A%C3%BC")));
+        assert_eq!(request.pairs(), ["grant_type=client_credentials", "scope=media%2Fread+media%2Fwrite"], "{provider}");
+    }
+}
+
+/// Microsoft Entra ID: id and secret in the body, `/.default` as the scope, `ext_expires_in` in the answer.
+#[test]
+fn entra() {
+    let vendor = Vendor::new(
+        "provider = \"entra\"\nprovider_params = { tenant = \"contoso.onmicrosoft.com\" }\ntoken_url = \"URL/contoso.onmicrosoft.com/oauth2/v2.0/token\"\nclient_id = \"e-id\"\nclient_secret = \"s\"\nscope = [\"api://media/.default\"]",
+        r#"{"token_type":"Bearer","expires_in":3599,"ext_expires_in":3599,"access_token":"e-token"}"#,
+    );
+    let (token, request) = vendor.token("");
+    assert_eq!((token.as_str(), request.header("authorization")), ("e-token\n", ""));
+    assert_eq!(
+        request.pairs(),
+        ["client_id=e-id", "client_secret=s", "grant_type=client_credentials", "scope=api%3A%2F%2Fmedia%2F.default"]
+    );
+}
+
+/// A Google service account: the JSON document that Google hands out is the key; the scope stands in the assertion, which has no
+/// `sub`; nothing else is sent.
+#[test]
+fn google_service_account() {
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let document = json!({
+        "type": "service_account",
+        "private_key_id": "k1",
+        "private_key": key.serialize_pem(),
+        "client_email": "media@project.iam.gserviceaccount.com",
+        "token_uri": "https://oauth2.googleapis.com/token",
+    });
+    let vendor = Vendor::new(
+        "provider = \"google_service_account\"\ntoken_url = \"URL/token\"\nassertion_alg = \"ES256\"\nprivate_key = { file = \"key.json\" }\nscope = [\"https://www.googleapis.com/auth/devstorage.read_only\"]",
+        r#"{"access_token":"ya29.c","expires_in":3599,"token_type":"Bearer"}"#,
+    );
+    vendor.home.write(".config/ffauth/key.json", &document.to_string());
+    let (token, request) = vendor.token("");
+    assert_eq!(token, "ya29.c\n");
+    let pairs = request.pairs();
+    let [assertion, grant_type] = pairs.as_slice() else { panic!("{pairs:?}") };
+    assert_eq!(*grant_type, "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer");
+    let part = |index: usize| -> serde_json::Value {
+        use base64::Engine;
+        let jwt = assertion.strip_prefix("assertion=").expect("an assertion");
+        let part = jwt.split('.').nth(index).expect("three parts");
+        let text = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(part).expect("base64");
+        serde_json::from_slice(&text).expect("JSON")
+    };
+    assert_eq!(part(0)["kid"], json!("k1"));
+    let claims = part(1);
+    assert_eq!(claims["iss"], json!("media@project.iam.gserviceaccount.com"));
+    assert_eq!(claims["scope"], json!("https://www.googleapis.com/auth/devstorage.read_only"));
+    assert_eq!(claims["aud"], json!(vendor.server.url_of("/token")));
+    assert_eq!(claims.get("sub"), None);
+}
+
+/// Zoom's client credentials of one account.
+#[test]
+fn zoom() {
+    let vendor = Vendor::new(
+        "provider = \"zoom\"\nprovider_params = { account_id = \"AbC_d-1\" }\ntoken_url = \"URL/oauth/token\"\nclient_id = \"z-id\"\nclient_secret = \"s\"",
+        r#"{"access_token":"z-token","token_type":"bearer","expires_in":3599,"scope":"recording:read:admin","api_url":"https://api.zoom.us"}"#,
+    );
+    let (token, request) = vendor.token("");
+    assert_eq!(token, "z-token\n");
+    assert_eq!(request.header("authorization"), format!("Basic {}", base64("z-id:s")));
+    assert_eq!(request.pairs(), ["account_id=AbC_d-1", "grant_type=account_credentials"]);
+}
+
+/// Twitch: `scope` comes back as a list, and media requests carry the client's id beside the token.
+#[test]
+fn twitch() {
+    let vendor = Vendor::new(
+        "provider = \"twitch\"\ntoken_url = \"URL/oauth2/token\"\nclient_id = \"t-id\"\nclient_secret = \"s\"",
+        r#"{"access_token":"t-token","expires_in":5011271,"token_type":"bearer","scope":["channel:read:subscriptions"]}"#,
+    );
+    let (token, request) = vendor.token("");
+    assert_eq!(token, "t-token\n");
+    assert_eq!(request.pairs(), ["client_id=t-id", "client_secret=s", "grant_type=client_credentials"]);
+    let media = Origin::start(MPEGTS.site());
+    let run = vendor.home.line(&format!("-nostdin -auth v -i {} -c copy -f null -", media.url(MPEGTS.entry)));
+    run.expect_code(0);
+    for entry in media.log() {
+        assert!(entry.text.contains("client-id: t-id\n"), "{}", entry.text);
+        assert!(entry.text.contains("authorization: Bearer t-token\n"), "{}", entry.text);
+    }
+}
+
+/// What only the user knows stands in provider_params; without it the error says which, and shows an example.
+#[test]
+fn a_template_without_its_value_says_what_is_missing() {
+    for (provider, missing) in [("auth0", "domain"), ("entra", "tenant"), ("keycloak", "host"), ("zoom", "account_id")] {
+        let home = Home::new(&format!("[profile.v]\nprovider = \"{provider}\"\nclient_id = \"i\"\nclient_secret = \"s\"\n"));
+        let run = home.line("token v");
+        run.expect_code(2);
+        for part in [format!("needs provider_params.{missing}"), format!("provider_params = {{ {missing} = \"")] {
+            assert!(run.stderr.contains(&part), "{part}: {}", run.stderr);
+        }
+    }
 }
 
 /// The standard: each part of the pair form-encoded before base64 (RFC 6749 section 2.3.1), scopes separated by spaces.

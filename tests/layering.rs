@@ -12,10 +12,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("bearer", &[]),
     ("net", &["bearer"]),
     ("libav", &["net", "bearer"]),
+    ("loopback", &["net", "bearer"]),
     ("pipeline", &["libav"]),
     ("command_line", &["pipeline::plan"]),
     ("config", &["oauth", "bearer"]),
-    ("job", &["oauth", "bearer", "net", "libav", "pipeline", "command_line", "config"]),
+    ("job", &["oauth", "bearer", "net", "libav", "loopback", "pipeline", "command_line", "config"]),
     ("cli", &["oauth", "bearer", "net", "libav", "pipeline", "command_line", "config", "job"]),
 ];
 
@@ -227,4 +228,28 @@ fn every_module_is_in_the_table() {
     for name in declared {
         assert!(LEAF.contains(&name) || MAY_USE.iter().any(|(known, _)| *known == name), "{name} is not in the table");
     }
+}
+
+/// The invariants stand at the top of `libav/mod.rs`; a block that cites none has not been thought through.
+#[test]
+fn each_safety_comment_cites_an_invariant() {
+    let mut files = Vec::new();
+    collect(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/libav"), &mut files);
+    let (mut seen, mut silent) = (0, String::new());
+    for file in files {
+        let text = std::fs::read_to_string(&file).expect("a source file");
+        let mut lines = text.lines().map(str::trim).enumerate().peekable();
+        while let Some((number, line)) = lines.next() {
+            let Some(mut comment) = line.strip_prefix("// SAFETY").map(str::to_owned) else { continue };
+            while let Some((_, more)) = lines.next_if(|(_, line)| line.starts_with("//")) {
+                comment.push_str(more);
+            }
+            seen += 1;
+            if !comment.contains("invariant") {
+                writeln!(silent, "{}:{}", file.display(), number + 1).expect("a string");
+            }
+        }
+    }
+    assert!(seen > 200, "only {seen} comments were found");
+    assert!(silent.is_empty(), "these cite none:\n{silent}");
 }

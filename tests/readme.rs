@@ -18,6 +18,7 @@ const OF_THE_CHECKOUT: &[(&str, &str)] = &[
         ".ci/deps test && cargo test",
         "grep -q 'step .ci/deps test' $CHECKOUT/.ci/run && grep -q 'step cargo test' $CHECKOUT/.ci/run",
     ),
+    ("cargo test real_servers -- --ignored", "grep -q '#\\[ignore' $CHECKOUT/tests/real_servers.rs"),
     ("cargo bench --bench copy", "grep -q 'name = \"copy\"' $CHECKOUT/Cargo.toml"),
 ];
 
@@ -70,6 +71,20 @@ fn every_command_of_the_readme_runs() {
     assert!(origin.stored().keys().any(|name| name.ends_with("out.m3u8")), "{:?}", origin.stored().keys());
     assert!(home.path("cam-00000.ts").exists());
     assert!(!seen.contains(SECRET), "{seen}");
+}
+
+/// Each profile of the vendors' pages is complete.
+#[test]
+fn every_configuration_of_the_vendor_notes_can_be_used() {
+    let configurations = blocks(&text("vendor-notes.md"), "toml");
+    assert!(configurations.len() >= 4, "only {} were found", configurations.len());
+    for configuration in configurations {
+        let home = Home::new(&configuration);
+        let names = configuration.lines().filter_map(|line| line.strip_prefix("[profile.")?.split_once(']'));
+        for name in names.map(|(name, _)| name).filter(|name| !name.contains('.')) {
+            home.line(&format!("profiles show {name}")).expect_code(0);
+        }
+    }
 }
 
 /// The contents of the code blocks in this language.

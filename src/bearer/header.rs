@@ -35,8 +35,14 @@ impl Default for Placement {
 impl Placement {
     /// The name of the header field that carries the token, if one does.
     pub fn header_name(&self) -> Option<&str> {
+        self.header(false).map(|(name, _)| name)
+    }
+
+    /// Name and prefix of that field. A token that is `bound` to a key has an authentication scheme of its own.
+    pub fn header(&self, bound: bool) -> Option<(&str, &str)> {
         match self {
-            Self::Header { name, .. } => Some(name),
+            Self::Header { name, prefix } if bound && prefix == BEARER => Some((name, DPOP)),
+            Self::Header { name, prefix } => Some((name, prefix)),
             Self::Query(_) | Self::UserInfo(_) => None,
         }
     }
@@ -53,6 +59,7 @@ pub struct Credential {
     token: Secret,
     fields: Vec<(String, Secret)>,
     proof: Option<Arc<dyn Proof>>,
+    inherited: bool,
 }
 
 /// Why a value cannot be put into a request.
@@ -98,13 +105,24 @@ impl Credential {
             check_name(name)?;
             check(name, value.expose())?;
         }
-        Ok(Self { token, fields, proof: None })
+        Ok(Self { token, fields, proof: None, inherited: false })
     }
 
     /// The same token, bound to a key.
     #[must_use]
     pub fn bound_by(self, proof: Arc<dyn Proof>) -> Self {
         Self { proof: Some(proof), ..self }
+    }
+
+    /// The same token, as somebody else got it: perhaps before the one in whose place it comes was refused.
+    #[must_use]
+    pub fn inherited(self) -> Self {
+        Self { inherited: true, ..self }
+    }
+
+    /// Somebody else got it. If it is refused, the next one may do all the same.
+    pub fn is_inherited(&self) -> bool {
+        self.inherited
     }
 
     /// The key that it is bound to: requests with the header lines of this credential alone will be refused.
@@ -120,8 +138,7 @@ impl Credential {
     /// The header lines for a request to an origin in scope.
     pub fn header_lines(&self, placement: &Placement) -> HeaderLines {
         let mut lines = HeaderLines::default();
-        if let Placement::Header { name, prefix } = placement {
-            let prefix = if self.proof.is_some() && prefix == BEARER { DPOP } else { prefix };
+        if let Some((name, prefix)) = placement.header(self.proof.is_some()) {
             lines.push(name, &Zeroizing::new(format!("{prefix}{}", self.token.expose())));
         }
         for (name, value) in &self.fields {

@@ -25,14 +25,24 @@ pub enum Command {
     /// Tests a set-up step by step: discovery, token, media request with its redirects, first packet
     #[command(override_usage = "ffauth check [--json] [-auth NAME] [input options] URL")]
     Check(MediaArgs),
+    /// Signs in: with a browser, with a code on another device, or by pasting the answer
+    Login(LoginArgs),
+    /// Revokes the tokens at the server and forgets them here
+    Logout(LogoutArgs),
     /// Prints a valid token
     Token(TokenArgs),
     /// Lists the profiles with the state of their tokens
     Profiles(ProfilesArgs),
+    /// Registers client credentials with the vendor (Brightcove) and keeps them
+    Credentials(CredentialsArgs),
     /// Lists the built-in presets and what each still needs from you
     Providers(ListArgs),
     /// Shows it at work: a token endpoint and a protected live stream on loopback; no account, no network
     Demo(DemoArgs),
+    /// Prints the completion script of a shell
+    Completions(CompletionsArgs),
+    /// Prints the man page, as roff
+    Man(ManArgs),
     #[command(flatten)]
     Later(Later),
 }
@@ -40,43 +50,34 @@ pub enum Command {
 /// Words of the interface that later versions give a meaning.
 #[derive(Debug, Subcommand)]
 pub enum Later {
-    /// Signs in (not in this version)
-    Login(Rest),
-    /// Signs out (not in this version)
-    Logout(Rest),
-    /// Registers client credentials (not in this version)
-    Credentials(Rest),
     /// Serves players that know no OAuth (not in this version)
     Relay(Rest),
     /// Runs many streams (not in this version)
     Serve(Rest),
-    /// Prints shell completions (not in this version)
-    Completions(Rest),
-    /// Prints the man page (not in this version)
-    Man(Rest),
 }
 
 impl Later {
     /// The word, and what to do instead.
     pub fn instead(&self) -> (&'static str, &'static str) {
         match self {
-            Later::Login(_) => (
-                "login",
-                "use grant = \"client_credentials\", \"password\" or \"refresh_token\", or let another program sign in and leave the token \
-                 in access_token",
-            ),
-            Later::Logout(_) => {
-                ("logout", "revoke the token at the vendor, and delete its file below $XDG_STATE_HOME/ffauth/tokens")
-            }
-            Later::Credentials(_) => {
-                ("credentials", "register the client at the vendor and put its id and secret into the profile")
-            }
             Later::Relay(_) => ("relay", "give other tools a token with `ffauth token NAME --format header`"),
             Later::Serve(_) => ("serve", "run one `ffauth` per stream under systemd or another supervisor"),
-            Later::Completions(_) => ("completions", "`ffauth --help` lists the subcommands"),
-            Later::Man(_) => ("man", "see README.md, and `ffauth WORD --help`"),
         }
     }
+}
+
+/// `ffauth completions`.
+#[derive(Debug, Group)]
+pub struct CompletionsArgs {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// `ffauth man`.
+#[derive(Debug, Group)]
+pub struct ManArgs {
+    /// The page of this subcommand
+    pub command: Option<String>,
 }
 
 /// Whatever follows.
@@ -126,6 +127,32 @@ pub struct ListArgs {
     pub json: bool,
 }
 
+/// `ffauth login`.
+#[derive(Debug, Group)]
+pub struct LoginArgs {
+    /// The profile
+    pub name: String,
+    /// Shows a code to sign in with on another device
+    #[arg(long)]
+    pub device: bool,
+    /// Starts no browser: prints the URL and takes the answer that is pasted
+    #[arg(long)]
+    pub no_browser: bool,
+    /// Where the profiles are.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+/// `ffauth logout`.
+#[derive(Debug, Group)]
+pub struct LogoutArgs {
+    /// The profile
+    pub name: String,
+    /// Where the profiles are.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
 /// `ffauth token`.
 #[derive(Debug, Group)]
 pub struct TokenArgs {
@@ -162,6 +189,37 @@ pub enum Format {
     ExecCredential,
 }
 
+/// `ffauth credentials`.
+#[derive(Debug, Group)]
+pub struct CredentialsArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: CredentialsCommand,
+    /// Where the profiles are.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Prints JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// `ffauth credentials …`.
+#[derive(Debug, Subcommand)]
+pub enum CredentialsCommand {
+    /// Registers a client with bc_token, accounts and operations of the profile; its id and secret are shown once and kept
+    Create {
+        /// The profile
+        #[arg(value_name = "PROFILE")]
+        name: String,
+        /// What the vendor shall call it [default: ffauth PROFILE]
+        #[arg(long = "name", value_name = "TEXT")]
+        title: Option<String>,
+        /// What the vendor shall say about it
+        #[arg(long, value_name = "TEXT", default_value = "ffauth: media with OAuth 2.0 tokens")]
+        description: String,
+    },
+}
+
 /// `ffauth profiles`.
 #[derive(Debug, Group)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -190,6 +248,11 @@ pub enum ProfilesCommand {
 /// Is `word`, as a first argument, a subcommand (`run` aside)?
 pub fn is_subcommand(word: &OsStr) -> bool {
     Args::command().get_subcommands().any(|command| word == command.get_name())
+}
+
+/// The subcommands, for completions and man pages.
+pub fn definition() -> clap::Command {
+    Args::command()
 }
 
 /// Parses the arguments after the program's name, the first of which is a subcommand.
@@ -324,10 +387,19 @@ mod tests {
 
     #[test]
     fn commands_of_later_versions_take_anything() {
-        for line in ["login", "login x --device", "serve --listen 127.0.0.1:0", "credentials create x", "man"] {
+        for line in ["serve --listen 127.0.0.1:0", "relay x"] {
             let Ok(Command::Later(later)) = parsed(line) else { panic!("not parsed: {line}") };
             assert_eq!(Some(later.instead().0), line.split(' ').next());
         }
+    }
+
+    #[test]
+    fn login_takes_a_profile_and_how() {
+        let Ok(Command::Login(args)) = parsed("login studio --device --config f.toml") else { panic!("not parsed") };
+        assert!(args.device && !args.no_browser && args.config.config.is_some());
+        assert!(matches!(parsed("login studio --no-browser"), Ok(Command::Login(args)) if args.no_browser));
+        assert!(parsed("login").is_err() && parsed("logout").is_err());
+        assert!(matches!(parsed("logout studio"), Ok(Command::Logout(args)) if args.name == "studio"));
     }
 
     #[test]

@@ -43,7 +43,9 @@ pub fn run(args: &MediaArgs, env: &Env, out: &mut dyn Write) -> anyhow::Result<i
                 Verdict::Bad(_) => "FAILED",
             };
             let status = step.status.map_or_else(|| "-".to_owned(), |status| status.to_string());
-            writeln!(out, "{mark:<7} {:<14} {status:>4} {:>7.3} s  {}", step.name, step.seconds, step.text)?;
+            let url = step.url.as_ref().map(|url| format!("{url}: ")).unwrap_or_default();
+            let url = if step.text.contains(url.trim_end_matches(": ")) { String::new() } else { url };
+            writeln!(out, "{mark:<7} {:<14} {status:>4} {:>7.3} s  {url}{}", step.name, step.seconds, step.text)?;
             if let Some(mend) = &step.mend {
                 writeln!(out, "{:>8}{mend}", "-> ")?;
             }

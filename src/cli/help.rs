@@ -12,7 +12,7 @@ const NAME: &str = concat!("ffauth version ", env!("CARGO_PKG_VERSION"), ", ffmp
 const USAGE: &str = "\
 ffmpeg that speaks OAuth
 usage: ffauth [options] [[infile options] -i infile]... {[outfile options] outfile}...
-       ffauth COMMAND ...    (probe, check, token, profiles, providers, demo; `ffauth COMMAND --help`)
+       ffauth COMMAND ...    (probe, check, login, logout, token, profiles, providers, demo, ...; `ffauth --help`)
 
 Getting help:
     -h      -- print basic options

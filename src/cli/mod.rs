@@ -2,17 +2,23 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod args;
+mod browser;
 mod check;
+mod credentials;
 mod demo;
 mod exit;
 mod help;
+mod interrupt;
 mod log_file;
+mod login;
+mod logout;
 pub mod probe;
 mod process;
 mod profiles;
 mod providers;
 mod report;
 mod run;
+mod shell;
 mod terminal;
 mod token;
 mod trace;
@@ -74,9 +80,21 @@ fn subcommand(args: Vec<OsString>, env: &Env) -> i32 {
 fn dispatch(command: Command, env: &Env) -> anyhow::Result<i32> {
     let load = |config: &ConfigArgs| Config::load(config.config.as_deref(), env);
     match command {
+        Command::Login(args) => {
+            trace::start(level::WARNING);
+            login::run(&args, load(&args.config)?, env, &mut stdout(), &mut stderr())
+        }
+        Command::Logout(args) => {
+            trace::start(level::WARNING);
+            logout::run(&args, load(&args.config)?, env, &mut stdout())
+        }
         Command::Token(args) => {
             trace::start(level::WARNING);
             token::run(&args, load(&args.config)?, env, &mut stdout(), &mut stderr())
+        }
+        Command::Credentials(args) => {
+            trace::start(level::WARNING);
+            credentials::run(&args, load(&args.config)?, env, &mut stdout(), &mut stderr())
         }
         Command::Profiles(args) => {
             trace::start(level::WARNING);
@@ -86,6 +104,8 @@ fn dispatch(command: Command, env: &Env) -> anyhow::Result<i32> {
         Command::Probe(args) => probe::command(&args, env),
         Command::Check(args) => check::run(&args, env, &mut stdout()),
         Command::Demo(args) => demo::run(&args, &mut stdout()),
+        Command::Completions(args) => shell::completions(&args, &mut stdout()),
+        Command::Man(args) => shell::man(&args, &mut stdout()),
         Command::Later(later) => {
             let (word, instead) = later.instead();
             let error = Error::new(Kind::Usage, format!("`ffauth {word}` is not in this version")).with_hint(instead);

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Profile};
 use crate::env::Env;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::job::Session;
 use crate::oauth::client::Grant;
 use crate::oauth::source::Source;
@@ -28,7 +28,11 @@ pub fn run(args: &ProfilesArgs, config: Config, env: &Env, out: &mut dyn Write) 
     let session = Session::new(config, env.clone(), runtime.handle().clone());
     if let Some(ProfilesCommand::Show { name }) = &args.show {
         let profile = session.config().profile(name)?;
-        let shown = json!({ "profile": describe(profile), "token": state(profile, &session.source(name)?)? });
+        let token = match session.source(name) {
+            Err(error) if error.kind() == Kind::LoginRequired => json!({ "state": "unregistered", "error": error.to_string() }),
+            source => state(profile, &source?)?,
+        };
+        let shown = json!({ "profile": describe(profile), "token": token });
         if args.json {
             writeln!(out, "{shown:#}")?;
         } else {
@@ -54,6 +58,9 @@ pub fn run(args: &ProfilesArgs, config: Config, env: &Env, out: &mut dyn Write) 
         });
         match row {
             Ok(row) => listed.push(row),
+            Err(error) if error.downcast_ref::<Error>().is_some_and(|error| error.kind() == Kind::LoginRequired) => {
+                listed.push(json!({ "name": name, "state": "unregistered", "error": format!("{error:#}") }));
+            }
             Err(error) => {
                 codes.push(error.downcast_ref::<Error>().map_or(exit::FAILED, exit::code));
                 listed.push(json!({ "name": name, "state": "unusable", "error": format!("{error:#}") }));
@@ -97,7 +104,10 @@ fn state(profile: &Profile, source: &Source) -> anyhow::Result<Value> {
     let stored = source.stored();
     let entry = match stored {
         Ok(Some(entry)) => entry,
-        Ok(None) => return Ok(json!({ "state": "none", "store": store })),
+        Ok(None) => {
+            let state = if profile.client.grant.is_interactive() { "signed out" } else { "none" };
+            return Ok(json!({ "state": state, "store": store }));
+        }
         Err(error) => return Ok(json!({ "state": "unknown", "store": format!("{store}: {error}") })),
     };
     let expires = entry.lifetime.and_then(|life| entry.asked.checked_add(life));
@@ -134,14 +144,30 @@ fn describe(profile: &Profile) -> Value {
         "client_auth": client.client_auth.name(),
         "issuer": url(&client.issuer),
         "token_url": url(&client.token_url),
+        "authorize_url": url(&client.authorize_url),
+        "device_url": url(&client.sign_in.device_url),
+        "revoke_url": url(&client.sign_in.revoke_url),
+        "par_url": url(&client.sign_in.par_url),
+        "redirect_uri": client.sign_in.redirect_uri,
         "client_id": client.client_id,
         "client_secret": source(&client.client_secret),
         "username": client.username,
         "password": source(&client.password),
         "refresh_token": source(&client.refresh_token),
         "access_token": source(&client.access_token),
+        "private_key": source(&client.assertion.private_key),
+        "key_id": client.assertion.key_id,
+        "assertion": source(&client.assertion.given),
+        "assertion_issuer": client.assertion.issuer,
+        "assertion_subject": client.assertion.subject,
+        "subject_token": source(&client.exchange.subject_token),
+        "actor_token": source(&client.exchange.actor_token),
+        "requested_token_type": client.exchange.requested_token_type,
+        "tls": client.certificate.as_ref().map(|tls| format!("{} {}", tls.certificate.display(), tls.key.display())),
+        "dpop": client.dpop.then_some(true),
         "scope": (!client.scope.is_empty()).then(|| client.scope.join(" ")),
         "audience": client.audience,
+        "resource": (!client.resource.is_empty()).then(|| client.resource.join(" ")),
         "origins": (!profile.origins.is_empty()).then(|| profile.origins.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")),
         "store": profile.store.name(),
         "ca_file": profile.ca_file.as_ref().map(|path| path.display().to_string()),
@@ -157,5 +183,8 @@ fn shown(source: &crate::secret::SecretSource) -> String {
         SecretSource::File(path) => format!("file {}", path.display()),
         SecretSource::Command(words) => format!("command {}", words.first().map_or("", String::as_str)),
         SecretSource::Credential(name) => format!("systemd credential {name}"),
+        SecretSource::Keyring(item) => format!("keyring item {item}"),
+        SecretSource::Fd(number) => format!("file descriptor {number}"),
+        SecretSource::Stdin => "standard input".to_owned(),
     }
 }

@@ -23,7 +23,7 @@ pub fn run(args: &ListArgs, out: &mut dyn Write) -> anyhow::Result<i32> {
         if index > 0 {
             writeln!(out)?;
         }
-        writeln!(out, "{:<12} {}", preset.name, preset.title)?;
+        writeln!(out, "{:<22} {}", preset.name, preset.title)?;
         writeln!(out, "  token endpoint  {}", preset.token_url)?;
         writeln!(out, "  needs           {}", needs(preset))?;
         writeln!(out, "  note            {}", preset.note)?;
@@ -41,6 +41,9 @@ pub fn run(args: &ListArgs, out: &mut dyn Write) -> anyhow::Result<i32> {
 
 fn needs(preset: &Preset) -> String {
     let mut text = preset.needs.join(", ");
+    for param in preset.params.iter().filter(|param| param.default.is_none()) {
+        text = format!("{text}, provider_params.{} (such as {})", param.name, param.example);
+    }
     if !preset.needs_one_of.is_empty() {
         let sets: Vec<_> = preset.needs_one_of.iter().map(|keys| keys.join(" + ")).collect();
         text = format!("{text}; and {}", sets.join(", or "));
@@ -57,6 +60,10 @@ fn as_json(preset: &Preset) -> serde_json::Value {
         "title": preset.title,
         "token_url": preset.token_url,
         "authorize_url": preset.authorize_url,
+        "device_url": preset.device_url,
+        "revoke_url": preset.revoke_url,
+        "credentials_url": preset.credentials_url,
+        "provider_params": preset.params.iter().map(|param| (param.name, param.default)).collect::<std::collections::BTreeMap<_, _>>(),
         "grant": preset.grant,
         "client_auth": preset.client_auth.name(),
         "grant_type": preset.grant_type,
@@ -77,7 +84,11 @@ mod tests {
     fn what_is_needed_is_one_sentence() {
         let text = |name: &str| needs(preset(name).expect("a preset"));
         assert_eq!(text("brightcove"), "client_id, client_secret");
-        assert_eq!(text("mediaflow"), "client_id, client_secret; and username + password, or refresh_token");
+        assert_eq!(text("mediaflow"), "client_id, client_secret; usually redirect_uri");
         assert_eq!(text("xvid"), "client_id, client_secret; usually scope");
+        assert_eq!(
+            text("entra"),
+            "client_id, provider_params.tenant (such as contoso.onmicrosoft.com); usually client_secret, scope"
+        );
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use tokio::runtime::Runtime;
 
 use crate::command_line::{self, Parsed};
-use crate::config::Config;
+use crate::config::{Config, Profile};
 use crate::env::Env;
 use crate::error::{Error, Kind};
 use crate::job::{Exit, LinkedOptions, Report, Session};
@@ -57,6 +57,9 @@ pub fn main_job(args: &[String], env: &Env) -> i32 {
     }
 }
 
+/// How long a token request that is under way at the end of a job may take.
+const SETTLING: std::time::Duration = std::time::Duration::from_secs(3);
+
 fn run(plan: &Plan, warnings: &[String], args: &[String], env: &Env) -> i32 {
     let global = &plan.global;
     log::set_level(global.log_level.unwrap_or(level::INFO));
@@ -89,7 +92,7 @@ fn run(plan: &Plan, warnings: &[String], args: &[String], env: &Env) -> i32 {
     };
     let mut report = match prepare(plan, env) {
         Ok((runtime, session)) => {
-            let keys = reads_keys(plan).then(|| Keys::watch(&control));
+            let keys = reads_keys(plan, &session).then(|| Keys::watch(&control));
             let screen = match Screen::new(global) {
                 Ok(screen) => screen,
                 Err(error) => {
@@ -99,8 +102,9 @@ fn run(plan: &Plan, warnings: &[String], args: &[String], env: &Env) -> i32 {
             };
             let report = session.run(plan, &control, &screen);
             drop(keys);
+            session.settle(SETTLING);
             drop(session);
-            // What is still running there (a refresh that nobody needs any more) must not hold the exit up.
+            // What is still running there must not hold the exit up any longer.
             if let Some(runtime) = runtime {
                 runtime.shutdown_background();
             }
@@ -144,15 +148,32 @@ fn prepare(plan: &Plan, env: &Env) -> Result<(Option<Runtime>, Session), Error> 
         return Ok((None, Session::without_profiles()));
     }
     let config = Config::load(plan.global.auth_config.as_deref().map(Path::new), env)?;
+    if reads_stdin(plan)
+        && let Some(name) = secret_on_stdin(plan, &config)
+    {
+        let message = format!("profile {name}: standard input is an input of this job, so no secret can come from there");
+        return Err(Error::new(Kind::Config, message).with_hint("use { fd = 3 } with `3< FILE`, or { file = … }, { env = … }"));
+    }
     let runtime = super::runtime()?;
     let session = Session::new(config, env.clone(), runtime.handle().clone());
     Ok((Some(runtime), session))
 }
 
-/// ffmpeg reads keys unless told not to, or unless standard input is media.
-fn reads_keys(plan: &Plan) -> bool {
-    let is_media = plan.inputs.iter().any(|input| matches!(input.url.as_str(), "-" | "pipe:" | "pipe:0" | "/dev/stdin"));
-    plan.global.stdin && !is_media
+/// ffmpeg reads keys unless told not to, or unless standard input is media; or, here, a secret.
+fn reads_keys(plan: &Plan, session: &Session) -> bool {
+    plan.global.stdin && !reads_stdin(plan) && secret_on_stdin(plan, session.config()).is_none()
+}
+
+/// Is standard input media?
+fn reads_stdin(plan: &Plan) -> bool {
+    plan.inputs.iter().any(|input| matches!(input.url.as_str(), "-" | "pipe:" | "pipe:0" | "/dev/stdin"))
+}
+
+/// The profile in use that takes a secret from standard input.
+fn secret_on_stdin<'p>(plan: &'p Plan, config: &Config) -> Option<&'p str> {
+    let auths = plan.inputs.iter().map(|input| &input.auth).chain(plan.outputs.iter().map(|output| &output.auth));
+    let names = auths.flat_map(|auth| &auth.profiles).map(String::as_str);
+    names.into_iter().find(|name| config.profile(name).is_ok_and(Profile::reads_stdin))
 }
 
 /// Prints an error and, if there is one, what to do about it.

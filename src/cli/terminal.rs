@@ -230,6 +230,24 @@ fn single_keys() -> Option<Termios> {
     Some(saved)
 }
 
+/// Raises `stop` with the first SIGINT or SIGTERM; the second ends the process.
+///
+/// # Errors
+/// The operating system's.
+pub fn stop_on_signals(stop: &Shutdown) -> std::io::Result<()> {
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?;
+    let stop = stop.clone();
+    std::thread::spawn(move || {
+        for _ in signals.forever() {
+            if stop.is_requested() {
+                std::process::exit(super::exit::INTERRUPTED);
+            }
+            stop.request();
+        }
+    });
+    Ok(())
+}
+
 /// Terminal settings under which each key comes by itself, shown or not.
 fn single(mut settings: Termios, echo: bool) -> Termios {
     settings.local_modes.remove(LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON | LocalModes::IEXTEN);

@@ -1,6 +1,7 @@
 //! `ffauth token NAME`.
 
 use std::io::Write;
+use std::time::Duration;
 
 use serde_json::json;
 use time::OffsetDateTime;
@@ -11,12 +12,15 @@ use crate::bearer::Placement;
 use crate::clock::{Clock, Now, SystemClock};
 use crate::config::Config;
 use crate::env::Env;
-use crate::error::Error;
-use crate::job::Session;
+use crate::job::{Session, explain};
 use crate::oauth::token::Token;
 
 use super::args::{Format, TokenArgs};
 use super::exit;
+use super::interrupt::unless_interrupted;
+
+/// How long an interrupted token request may go on.
+const SETTLING: Duration = Duration::from_secs(2);
 
 /// Gets a token, from the store if a good one is there, and prints it.
 ///
@@ -29,8 +33,13 @@ pub fn run(args: &TokenArgs, config: Config, env: &Env, out: &mut dyn Write, war
     let runtime = super::runtime()?;
     let session = Session::new(config, env.clone(), runtime.handle().clone());
     let source = session.source(&args.name)?;
-    let token =
-        runtime.block_on(source.token(wanted)).map_err(|error| Error::from(error).context(format!("profile {}", args.name)))?;
+    let token = unless_interrupted(&runtime, source.token(wanted));
+    if token.is_err() {
+        // A refresh token on its way must not be lost, nor must whoever pressed the keys wait for long.
+        let _ = runtime.block_on(async { tokio::time::timeout(SETTLING, source.settled()).await });
+    }
+    runtime.shutdown_background();
+    let token = token?.map_err(|error| explain(source.client(), error).context(format!("profile {}", args.name)))?;
     let now = SystemClock.now();
     if let Some(left) = token.remaining(&now).filter(|left| *left < wanted) {
         let (left, wanted) = (left.as_secs(), wanted.as_secs());
@@ -39,6 +48,11 @@ pub fn run(args: &TokenArgs, config: Config, env: &Env, out: &mut dyn Write, war
             "warning: profile {}: the token lives {left} s more, less than the {wanted} s of --min-valid",
             args.name
         )?;
+    }
+    if token.prover.is_some() {
+        let text =
+            "the token is bound to a key (dpop = true): no request with it is taken without a proof, which only ffauth can make";
+        writeln!(warnings, "warning: profile {}: {text}", args.name)?;
     }
     let text = render(&token, format, &placement, env, &now)?;
     writeln!(out, "{}", *text)?;
@@ -49,10 +63,7 @@ fn render(token: &Token, format: Format, placement: &Placement, env: &Env, now: 
     let secret = token.access_token.expose();
     let expires_at = token.expires_at().map(rfc3339).transpose()?;
     // Tokens that go into a URL are not in a header of their own there; other tools still need one.
-    let (name, prefix) = match placement {
-        Placement::Header { name, prefix } => (name.as_str(), prefix.as_str()),
-        Placement::Query(_) | Placement::UserInfo(_) => ("Authorization", "Bearer "),
-    };
+    let (name, prefix) = placement.header(token.prover.is_some()).unwrap_or(("Authorization", "Bearer "));
     let text = match format {
         Format::Bare => secret.to_owned(),
         Format::Header => format!("{name}: {prefix}{secret}"),
@@ -102,8 +113,6 @@ fn exec_version(env: &Env) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]

@@ -279,6 +279,7 @@ pub const ROWS: &[Row] = &[
         "how long to keep trying a playlist, segment or key of a file with -auth",
     )
     .of(TOKEN),
+    input("allow_private", "", Flag(|i, on| i.auth.allow_private = on), "let a file with -auth lead to private hosts").of(TOKEN),
     input("on_gap", "fail|warn", Read(read::on_gap), "what parts of a file with -auth that are missing in the end mean")
         .of(TOKEN),
     global("auth_config", "FILE", Text(|g, v| g.auth_config = Some(v)), "config file with the profiles").of(TOKEN),
@@ -552,6 +553,7 @@ mod tests {
         ("-i x -auth a o", |p| p.outputs[0].auth.profiles == ["a"]),
         ("-auth_wait 1.5 -i x o", |p| p.inputs[0].auth.wait == Some(Duration::from_millis(1500))),
         ("-auth_retry 2 -i x o", |p| p.inputs[0].auth.retry == Some(Duration::from_secs(2))),
+        ("-allow_private -i x o", |p| p.inputs[0].auth.allow_private),
         ("-on_gap fail -i x o", |p| p.inputs[0].fail_on_gap),
         ("-on_gap fail -on_gap warn -i x o", |p| !p.inputs[0].fail_on_gap),
         ("-i x -auth_wait 0 o", |p| p.outputs[0].auth.wait == Some(Duration::ZERO)),

@@ -101,6 +101,7 @@ pub(super) const TABLES: &[&str] = &["profile", "stream", "serve", "relay"];
 /// `[profile.NAME]` and `[profile.NAME.dialect]`.
 pub(super) const PROFILE: &[Key] = &[
     Key::new("provider", Shape::Text),
+    Key::new("provider_params", Shape::Map),
     Key::new("client_id", Shape::Text),
     Key::new("client_secret", Shape::Secret),
     Key::new("issuer", Shape::Text),

@@ -10,11 +10,13 @@ mod error;
 mod key;
 mod nearest;
 mod permission;
+mod preset;
 mod profile;
 mod proof;
 mod resolve;
 mod secret;
 mod settings;
+mod sign_in;
 mod word;
 
 use std::collections::{BTreeMap, BTreeSet};

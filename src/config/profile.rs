@@ -6,6 +6,7 @@ use url::Url;
 
 use crate::bearer::Placement;
 use crate::oauth::client::Client;
+use crate::oauth::registration::Plan;
 use crate::origin::OriginPattern;
 use crate::secret::SecretSource;
 
@@ -18,6 +19,8 @@ pub struct Profile {
     pub provider: Option<String>,
     /// How tokens are got.
     pub client: Client,
+    /// How `ffauth credentials create` gets its id and secret, where it has none of its own.
+    pub registration: Option<Plan>,
     /// Which origins may see the token; empty: only the origin of the file that it is used with.
     pub origins: Vec<OriginPattern>,
     /// Where in a media request the token stands.
@@ -34,11 +37,23 @@ pub struct Profile {
     pub ca_file: Option<PathBuf>,
 }
 
+impl Profile {
+    /// Does one of its secrets come from standard input, which then is nobody else's?
+    pub fn reads_stdin(&self) -> bool {
+        let client = &self.client;
+        let secrets = [&client.client_secret, &client.password, &client.refresh_token, &client.access_token];
+        let named = client.dialect.token_headers.iter().chain(&self.media_headers).map(|(_, source)| source);
+        secrets.into_iter().flatten().chain(named).any(|source| *source == SecretSource::Stdin)
+    }
+}
+
 /// Where a profile's tokens are kept between runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreKind {
     /// A file under the state directory, readable by this user only.
     File,
+    /// The desktop's keyring.
+    Keyring,
     /// Nowhere: they end with the process.
     Memory,
 }
@@ -48,6 +63,7 @@ impl StoreKind {
     pub fn name(self) -> &'static str {
         match self {
             StoreKind::File => "file",
+            StoreKind::Keyring => "keyring",
             StoreKind::Memory => "memory",
         }
     }

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use url::Url;
-
 use crate::oauth::client::{Client, ClientAuth, Grant};
-use crate::oauth::provider::{self, PRESETS, Preset};
+use crate::oauth::provider::Preset;
+use crate::oauth::registration::Plan;
 
 use super::environment;
 use super::error::ConfigError;
 use super::key::{self, Key, Shape};
+use super::preset::Provided;
 use super::profile::{Profile, StoreKind};
 use super::settings::Settings;
 use super::word::{self, CLIENT_AUTHS, GRANTS, IMPLIED, LATER, STORES};
@@ -21,13 +21,8 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 /// even in a profile that cannot be used.
 pub(super) fn profile(settings: &Settings<'_>) -> Result<Profile, ConfigError> {
     let provider = settings.text("provider");
-    let preset = match &provider {
-        Some(name) => Some(provider::preset(name).ok_or_else(|| {
-            let names = PRESETS.iter().map(|preset| preset.name);
-            settings.unknown_word("provider", name, names)
-        })?),
-        None => None,
-    };
+    let provided = settings.provided()?;
+    let preset = provided.preset;
     let allow_http = settings.flag("allow_http").unwrap_or(false);
     if let (true, Some(preset)) = (allow_http, preset)
         && preset.https_only
@@ -35,17 +30,13 @@ pub(super) fn profile(settings: &Settings<'_>) -> Result<Profile, ConfigError> {
         return Err(settings.refuse("allow_http", format!("{} is reached by https only", preset.title)));
     }
     let url = |key: &'static str| settings.url(key, allow_http);
-    let preset_url = |url: Option<&'static str>| url.and_then(|url| Url::parse(url).ok());
-    let token_url = url("token_url")?.or_else(|| preset_url(preset.map(|preset| preset.token_url)));
-    let authorize_url = url("authorize_url")?.or_else(|| preset_url(preset.and_then(|preset| preset.authorize_url)));
-    for key in ["device_url", "revoke_url", "par_url", "credentials_url"] {
-        url(key)?;
-    }
+    let credentials_url = url("credentials_url")?.or_else(|| provided.url(|preset| preset.credentials_url));
     let mut client = Client {
         name: settings.name.to_owned(),
         issuer: settings.issuer(allow_http)?,
-        token_url,
-        authorize_url,
+        token_url: url("token_url")?,
+        authorize_url: url("authorize_url")?,
+        sign_in: settings.sign_in(allow_http)?,
         client_id: settings.text("client_id"),
         client_secret: settings.secret("client_secret")?,
         grant: Grant::External,
@@ -68,7 +59,8 @@ pub(super) fn profile(settings: &Settings<'_>) -> Result<Profile, ConfigError> {
         timeout: TIMEOUT,
     };
     let placement = settings.placement()?;
-    let media_headers = settings.secrets_by_name("media_headers")?;
+    let mut media_headers = settings.secrets_by_name("media_headers")?;
+    provided.fill(&mut client, &mut media_headers);
     if let Some((name, _)) =
         media_headers.iter().find(|(name, _)| placement.header_name().is_some_and(|token| token.eq_ignore_ascii_case(name)))
     {
@@ -76,7 +68,15 @@ pub(super) fn profile(settings: &Settings<'_>) -> Result<Profile, ConfigError> {
     }
     let origins = settings.origins(allow_http)?;
     let base_url = url("base_url")?;
-    settings.secret("bc_token")?;
+    let registration = match (settings.secret("bc_token")?, credentials_url) {
+        (Some(token), Some(url)) => Some(Plan {
+            url,
+            token,
+            accounts: settings.list("accounts").unwrap_or_default(),
+            operations: settings.list("operations").unwrap_or_default(),
+        }),
+        _ => None,
+    };
     let store = settings.word("store", STORES)?;
     let grant = settings.word("grant", GRANTS)?;
     let client_auth = settings.word("client_auth", CLIENT_AUTHS)?;
@@ -88,42 +88,40 @@ pub(super) fn profile(settings: &Settings<'_>) -> Result<Profile, ConfigError> {
     client.client_auth = match client_auth {
         Some(client_auth) => client_auth?,
         None => match (preset, &client.client_secret) {
-            (Some(preset), _) => preset.client_auth,
+            (Some(preset), Some(_)) => preset.client_auth,
+            (Some(preset), None) if preset.needs.contains(&"client_secret") => preset.client_auth,
             (None, Some(_)) => ClientAuth::Basic,
-            (None, None) => ClientAuth::None,
+            (None, None) if registration.is_some() => ClientAuth::Basic,
+            (_, None) => ClientAuth::None,
         },
     };
     let store = store.transpose()?.unwrap_or(StoreKind::File);
     if let Some((key, instead)) = LATER.iter().find(|(key, _)| settings.by_key.contains_key(key)) {
         return Err(settings.later(key, instead));
     }
-    settings.complete(preset, &client)?;
+    settings.complete(&provided, &client)?;
     settings.check_proof(&client, &placement)?;
+    settings.check_sign_in(&client)?;
     let ca_file = client.ca_file.clone();
     let name = settings.name.to_owned();
-    Ok(Profile { name, provider, client, origins, placement, media_headers, base_url, store, allow_http, ca_file })
+    Ok(Profile { name, provider, client, registration, origins, placement, media_headers, base_url, store, allow_http, ca_file })
 }
 
 impl Settings<'_> {
     /// The grant where the profile names none.
     fn default_grant(&self, preset: Option<&Preset>, client: &Client) -> Result<Grant, ConfigError> {
         let implied: Vec<_> = IMPLIED.iter().filter(|(key, _)| self.by_key.contains_key(key)).collect();
-        let name = match implied.as_slice() {
-            [(key, grant)] => {
-                return match word::grant(grant) {
-                    Ok(grant) => Ok(grant),
-                    Err(instead) => Err(self.later(key, instead)),
-                };
-            }
+        Ok(match implied.as_slice() {
+            [(_, grant)] => *grant,
             [(first, _), (second, _), ..] => {
                 let reason = format!("{first} and {second} each imply a grant");
                 return Err(self.incomplete(reason, "say which one is meant with the key `grant`"));
             }
             [] => match preset {
-                Some(preset) => preset.grant,
-                None if client.client_secret.is_some() => "client_credentials",
-                None if client.authorize_url.is_some() || client.issuer.is_some() => "authorization_code",
-                None if self.by_key.contains_key("device_url") => "device_code",
+                Some(preset) => word::grant(preset.grant).unwrap_or(Grant::ClientCredentials),
+                None if client.client_secret.is_some() => Grant::ClientCredentials,
+                None if client.authorize_url.is_some() || client.issuer.is_some() => Grant::AuthorizationCode,
+                None if client.sign_in.device_url.is_some() => Grant::DeviceCode,
                 None => {
                     return Err(self.incomplete(
                         "nothing says how to get a token",
@@ -132,30 +130,34 @@ impl Settings<'_> {
                     ));
                 }
             },
-        };
-        word::grant(name).map_err(|instead| ConfigError::Later {
-            place: self.place.clone(),
-            what: format!("grant = \"{name}\", which profile `{}` comes to,", self.name),
-            instead,
         })
     }
 
     /// Is everything there that the grant needs?
-    fn complete(&self, preset: Option<&Preset>, client: &Client) -> Result<(), ConfigError> {
+    fn complete(&self, provided: &Provided, client: &Client) -> Result<(), ConfigError> {
         if client.grant == Grant::External {
-            return self.need(client.access_token.is_some(), "access_token");
+            self.need(client.access_token.is_some(), "access_token")?;
+            return self.check_headers(provided);
         }
-        for key in preset.map(|preset| preset.needs).unwrap_or_default() {
-            self.need(self.by_key.contains_key(key), key)?;
+        // `ffauth credentials create` gets the id and the secret.
+        let is_registered = client.grant == Grant::ClientCredentials && self.by_key.contains_key("bc_token");
+        let has = |there: bool| there || is_registered;
+        for key in provided.preset.map(|preset| preset.needs).unwrap_or_default() {
+            let given_later = is_registered && ["client_id", "client_secret"].contains(key);
+            self.need(given_later || self.by_key.contains_key(key), key)?;
+        }
+        self.check_provided(provided, client)?;
+        if is_registered && provided.url(|preset| preset.credentials_url).is_none() {
+            self.need(self.by_key.contains_key("credentials_url"), "credentials_url")?;
         }
         if client.token_url.is_none() && client.issuer.is_none() {
             return Err(self.incomplete("token_url is missing", "give it, or the issuer that it can be discovered from"));
         }
         match client.grant {
             Grant::ClientCredentials => {
-                self.need(client.client_id.is_some(), "client_id")?;
+                self.need(has(client.client_id.is_some()), "client_id")?;
                 // Without a secret there is nothing to prove; who means it says `client_auth = "none"`.
-                self.need(client.client_secret.is_some() || self.by_key.contains_key("client_auth"), "client_secret")?;
+                self.need(has(client.client_secret.is_some() || self.by_key.contains_key("client_auth")), "client_secret")?;
             }
             Grant::Password => {
                 self.need(client.username.is_some(), "username")?;
@@ -166,22 +168,23 @@ impl Settings<'_> {
                 self.need(client.assertion.given.is_some() || client.assertion.private_key.is_some(), "assertion")?;
             }
             Grant::TokenExchange => self.need(client.exchange.subject_token.is_some(), "subject_token")?,
-            Grant::External => {}
+            // What else those need, check_sign_in knows.
+            Grant::AuthorizationCode | Grant::DeviceCode | Grant::External => {}
         }
         let (there, key) = match client.client_auth {
             ClientAuth::None => return Ok(()),
             ClientAuth::Basic | ClientAuth::BasicRaw | ClientAuth::Post | ClientAuth::ClientSecretJwt => {
-                (client.client_secret.is_some(), "client_secret")
+                (has(client.client_secret.is_some()), "client_secret")
             }
             ClientAuth::PrivateKeyJwt => (client.assertion.private_key.is_some(), "private_key"),
             ClientAuth::Tls | ClientAuth::SelfSignedTls => (client.certificate.is_some(), "tls"),
         };
-        self.need(client.client_id.is_some(), "client_id")?;
+        self.need(has(client.client_id.is_some()), "client_id")?;
         self.need(there, key)?;
         Ok(())
     }
 
-    fn need(&self, there: bool, key: &str) -> Result<(), ConfigError> {
+    pub(super) fn need(&self, there: bool, key: &str) -> Result<(), ConfigError> {
         if there {
             return Ok(());
         }

@@ -3,10 +3,12 @@
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::secret::keyring::Item;
 use crate::secret::{Secret, SecretSource};
 
 use super::document::Setting;
 use super::error::ConfigError;
+use super::key;
 use super::nearest::nearest;
 
 /// The words of a secret source.
@@ -21,7 +23,7 @@ pub(super) fn is_secret_header(name: &str) -> bool {
     SECRET_HEADER_PARTS.iter().any(|part| name.contains(part))
 }
 
-/// Reads a string or `{ env | file | command | credential = … }`. `key` is for errors.
+/// Reads a string or `{ env | file | command | credential | keyring | fd | stdin = … }`. `key` is for errors.
 pub(super) fn source(setting: &Setting<'_>, key: &str, value: &Spanned<DeValue<'_>>) -> Result<SecretSource, ConfigError> {
     let refuse = |reason: &str| {
         Err(ConfigError::Value { place: setting.place_of(value.span()), key: key.to_owned(), reason: reason.to_owned() })
@@ -33,7 +35,7 @@ pub(super) fn source(setting: &Setting<'_>, key: &str, value: &Spanned<DeValue<'
         _ => return refuse("must be a string or a table"),
     };
     let Some((place, content)) = single_entry(table) else {
-        return refuse("must name exactly one place: env, file, command or credential");
+        return refuse("must name exactly one place: env, file, command, credential, keyring, fd or stdin");
     };
     let text = content.as_str().filter(|text| !text.is_empty());
     match (place, text) {
@@ -49,12 +51,16 @@ pub(super) fn source(setting: &Setting<'_>, key: &str, value: &Spanned<DeValue<'
                 _ => refuse("command must be a list of strings, the program first"),
             }
         }
-        ("env" | "file" | "credential", None) => refuse("must name its place with a string that is not empty"),
-        ("keyring" | "fd" | "stdin", _) => Err(ConfigError::Later {
-            place: setting.place_of(value.span()),
-            what: format!("{key}: a secret from {place}"),
-            instead: "use { env = … }, { file = … }, { command = [ … ] } or { credential = … }",
-        }),
+        ("keyring", Some(text)) if !text.starts_with('/') && !text.ends_with('/') => Ok(SecretSource::Keyring(Item::parse(text))),
+        ("keyring", Some(_)) => refuse("keyring must be the NAME of an item, or SERVICE/NAME"),
+        ("env" | "file" | "credential" | "keyring", None) => refuse("must name its place with a string that is not empty"),
+        ("fd", _) => match key::number(content).and_then(|number| u32::try_from(number).ok()) {
+            Some(0) => refuse("fd 0 is standard input; say { stdin = true }"),
+            Some(1 | 2) | None => refuse("fd must be the number of an open file descriptor, 3 or more"),
+            Some(number) => Ok(SecretSource::Fd(number)),
+        },
+        ("stdin", _) if content.as_bool() == Some(true) => Ok(SecretSource::Stdin),
+        ("stdin", _) => refuse("stdin must be true"),
         (word, _) => Err(ConfigError::UnknownKey {
             place: setting.place_of(value.span()),
             table: key.to_owned(),

@@ -12,6 +12,7 @@ use crate::origin::Origin;
 use crate::secret::{Secret, SecretSource};
 
 mod proof;
+mod sign_in;
 
 const NOTHING: [(&str, &str); 0] = [];
 
@@ -214,10 +215,42 @@ fn an_https_only_preset_takes_loopback_but_no_allow_http() {
 fn a_preset_says_what_it_needs() {
     for preset in PRESETS {
         let text = format!("[profile.studio]\nprovider = \"{}\"\ngrant = \"client_credentials\"\n", preset.name);
-        says(&unusable(&text), &["test.toml:1", "client_id is missing", "FFAUTH_STUDIO_CLIENT_ID"]);
+        let missing = preset.needs[0];
+        let variable = format!("FFAUTH_STUDIO_{}", missing.to_ascii_uppercase());
+        says(&unusable(&text), &["test.toml:1", &format!("{missing} is missing"), &variable]);
+        if !preset.media_headers.is_empty() {
+            continue;
+        }
         let external = format!("[profile.studio]\nprovider = \"{}\"\naccess_token = {{ file = \"t\" }}\n", preset.name);
         assert_eq!(profile(&external, "studio").client.grant, Grant::External);
     }
+}
+
+#[test]
+fn provider_params_fill_the_templates_of_a_preset() {
+    let text = |provider: &str, params: &str| {
+        format!(
+            "[profile.studio]\nprovider = \"{provider}\"\nclient_id = \"i\"\nclient_secret = {{ env = \"S\" }}\nprovider_params = {{ {params} }}\n"
+        )
+    };
+    let url = |url: &Option<url::Url>| url.as_ref().map(ToString::to_string).unwrap_or_default();
+    let entra = profile(&text("entra", "tenant = \"contoso.com\""), "studio").client;
+    assert_eq!(url(&entra.token_url), "https://login.microsoftonline.com/contoso.com/oauth2/v2.0/token");
+    assert_eq!(url(&entra.sign_in.device_url), "https://login.microsoftonline.com/contoso.com/oauth2/v2.0/devicecode");
+    let keycloak = profile(&text("keycloak", "host = \"h:8443/auth/\", realm = \"m\""), "studio").client;
+    assert_eq!(url(&keycloak.token_url), "https://h:8443/auth/realms/m/protocol/openid-connect/token");
+    let okta = profile(&text("okta", "domain = \"a.okta.com\", server = \"aus1\""), "studio").client;
+    assert_eq!(url(&okta.sign_in.revoke_url), "https://a.okta.com/oauth2/aus1/v1/revoke");
+    for (provider, params, reason) in [
+        ("entra", "tenant = \"https://h/t\"", "without https://"),
+        ("entra", "tenant = \"../x\"", "part of a URL"),
+        ("entra", "tenant = \"a@b\"", "part of a URL"),
+        ("entra", "tennant = \"t\"", "none of Microsoft Entra ID: tenant"),
+        ("brightcove", "x = \"y\"", "needs none"),
+    ] {
+        says(&refused(&text(provider, params)), &["test.toml:5", "provider_params", reason]);
+    }
+    says(&refused(&studio("provider_params = { a = \"b\" }")), &["provider_params", "with a provider"]);
 }
 
 #[test]
@@ -237,13 +270,14 @@ fn the_default_grant_follows_from_the_keys() {
     ] {
         assert_eq!(profile(&format!("[profile.studio]\n{keys}\n"), "studio").client.grant, grant, "{keys}");
     }
-    for (keys, named) in [
-        (format!("{url}authorize_url = \"https://a.example/a\""), "authorization_code"),
-        ("issuer = \"https://a.example\"\nclient_id = \"i\"".to_owned(), "authorization_code"),
-        (format!("{url}device_url = \"https://a.example/d\""), "device_code"),
-        (format!("provider = \"mediaflow\"\nclient_id = \"i\"\n{secret}"), "authorization_code"),
+    for (keys, grant) in [
+        (format!("{url}authorize_url = \"https://a.example/a\""), Grant::AuthorizationCode),
+        ("issuer = \"https://a.example\"\nclient_id = \"i\"".to_owned(), Grant::AuthorizationCode),
+        (format!("{url}device_url = \"https://a.example/d\""), Grant::DeviceCode),
+        (format!("{url}device_url = \"https://a.example/d\"\n{secret}"), Grant::ClientCredentials),
+        (format!("provider = \"mediaflow\"\nclient_id = \"i\"\n{secret}"), Grant::AuthorizationCode),
     ] {
-        says(&unusable(&format!("[profile.studio]\n{keys}\n")), &[named, "not in this version", "external"]);
+        assert_eq!(profile(&format!("[profile.studio]\n{keys}\n"), "studio").client.grant, grant, "{keys}");
     }
     says(&unusable("[profile.studio]\n"), &["nothing says how to get a token", "access_token"]);
     let two = format!("[profile.studio]\n{url}username = \"u\"\nrefresh_token = {{ env = \"R\" }}\n");
@@ -274,27 +308,46 @@ fn rfc_names_of_client_authentication_are_synonyms() {
 
 #[test]
 fn what_this_version_cannot_do_is_known_and_said_when_the_profile_is_used() {
-    for (keys, named) in [
-        ("grant = \"authorization_code\"", "authorization_code"),
-        ("grant = \"device_code\"", "device_code"),
-        ("store = \"keyring\"", "keyring"),
-        ("media_pointer = \"/sources/0/src\"", "media_pointer"),
-        ("password = { keyring = \"x\" }", "keyring"),
-        ("password = { fd = 3 }", "fd"),
-        ("password = { stdin = true }", "stdin"),
-    ] {
-        let error = unusable(&studio(keys));
-        says(&error, &["test.toml:5", named, "not in this version"]);
-        assert!(error.hint().is_some(), "{keys}: says what to use instead");
-    }
+    let error = unusable(&studio("media_pointer = \"/sources/0/src\""));
+    says(&error, &["test.toml:5", "media_pointer", "not in this version"]);
+    assert!(error.hint().is_some(), "says what to use instead");
     for harmless in ["dpop = true", "par = \"auto\"", "pkce = true", "redirect_port = 0", "accounts = [\"1\"]"] {
         profile(&studio(harmless), "studio");
     }
 }
 
 #[test]
+fn a_secret_comes_from_a_keyring_a_descriptor_or_standard_input() {
+    use crate::secret::keyring::Item;
+    let item = |service: &str, user: &str| Item { service: service.to_owned(), user: user.to_owned() };
+    for (source, meant) in [
+        ("{ keyring = \"bc\" }", SecretSource::Keyring(item("ffauth", "bc"))),
+        ("{ keyring = \"media/bc\" }", SecretSource::Keyring(item("media", "bc"))),
+        ("{ fd = 3 }", SecretSource::Fd(3)),
+        ("{ stdin = true }", SecretSource::Stdin),
+    ] {
+        let profile = profile(&studio(&format!("password = {source}")), "studio");
+        assert_eq!(profile.reads_stdin(), meant == SecretSource::Stdin);
+        assert_eq!(profile.client.password, Some(meant));
+    }
+    for (source, reason) in [
+        ("{ keyring = \"\" }", "not empty"),
+        ("{ keyring = \"/x\" }", "SERVICE/NAME"),
+        ("{ fd = 0 }", "stdin = true"),
+        ("{ fd = 1 }", "3 or more"),
+        ("{ fd = \"3\" }", "3 or more"),
+        ("{ stdin = false }", "must be true"),
+    ] {
+        says(&refused(&studio(&format!("password = {source}"))), &["test.toml:5", reason]);
+    }
+    assert_eq!(profile(&studio("store = \"keyring\""), "studio").store, StoreKind::Keyring);
+}
+
+#[test]
 fn a_profile_that_cannot_be_used_leaves_the_others_alone() {
-    let config = load(&format!("{}[profile.later]\ngrant = \"device_code\"\n", studio("")), NOTHING).expect("a file that loads");
+    let config =
+        load(&format!("{}[profile.later]\nmedia_pointer = \"/url\"\naccess_token = {{ env = \"T\" }}\n", studio("")), NOTHING)
+            .expect("a file that loads");
     assert!(config.profile("studio").is_ok());
     assert!(config.profile("later").is_err());
     assert_eq!(config.profiles().count(), 1);

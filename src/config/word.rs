@@ -4,8 +4,6 @@ use crate::oauth::client::{ClientAuth, Grant};
 
 use super::profile::StoreKind;
 
-const NO_SIGN_IN: &str = "sign-in by a person is not in this version; use grant = \"password\" (username, password), \"refresh_token\" (one \
-                          that was obtained elsewhere) or \"external\" (access_token, kept fresh by another program)";
 /// A word of the configuration: with what it means, or what to use instead.
 pub(super) type Word<T> = (&'static str, Result<T, &'static str>);
 
@@ -14,8 +12,8 @@ pub(super) const GRANTS: &[Word<Grant>] = &[
     ("password", Ok(Grant::Password)),
     ("refresh_token", Ok(Grant::RefreshToken)),
     ("external", Ok(Grant::External)),
-    ("authorization_code", Err(NO_SIGN_IN)),
-    ("device_code", Err(NO_SIGN_IN)),
+    ("authorization_code", Ok(Grant::AuthorizationCode)),
+    ("device_code", Ok(Grant::DeviceCode)),
     ("token_exchange", Ok(Grant::TokenExchange)),
     ("jwt_bearer", Ok(Grant::JwtBearer)),
 ];
@@ -36,26 +34,23 @@ pub(super) const CLIENT_AUTHS: &[Word<ClientAuth>] = &[
     ("self_signed_tls_client_auth", Ok(ClientAuth::SelfSignedTls)),
 ];
 
-pub(super) const STORES: &[Word<StoreKind>] = &[
-    ("file", Ok(StoreKind::File)),
-    ("memory", Ok(StoreKind::Memory)),
-    ("keyring", Err("use store = \"file\" (readable by you alone) or \"memory\"")),
-];
+pub(super) const STORES: &[Word<StoreKind>] =
+    &[("file", Ok(StoreKind::File)), ("memory", Ok(StoreKind::Memory)), ("keyring", Ok(StoreKind::Keyring))];
 
 /// Keys that by themselves say which grant is meant.
-pub(super) const IMPLIED: &[(&str, &str)] = &[
-    ("username", "password"),
-    ("refresh_token", "refresh_token"),
-    ("access_token", "external"),
-    ("assertion", "jwt_bearer"),
-    ("subject_token", "token_exchange"),
+pub(super) const IMPLIED: &[(&str, Grant)] = &[
+    ("username", Grant::Password),
+    ("refresh_token", Grant::RefreshToken),
+    ("access_token", Grant::External),
+    ("assertion", Grant::JwtBearer),
+    ("subject_token", Grant::TokenExchange),
 ];
 
-/// Keys that would change what is sent if this version knew how. The keys of the sign-in (`redirect_uri`, `par` …) and of
-/// `ffauth credentials` are not among them: the grants above need none of those.
+/// Keys that would change what is sent if this version knew how. Those of `ffauth credentials` are not among them: the grants
+/// above need none of those.
 pub(super) const LATER: &[(&str, &str)] = &[("media_pointer", "read the media URL from the JSON yourself and give that to -i")];
 
 /// The meaning of a word of [`GRANTS`].
-pub(super) fn grant(word: &str) -> Result<Grant, &'static str> {
-    GRANTS.iter().find(|(known, _)| *known == word).map_or(Err(NO_SIGN_IN), |(_, meaning)| *meaning)
+pub(super) fn grant(word: &str) -> Option<Grant> {
+    GRANTS.iter().find(|(known, _)| *known == word).and_then(|(_, meaning)| meaning.ok())
 }

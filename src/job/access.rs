@@ -5,6 +5,7 @@ use url::Url;
 use crate::bearer::{Placement, Scope};
 use crate::config::Profile;
 use crate::error::{Error, Kind};
+use crate::libav::io::{check_streaming, is_streaming};
 use crate::origin::{Origin, OriginPattern};
 use crate::redact;
 
@@ -36,7 +37,11 @@ pub fn scopes(url: &str, profiles: &[&Profile]) -> Result<Vec<Scope>, Error> {
             return Err(out_of_scope(url, origin, profiles, scopes.iter().any(|scope| scope.lists(origin))));
         }
     }
-    if let Some(profile) = profiles.iter().find(|profile| matches!(profile.placement, Placement::UserInfo(_))) {
+    if is_streaming(url) {
+        profiles.iter().try_for_each(|profile| {
+            check_streaming(url, &profile.placement).map_err(|error| error.context(format!("profile {}", profile.name)))
+        })?;
+    } else if let Some(profile) = profiles.iter().find(|profile| matches!(profile.placement, Placement::UserInfo(_))) {
         let message = format!(
             "profile {}: placement in the user-info is for rtmp, rtsp and srt, not for {}",
             profile.name,
@@ -56,9 +61,7 @@ fn origins_of(url: &str) -> Result<Vec<Origin>, Error> {
             let slaves = url.split('|').map(|slave| slave.rsplit_once(']').map_or(slave, |(_, slave)| slave));
             slaves.filter(|slave| slave.starts_with("http:") || slave.starts_with("https:")).collect()
         }
-        Some(("rtmp" | "rtmps" | "rtmpt" | "rtmpts" | "rtsp" | "rtsps" | "srt", _)) => {
-            return Err(cannot("this version sends tokens by http and https only"));
-        }
+        _ if is_streaming(url) => vec![url],
         Some(("concat" | "concatf" | "async" | "cache" | "subfile" | "hls+http" | "hls+https", _)) => {
             return Err(cannot("this protocol opens its URLs behind ffauth's back; give the http URL itself"));
         }
@@ -66,7 +69,7 @@ fn origins_of(url: &str) -> Result<Vec<Origin>, Error> {
     };
     if slaves.is_empty() {
         return Err(cannot(
-            "its protocol cannot carry a token; -auth goes before a file whose URL begins with http:// or https://",
+            "its protocol cannot carry a token; -auth goes before a file that is read or written by http, https, rtmp, rtsp or srt",
         ));
     }
     slaves
@@ -85,9 +88,9 @@ fn out_of_scope(url: &str, origin: &Origin, profiles: &[&Profile], listed: bool)
     let names: Vec<&str> = profiles.iter().map(|profile| profile.name.as_str()).collect();
     let names = names.join(", ");
     if listed {
-        let message = format!("{}: the token of profile {names} is not sent over plain http", redact::url(url));
+        let message = format!("{}: the token of profile {names} is not sent without TLS", redact::url(url));
         return Error::new(Kind::Config, message)
-            .with_hint("use https, or set `allow_http = true` in the profile if the network is trusted");
+            .with_hint("use https (rtmps, rtsps), or set `allow_http = true` in the profile if the network is trusted");
     }
     let message = format!("{}: {origin} is not among the origins of profile {names}", redact::url(url));
     Error::new(Kind::Config, message).with_hint(format!("add \"{origin}\" to `origins` of the profile, if it may see the token"))
@@ -122,7 +125,9 @@ mod tests {
             ("", "http://a.example/", "allow_http"),
             ("", "video.mp4", "cannot carry a token"),
             ("", "pipe:0", "cannot carry a token"),
-            ("", "rtmp://a.example/live", "http and https only"),
+            ("", "rtmp://a.example/live", "allow_http"),
+            ("", "rtmp://127.0.0.1/live", "placement"),
+            ("", "rtsps://a.example/live", "placement"),
             ("", "concat:https://a.example/1|https://a.example/2", "behind"),
             ("", "https://u:p@a.example/", "user name"),
             ("", "[f=mpegts]a.ts|b.ts", "cannot carry a token"),

@@ -16,6 +16,8 @@ use crate::redact;
 use crate::secret::Secret;
 use crate::shutdown::Shutdown;
 
+use super::explain;
+
 /// The tokens of one profile for as long as a session lives.
 pub struct Feed {
     source: Source,
@@ -65,6 +67,11 @@ impl Feed {
         Arc::clone(&self.slot)
     }
 
+    /// Completes when no token request is under way.
+    pub async fn settled(&self) {
+        self.source.settled().await;
+    }
+
     /// Token requests so far.
     pub fn counts(&self) -> Counts {
         self.source.counts()
@@ -87,6 +94,7 @@ impl Feed {
         match Credential::new(token.access_token.clone(), self.fields.clone()) {
             Ok(credential) => {
                 *unusable = None;
+                let credential = if token.inherited { credential.inherited() } else { credential };
                 let credential = match &token.prover {
                     Some(prover) => {
                         let (prover, clock) = (Arc::clone(prover), Arc::clone(&self.clock));
@@ -121,7 +129,9 @@ impl Feed {
                         }
                         self.unsendable()
                     }
-                    Err(error) if !error.is_retryable() => return Err(WaitFailure::Source(error.into())),
+                    Err(error) if !error.is_retryable() => {
+                        return Err(WaitFailure::Source(explain(self.source.client(), error)));
+                    }
                     Err(error) => Some(Error::from(error)),
                 };
                 let left = limit.saturating_sub(self.clock.now().since(&began));
@@ -191,7 +201,12 @@ impl Renew for Feed {
     fn wait_newer(&self, generation: u64, limit: Duration, stop: &Shutdown) -> Result<(), RenewError> {
         self.wait(generation, limit, stop).map_err(|failure| match failure {
             WaitFailure::Stopped => RenewError::Stopped,
-            WaitFailure::Source(error) => RenewError::Refused(error.to_string()),
+            WaitFailure::Source(error) => {
+                RenewError::Refused(match error.hint().filter(|_| error.kind() == Kind::LoginRequired) {
+                    Some(hint) => format!("{error}; {hint}"),
+                    None => error.to_string(),
+                })
+            }
         })
     }
 }

@@ -5,12 +5,17 @@
 
 mod access;
 pub mod check;
+mod detour;
+mod explain;
 mod feed;
 mod options;
 pub mod probe;
+mod registration;
 mod report;
 mod session;
 
+pub use explain::explain;
 pub use options::LinkedOptions;
+pub use registration::Registered;
 pub use report::{Exit, FileReport, Report, TokenReport};
 pub use session::Session;

@@ -12,18 +12,18 @@ use crate::config::{Config, Profile, StoreKind};
 use crate::env::Env;
 use crate::error::{Error, Kind};
 use crate::libav::io::Access;
-use crate::net::Media;
+use crate::net::{Media, Reach};
 use crate::oauth::source::Source;
-use crate::oauth::store::{FileStore, MemoryStore, Store};
+use crate::oauth::store::{FileStore, KeyringStore, MemoryStore, Store};
 use crate::oauth::transport::HttpTransport;
 use crate::pipeline::plan::{Auth, Plan};
 use crate::pipeline::{self, Control, Ended, Files, Observer};
 use crate::shutdown::Shutdown;
 use crate::tls::Roots;
 
-use super::access;
 use super::feed::Feed;
 use super::report::{Exit, Report, TokenReport};
+use super::{access, detour};
 
 /// The profiles of one configuration, with a token feed for each that has been used: jobs of one session share tokens, jobs of
 /// two sessions never do.
@@ -132,7 +132,27 @@ impl Session {
                 roots,
             });
         }
-        Ok(Access { bearers: Bearers::new(bearers), media: Some(self.network()?.media.clone()), ..plain })
+        let reach = if auth.allow_private { Reach::anywhere() } else { Reach::of(url) };
+        let media = &self.network()?.media;
+        let detour = Some(detour::starter(media));
+        Ok(Access { reach, bearers: Bearers::new(bearers), media: Some(media.clone()), detour, ..plain })
+    }
+
+    /// Waits for token requests that are under way, at most `limit`: a refresh token that is used up and whose successor is lost
+    /// costs a login. Blocks.
+    pub fn settle(&self, limit: Duration) {
+        let Some(network) = &self.network else { return };
+        let feeds: Vec<_> =
+            self.feeds.lock().unwrap_or_else(PoisonError::into_inner).values().map(|(feed, _)| Arc::clone(feed)).collect();
+        network.runtime.block_on(async {
+            // One that takes longer is left to its fate; the next process finds it marked in the store.
+            let _ = tokio::time::timeout(limit, async {
+                for feed in feeds {
+                    feed.settled().await;
+                }
+            })
+            .await;
+        });
     }
 
     /// Token requests so far, by profile.
@@ -181,23 +201,34 @@ impl Session {
         Ok((feed, roots))
     }
 
-    fn roots(&self, profile: &Profile) -> Roots {
+    pub(super) fn roots(&self, profile: &Profile) -> Roots {
         Roots::new(&self.env, profile.ca_file.as_deref()).showing(profile.client.certificate.clone())
     }
 
-    fn new_source(&self, profile: &Profile, roots: &Roots) -> Result<Source, Error> {
-        let store: Arc<dyn Store> = match profile.store {
-            StoreKind::Memory => Arc::new(MemoryStore::default()),
-            StoreKind::File => {
-                let folder = self.env.state_dir().ok_or_else(|| {
-                    Error::new(Kind::Config, "there is no place for tokens: neither HOME, XDG_STATE_HOME nor FFAUTH_STATE is set")
-                        .with_hint("set FFAUTH_STATE, or `store = \"memory\"` in the profile")
-                })?;
-                Arc::new(FileStore::new(folder.join("tokens")))
-            }
+    pub(super) fn env(&self) -> &Env {
+        &self.env
+    }
+
+    /// Where the tokens of a profile are kept.
+    pub(super) fn store(&self, profile: &Profile) -> Result<Arc<dyn Store>, Error> {
+        let folder = || {
+            let folder = self.env.state_dir().ok_or_else(|| {
+                Error::new(Kind::Config, "there is no place for tokens: neither HOME, XDG_STATE_HOME nor FFAUTH_STATE is set")
+                    .with_hint("set FFAUTH_STATE, or `store = \"memory\"` in the profile")
+            })?;
+            Ok::<_, Error>(folder.join("tokens"))
         };
-        let transport = Arc::new(HttpTransport::new(roots.clone(), profile.client.timeout));
-        let client = profile.client.clone();
+        Ok(match profile.store {
+            StoreKind::Memory => Arc::new(MemoryStore::default()),
+            StoreKind::File => Arc::new(FileStore::new(folder()?)),
+            StoreKind::Keyring => Arc::new(KeyringStore::new(folder()?)),
+        })
+    }
+
+    fn new_source(&self, profile: &Profile, roots: &Roots) -> Result<Source, Error> {
+        let store = self.store(profile)?;
+        let client = self.client(profile, &*store)?;
+        let transport = Arc::new(HttpTransport::new(roots.clone(), client.timeout));
         Ok(Source::new(client, store, transport, Arc::new(SystemClock), self.env.clone(), self.network()?.runtime.clone()))
     }
 }

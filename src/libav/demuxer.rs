@@ -7,7 +7,7 @@ use super::call::c_string;
 use super::codec::{Codec, MediaType};
 use super::error::AvError;
 use super::format::{Context, InputFormat};
-use super::io::{Access, Hook, IoCounts, Losses};
+use super::io::{Access, Hook, IoCounts, Losses, is_rtsp};
 use super::option::Dictionary;
 use super::packet::{Packet, timestamp};
 use super::rational::Rational;
@@ -88,12 +88,29 @@ impl Demuxer {
                 return Err(error);
             }
         };
+        // The rtsp demuxer connects by itself; whatever connects through the hook gets its token there.
+        let placed = if is_rtsp(url) { hook.placed(&c_url, options) } else { Ok(c_url.clone()) };
+        let placed = match placed {
+            Ok(placed) => placed,
+            Err(error) => {
+                // SAFETY: ours and not opened (invariant 10).
+                unsafe { ffi::avformat_free_context(context) };
+                return Err(hook.take_failure().unwrap_or_else(|| error.about(url)));
+            }
+        };
         let format = opening.format.map_or(ptr::null(), InputFormat::as_ptr);
         // SAFETY: the context and the URL are valid; on failure libavformat frees the context (invariant 10).
-        let code = unsafe { ffi::avformat_open_input(&mut context, c_url.as_ptr(), format, options.as_mut_ptr()) };
+        let code = unsafe { ffi::avformat_open_input(&mut context, placed.as_ptr(), format, options.as_mut_ptr()) };
         panic::resume();
         match AvError::check(code) {
-            Ok(_) => Ok(Self { context: Context(raw), hook }),
+            Ok(_) => {
+                let context = Context(raw);
+                // A URL that leads through a detour stays: the demuxer asks for it again.
+                if placed != c_url {
+                    context.set_url(&c_url);
+                }
+                Ok(Self { context, hook })
+            }
             Err(error) => {
                 hook.before_close_input();
                 Err(hook.take_failure().unwrap_or_else(|| match error {
@@ -166,7 +183,7 @@ impl Demuxer {
 
     /// As given to `open`.
     pub fn url(&self) -> String {
-        self.context.url().into_owned()
+        self.hook.given_url().map_or_else(|| self.context.url().into_owned(), str::to_owned)
     }
 
     /// The demuxer's name: `mov,mp4,m4a,3gp,3g2,mj2`.

@@ -1,6 +1,6 @@
 //! Containers: what the linked libavformat can read and write, and what both contexts have in common.
 
-use std::ffi::c_int;
+use std::ffi::{CStr, c_int};
 use std::ptr::NonNull;
 
 use super::call::{c_string, string};
@@ -139,6 +139,19 @@ impl Context {
     pub fn raw<'a>(self) -> &'a ffi::AVFormatContext {
         // SAFETY: the owner keeps the context valid while it is borrowed (invariant 1).
         unsafe { self.0.as_ref() }
+    }
+
+    /// Gives it another URL to show and to connect to.
+    pub fn set_url(self, url: &CStr) {
+        // SAFETY: the context's own string, replaced by a copy; the owner's borrow is exclusive (invariants 1 and 11).
+        unsafe {
+            let raw = self.0.as_ptr();
+            if !(*raw).url.is_null() && CStr::from_ptr((*raw).url) == url {
+                return;
+            }
+            ffi::av_freep((&raw mut (*raw).url).cast());
+            (*raw).url = ffi::av_strdup(url.as_ptr());
+        }
     }
 
     pub fn streams(self) -> usize {

@@ -1,5 +1,6 @@
 //! Hardware devices, as `-init_hw_device` names them, and pictures in their memory.
 
+use std::alloc::{Layout, handle_alloc_error};
 use std::ffi::c_int;
 use std::fmt;
 use std::ptr::{self, NonNull};
@@ -76,10 +77,8 @@ impl BufferRef {
 impl Clone for BufferRef {
     fn clone(&self) -> Self {
         // av_buffer_ref fails only where a few bytes cannot be had, as Rust's own allocations do.
-        Self(
-            NonNull::new(self.to_shared())
-                .unwrap_or_else(|| std::alloc::handle_alloc_error(std::alloc::Layout::new::<[u8; 24]>())),
-        )
+        let raw = NonNull::new(self.to_shared());
+        Self(raw.unwrap_or_else(|| handle_alloc_error(Layout::new::<ffi::AVBufferRef>())))
     }
 }
 

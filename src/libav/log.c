@@ -18,12 +18,13 @@ enum event {
     SEGMENT_FAILED,
     SECTION_FAILED,
     SEGMENTS_EXPIRED,
+    DASH_SECTION_FAILED,
     NOTHING,
 };
 
 static int begins(const char *text, const char *with) { return !strncmp(text, with, strlen(with)); }
 
-/* What libavformat tells only the log: http.c about requests, hls.c about segments. The arguments are those of its formats. */
+/* What libavformat tells only the log: http.c about requests, hls.c and dashdec.c about segments. The arguments are those of its formats. */
 static void tell_event(void *context, const char *format, va_list arguments)
 {
     enum event event = NOTHING;
@@ -58,6 +59,8 @@ static void tell_event(void *context, const char *format, va_list arguments)
         } else if (begins(format, "Failed to open an initialization section in playlist %d")) {
             event = SECTION_FAILED;
             playlist = va_arg(arguments, int);
+        } else if (!strcmp(format, "Failed to open an initialization section\n")) {
+            event = DASH_SECTION_FAILED;
         }
         break;
     case 's':

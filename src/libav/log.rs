@@ -109,6 +109,8 @@ pub(in crate::libav) enum Event<'a> {
     SectionFailed(i32),
     /// hls.c leaves out so many segments, which are no longer in a playlist.
     SegmentsExpired(i64),
+    /// dashdec.c ends a stream, since it has no initialization section.
+    DashSectionFailed,
 }
 
 struct Lines {
@@ -208,7 +210,8 @@ extern "C" fn ffauth_log_event(context: *mut c_void, event: c_int, number: i64, 
             3 => Event::SegmentAsked(playlist, &url),
             4 => Event::SegmentFailed(playlist, number),
             5 => Event::SectionFailed(playlist),
-            _ => Event::SegmentsExpired(number),
+            6 => Event::SegmentsExpired(number),
+            _ => Event::DashSectionFailed,
         };
         io::log_event(context, event);
     });
@@ -228,7 +231,7 @@ extern "C" fn ffauth_log_line(level: c_int, line: *const c_char, prefix: c_int) 
     super::panic::contain((), || {
         // SAFETY: av_log_format_line2 terminates what it writes; the buffer lives through the call (invariant 11).
         if let Some(line) = unsafe { string(line) } {
-            lines().take(level, &line);
+            lines().take(level, &io::reveal(&line));
         }
     });
     WITHIN.set(false);

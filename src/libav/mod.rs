@@ -1,4 +1,4 @@
-//! libavformat and libavcodec behind safe types; the only folder where `unsafe` compiles.
+//! libavformat, libavcodec and libavfilter behind safe types; the only folder where `unsafe` compiles.
 //!
 //! # Invariants
 //!

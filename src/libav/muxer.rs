@@ -8,7 +8,7 @@ use super::device;
 use super::error::AvError;
 use super::ffi;
 use super::format::{Context, OutputFormat, unknown};
-use super::io::{Access, Hook, IoCounts};
+use super::io::{Access, Hook, IoCounts, is_rtsp};
 use super::option::Dictionary;
 use super::packet::Packet;
 use super::panic;
@@ -251,9 +251,18 @@ impl Muxer {
     /// What the hook or libavformat met.
     pub fn write_header(&mut self, options: &mut Dictionary) -> Result<(), Error> {
         self.hook.before_packet();
+        // The rtsp muxer connects by itself.
+        let connects = is_rtsp(&self.url.to_string_lossy());
+        if connects {
+            let placed = self.hook.placed(&self.url, options);
+            self.context.set_url(&placed.map_err(|error| self.take_failure().unwrap_or_else(|| error.about(&self.url())))?);
+        }
         // SAFETY: an opened context; whatever the dictionary holds afterwards is ours (invariant 10).
         let code = unsafe { ffi::avformat_write_header(self.as_mut_ptr(), options.as_mut_ptr()) };
         panic::resume();
+        if connects {
+            self.context.set_url(&self.url);
+        }
         self.checked(code).map(drop)
     }
 

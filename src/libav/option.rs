@@ -9,6 +9,7 @@ use super::call::{c_string, string};
 use super::error::AvError;
 use super::ffi::{self, AVOptionType};
 use super::frame::number;
+use super::panic;
 
 pub(in crate::libav) use lookup::class_has;
 pub use lookup::{CodecSide, Found, Lookup};
@@ -182,6 +183,49 @@ pub(in crate::libav) unsafe fn set(object: *mut c_void, name: &str, value: Optio
     let value = value.as_ref().map_or(ptr::null(), |value| value.as_ptr());
     // SAFETY: the caller's promise; the strings live through the call and libav copies them (invariants 13 and 1 and 11).
     AvError::check(unsafe { ffi::av_opt_set(object, name.as_ptr(), value, ffi::AV_OPT_SEARCH_CHILDREN) }).map(drop)
+}
+
+/// An object that has nothing but its class, which is what `AV_OPT_SEARCH_FAKE_OBJ` and the evaluators of values take. An
+/// evaluator that does not understand its value logs in the object's name, and then reads fields of it: behind the class there
+/// are zeros, more than any context of libav is long.
+#[repr(C)]
+pub(in crate::libav) struct Fake {
+    class: *const ffi::AVClass,
+    zeros: [u64; 1023],
+}
+
+const _: () = assert!(size_of::<ffi::AVCodecContext>() < size_of::<Fake>());
+const _: () = assert!(size_of::<ffi::AVFormatContext>() < size_of::<Fake>());
+
+impl Fake {
+    pub fn new(class: *const ffi::AVClass) -> Self {
+        Self { class, zeros: [0; 1023] }
+    }
+
+    pub fn as_mut_ptr(&mut self) -> *mut c_void {
+        ptr::from_mut(self).cast()
+    }
+
+    /// What `text` means for the option `name` of the class itself, whose flags or named numbers it may use; flags with a sign
+    /// in front change `before`.
+    ///
+    /// # Errors
+    /// [`AvError::OPTION_NOT_FOUND`]; `AVERROR(EINVAL)`, and libavutil has logged what it does not understand.
+    pub fn evaluate(&mut self, name: &str, before: c_int, text: &str) -> Result<c_int, AvError> {
+        let (name, text) = (c_string(name)?, c_string(text)?);
+        let mut number = before;
+        // SAFETY: see above; the strings live through the calls; options are constants of the library (invariants 11 and 12).
+        unsafe {
+            let object = self.as_mut_ptr();
+            let found = ffi::av_opt_find(object, name.as_ptr(), ptr::null(), 0, ffi::AV_OPT_SEARCH_FAKE_OBJ);
+            let option = found.as_ref().ok_or(AvError::OPTION_NOT_FOUND)?;
+            let evaluate =
+                if kind(option) == Some(AVOptionType::AV_OPT_TYPE_FLAGS) { ffi::av_opt_eval_flags } else { ffi::av_opt_eval_int };
+            AvError::check(evaluate(object, option, text.as_ptr(), &mut number))?;
+        }
+        panic::resume();
+        Ok(number)
+    }
 }
 
 /// The type of an option; `None` for one that the bindings have no name for, such as an array (invariant 15).

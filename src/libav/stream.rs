@@ -5,12 +5,11 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 use std::ptr::NonNull;
 
-use super::call::c_string;
 use super::codec::{CodecId, MediaType, Parameters};
 use super::error::AvError;
 use super::ffi::{self, AVDiscard};
 use super::frame::ChannelLayout;
-use super::option::Dictionary;
+use super::option::{Dictionary, Fake};
 use super::packet::{SideData, timestamp};
 use super::rational::Rational;
 
@@ -40,20 +39,7 @@ impl Disposition {
     /// # Errors
     /// `AVERROR(EINVAL)` for an unknown flag.
     pub fn evaluate(self, text: &str) -> Result<Self, AvError> {
-        let text = c_string(text)?;
-        let mut class = stream_class();
-        let object = std::ptr::from_mut(&mut class).cast();
-        let mut flags: c_int = self.0;
-        // SAFETY: a pointer to a class pointer is what AV_OPT_SEARCH_FAKE_OBJ and the evaluator take; the names live through
-        // it (invariant 11).
-        unsafe {
-            let option = ffi::av_opt_find(object, c"disposition".as_ptr(), std::ptr::null(), 0, ffi::AV_OPT_SEARCH_FAKE_OBJ);
-            if option.is_null() {
-                return Err(AvError::OPTION_NOT_FOUND);
-            }
-            AvError::check(ffi::av_opt_eval_flags(object, option, text.as_ptr(), &mut flags))?;
-        }
-        Ok(Self(flags))
+        Fake::new(stream_class()).evaluate("disposition", self.0, text).map(Self)
     }
 }
 
@@ -79,20 +65,8 @@ impl Discard {
     /// # Errors
     /// `AVERROR(EINVAL)`.
     pub fn parse(text: &str) -> Result<Self, AvError> {
-        let text = c_string(text)?;
         // SAFETY: returns a constant (invariant 12).
-        let mut class = unsafe { ffi::avcodec_get_class() };
-        let object = std::ptr::from_mut(&mut class).cast();
-        let mut value: c_int = 0;
-        // SAFETY: as in Disposition::evaluate (invariant 10).
-        unsafe {
-            let option = ffi::av_opt_find(object, c"skip_frame".as_ptr(), std::ptr::null(), 0, ffi::AV_OPT_SEARCH_FAKE_OBJ);
-            if option.is_null() {
-                return Err(AvError::OPTION_NOT_FOUND);
-            }
-            AvError::check(ffi::av_opt_eval_int(object, option, text.as_ptr(), &mut value))?;
-        }
-        Ok(Self(value))
+        Fake::new(unsafe { ffi::avcodec_get_class() }).evaluate("skip_frame", 0, text).map(Self)
     }
 
     pub(in crate::libav) fn to_raw(self) -> AVDiscard {

@@ -2,11 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc2822;
-
+use crate::clock;
 use crate::redact;
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 
 /// An answer that is no success. Everything in it may be shown.
 #[derive(Clone, Debug)]
@@ -148,18 +146,9 @@ fn unquote(value: &str) -> String {
     out
 }
 
-/// `Retry-After` (RFC 9110 section 10.2.3): seconds, or a date that is compared with `now`.
+/// `Retry-After`, of a date relative to `now`.
 pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    match value.parse() {
-        Ok(seconds) => Some(Duration::from_secs(seconds)),
-        Err(_) => Some(date(value)?.duration_since(now).unwrap_or_default()),
-    }
-}
-
-/// An HTTP date (RFC 9110 section 5.6.7) in the form that servers must send.
-pub(super) fn date(value: &str) -> Option<SystemTime> {
-    OffsetDateTime::parse(value.trim(), &Rfc2822).ok().map(SystemTime::from)
+    clock::retry_after(headers.get(RETRY_AFTER)?.to_str().ok()?, now)
 }
 
 /// The media type in lower case without its parameters.

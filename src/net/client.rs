@@ -178,6 +178,7 @@ impl Shared {
             None => Origin::parse(&request.url),
         };
         let at_home = own.is_some() && own == Origin::of(url);
+        let mut cookies = request.cookies.as_ref().and_then(|cookies| cookies.field(url, self.clock.now().wall));
         for (name, value) in &request.headers {
             let field = HeaderName::from_bytes(name.trim().as_bytes());
             let field = field.map_err(|_| unfit(format!("`{}` is not a header field name", redact::untrusted(name))))?;
@@ -190,10 +191,18 @@ impl Shared {
             {
                 continue;
             }
+            if let Some(cookies) = cookies.as_mut().filter(|_| field == header::COOKIE) {
+                *cookies = format!("{}; {cookies}", value.trim());
+                continue;
+            }
             if OWN_ORIGIN_ONLY.contains(&field) && field != header::HOST {
                 carried.also_secret(value.trim());
             }
             builder = builder.header(&field, sensitive(value.trim()).ok_or_else(|| unfit(unsendable(name)))?);
+        }
+        if let Some(cookies) = cookies {
+            carried.also_secret(&cookies);
+            builder = builder.header(header::COOKIE, sensitive(&cookies).ok_or_else(|| unfit(unsendable("Cookie")))?);
         }
         if let Some(proof) = &proof {
             builder = builder.header("DPoP", sensitive(proof).ok_or_else(|| unfit(unsendable("DPoP")))?);
@@ -221,6 +230,9 @@ impl Shared {
             let answer = tokio::time::timeout(request.timeout, builder.header(header::RANGE, range).send()).await;
             match answer {
                 Ok(Ok(response)) => {
+                    if let Some(cookies) = &request.cookies {
+                        cookies.take(url, response.headers(), self.clock.now().wall);
+                    }
                     if response.status() == http::StatusCode::UNAUTHORIZED {
                         request.counters.refused();
                     }

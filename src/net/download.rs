@@ -14,12 +14,15 @@ use url::Url;
 use crate::backoff;
 use crate::shutdown::Shutdown;
 
-use super::answer::retry_after;
+use super::answer::{content_type, retry_after};
 use super::error::{Cause, NetError};
 use super::token::masked;
 use super::{Media, Request, client, explain, hop};
 
-/// One resource, or one part of it, read by a thread that may block.
+/// One resource, or one part of it, read by a thread that may block or by a task.
+///
+/// A failure that may pass is waited out as often as [`Request::retries`] says; after another one, the next read goes on all
+/// the same, at the byte where this one stopped.
 pub struct Download {
     media: Media,
     request: Request,
@@ -30,6 +33,10 @@ pub struct Download {
     /// The next byte to deliver, counted from `start`.
     position: u64,
     entity: Entity,
+    /// Where the redirects led, last time.
+    location: String,
+    /// What the server called it, last time.
+    content_type: Option<String>,
     body: Option<Response>,
     chunk: Bytes,
     /// Attempts in a row that brought no byte.
@@ -48,8 +55,9 @@ struct Entity {
 }
 
 impl Download {
-    pub(super) fn open(media: &Media, request: Request, start: u64, end: Option<u64>, stop: &Shutdown) -> Result<Self, NetError> {
-        let mut download = Self {
+    /// A read that begins with the first call of [`connect`](Self::connect) or [`next`](Self::next).
+    pub fn new(media: &Media, request: Request, start: u64, end: Option<u64>, stop: &Shutdown) -> Self {
+        Self {
             media: media.clone(),
             request,
             stop: stop.clone(),
@@ -57,49 +65,82 @@ impl Download {
             end,
             position: 0,
             entity: Entity::default(),
+            location: String::new(),
+            content_type: None,
             body: None,
             chunk: Bytes::new(),
             failures: 0,
-        };
-        while download.body.is_none() {
-            download.connect_or_wait()?;
         }
-        Ok(download)
     }
 
-    /// Up to `data.len()` of the next bytes; 0 at the end.
+    /// Up to `data.len()` of the next bytes; 0 at the end. Blocks.
     ///
     /// # Errors
     /// [`NetError`] when going on has failed as often as [`Request::retries`] allows, the entity has changed, or the server
     /// refuses for good.
     pub fn read(&mut self, data: &mut [u8]) -> Result<usize, NetError> {
+        if self.chunk.is_empty() && !data.is_empty() {
+            let (media, stop) = (self.media.clone(), self.stop.clone());
+            media.block_on(&stop, self.fill())?;
+        }
+        let taken = data.len().min(self.room(self.chunk.len()));
+        self.chunk.copy_to_slice(&mut data[..taken]);
+        self.position += taken as u64;
+        Ok(taken)
+    }
+
+    /// The next bytes, as many as have come together; `None` at the end.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), without [`NetError::Stopped`]: a task that is not to go on is dropped.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, NetError> {
+        self.fill().await?;
+        let taken = self.room(self.chunk.len());
+        let bytes = std::mem::take(&mut self.chunk).split_to(taken);
+        self.position += taken as u64;
+        Ok((!bytes.is_empty()).then_some(bytes))
+    }
+
+    /// Has the first answer come, or another one after a cut.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    pub async fn connect(&mut self) -> Result<(), NetError> {
+        while self.body.is_none() {
+            self.connect_or_wait().await?;
+        }
+        Ok(())
+    }
+
+    /// Makes sure of a byte in `chunk`, unless this is the end.
+    async fn fill(&mut self) -> Result<(), NetError> {
         while self.chunk.is_empty() {
-            if self.size().is_some_and(|size| self.position >= size) || data.is_empty() {
-                return Ok(0);
+            if self.size().is_some_and(|size| self.position >= size) {
+                return Ok(());
             }
             let Some(body) = &mut self.body else {
-                self.connect_or_wait()?;
+                self.connect_or_wait().await?;
                 continue;
             };
-            let timeout = self.request.timeout;
-            let next = self.media.block_on(&self.stop, async { Ok(tokio::time::timeout(timeout, body.chunk()).await) })?;
-            match next {
+            match tokio::time::timeout(self.request.timeout, body.chunk()).await {
                 Ok(Ok(Some(chunk))) => {
                     self.chunk = chunk;
                     self.failures = 0;
                 }
                 // A clean end of a body whose length nobody told.
-                Ok(Ok(None)) if self.size().is_none() => return Ok(0),
-                Ok(Ok(None)) => self.cut(Cause::Cut)?,
-                Ok(Err(_)) => self.cut(Cause::Cut)?,
-                Err(_elapsed) => self.cut(Cause::Timeout)?,
+                Ok(Ok(None)) if self.size().is_none() => return Ok(()),
+                Ok(Ok(None)) => self.cut(Cause::Cut).await?,
+                Ok(Err(_)) => self.cut(Cause::Cut).await?,
+                Err(_elapsed) => self.cut(Cause::Timeout).await?,
             }
         }
-        let room = usize::try_from(self.size().map_or(u64::MAX, |size| size - self.position)).unwrap_or(usize::MAX);
-        let taken = data.len().min(self.chunk.len()).min(room);
-        self.chunk.copy_to_slice(&mut data[..taken]);
-        self.position += taken as u64;
-        Ok(taken)
+        Ok(())
+    }
+
+    /// How many of `count` bytes belong to the part.
+    fn room(&self, count: usize) -> usize {
+        let left = self.size().map_or(u64::MAX, |size| size.saturating_sub(self.position));
+        count.min(usize::try_from(left).unwrap_or(usize::MAX))
     }
 
     /// The next [`read`](Self::read) begins at `position`, counted from the start of the part.
@@ -125,64 +166,79 @@ impl Download {
         end.map(|end| end.saturating_sub(self.start))
     }
 
+    /// Bytes of the whole resource, if they are known.
+    pub fn length(&self) -> Option<u64> {
+        self.entity.length
+    }
+
+    /// The URL that the last answer came from, behind redirects, without a token; not masked.
+    pub fn location(&self) -> &str {
+        &self.location
+    }
+
+    /// The media type of the last answer, without parameters, in lower case.
+    pub fn content_type(&self) -> Option<&str> {
+        self.content_type.as_deref()
+    }
+
     /// Does the server honour ranges, so that going to another byte costs one request and no more?
     pub fn has_ranges(&self) -> bool {
         self.entity.ranges
     }
 
     /// The connection is gone: the next round opens another, unless that has failed too often.
-    fn cut(&mut self, cause: Cause) -> Result<(), NetError> {
+    async fn cut(&mut self, cause: Cause) -> Result<(), NetError> {
         self.body = None;
         let url = client::parse(&self.request.url)?;
-        self.failed(NetError::Transport { url: masked(&url), cause, detail: String::new() }, None)
+        self.failed(NetError::Transport { url: masked(&url), cause, detail: String::new() }, None).await
     }
 
     /// One request for what is left; a failure that may pass is waited out instead.
-    fn connect_or_wait(&mut self) -> Result<(), NetError> {
+    async fn connect_or_wait(&mut self) -> Result<(), NetError> {
         let from = self.start + self.position;
         let range = match self.end {
             Some(end) => format!("bytes={from}-{}", end.saturating_sub(1)),
             None => format!("bytes={from}-"),
         };
-        let (media, stop) = (self.media.clone(), self.stop.clone());
-        let walked = media.block_on(&stop, hop::walk(&media.0, &self.request, &range, &stop));
-        let end = match walked {
+        let shared = &*self.media.0;
+        let end = match hop::walk(shared, &self.request, &range, &self.stop).await {
             Ok(end) => end,
-            Err(error) if error.is_retryable() => return self.failed(error, None),
+            Err(error) if error.is_retryable() => return self.failed(error, None).await,
             Err(error) => return Err(error),
         };
         let status = end.response.status();
         if !status.is_success() {
-            let after = retry_after(end.response.headers(), media.0.clock.now().wall);
+            let after = retry_after(end.response.headers(), shared.clock.now().wall);
             let token = end.carried.describe(&self.request.bearers, &end.url, end.renewed);
-            let refusal =
-                explain::refusal(&media.0, &self.request, &end.url, end.response, &end.carried, token, self.failures + 1);
-            let error = media.block_on(&stop, async { Ok(refusal.await) })?;
-            return if error.is_retryable() { self.failed(error, after) } else { Err(error) };
+            let attempts = self.failures + 1;
+            let error = explain::refusal(shared, &self.request, &end.url, end.response, &end.carried, token, attempts).await;
+            return if error.is_retryable() { self.failed(error, after).await } else { Err(error) };
         }
         let (found, offered) = read_head(status, end.response.headers());
         if self.entity != Entity::default() && found.differs_from(&self.entity) {
             return Err(changed(&end.url));
         }
         self.entity = Entity { ranges: offered.is_some() || self.entity.ranges, ..found };
+        self.location = end.url.to_string();
+        self.content_type = content_type(end.response.headers());
         let mut body = end.response;
         match offered {
             Some(offered) if offered == from => self.chunk = Bytes::new(),
-            Some(_) => return Err(changed(&end.url)),
-            None => {
-                let skipped = media.block_on(&stop, skip(&mut body, from, self.request.timeout))?;
-                match skipped {
-                    Some(rest) => self.chunk = rest,
-                    None => return self.cut(Cause::Cut),
-                }
-            }
+            Some(_) => return Err(changed(&client::parse(&self.location)?)),
+            None => match skip(&mut body, from, self.request.timeout).await {
+                Some(rest) => self.chunk = rest,
+                None => return self.cut(Cause::Cut).await,
+            },
+        }
+        if self.position > 0 {
+            self.request.counters.resume();
         }
         self.body = Some(body);
         Ok(())
     }
 
     /// Counts one more failure in a row and waits before the next attempt.
-    fn failed(&mut self, error: NetError, after: Option<Duration>) -> Result<(), NetError> {
+    async fn failed(&mut self, error: NetError, after: Option<Duration>) -> Result<(), NetError> {
         if self.failures >= self.request.retries {
             return Err(error);
         }
@@ -192,7 +248,8 @@ impl Download {
         }
         self.failures += 1;
         self.request.counters.retry();
-        self.media.pause(wait, &self.stop)
+        self.media.0.clock.sleep(wait).await;
+        Ok(())
     }
 }
 
@@ -225,18 +282,18 @@ fn read_head(status: StatusCode, headers: &HeaderMap) -> (Entity, Option<u64>) {
 }
 
 /// Drops the first `count` bytes; what of the chunk that holds the next one is left, or `None` if the body ends before.
-async fn skip(body: &mut Response, count: u64, timeout: Duration) -> Result<Option<Bytes>, NetError> {
+async fn skip(body: &mut Response, count: u64, timeout: Duration) -> Option<Bytes> {
     let mut left = count;
     while left > 0 {
-        let Ok(Ok(Some(mut chunk))) = tokio::time::timeout(timeout, body.chunk()).await else { return Ok(None) };
+        let Ok(Ok(Some(mut chunk))) = tokio::time::timeout(timeout, body.chunk()).await else { return None };
         let dropped = usize::try_from(left).unwrap_or(usize::MAX).min(chunk.len());
         chunk.advance(dropped);
         left -= dropped as u64;
         if !chunk.is_empty() {
-            return Ok(Some(chunk));
+            return Some(chunk);
         }
     }
-    Ok(Some(Bytes::new()))
+    Some(Bytes::new())
 }
 
 fn changed(url: &Url) -> NetError {

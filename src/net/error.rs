@@ -7,6 +7,7 @@ use crate::error::{Error, Kind};
 use crate::tls::TlsError;
 
 use super::answer::Answer;
+use super::reach::Place;
 
 /// Why a media request failed. URLs in it are masked.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -29,6 +30,16 @@ pub enum NetError {
         url: String,
         /// Why it is not followed.
         fault: RedirectFault,
+    },
+    /// Somebody else's playlist or redirect leads closer to this machine than the user went.
+    #[error("{url} {place}, and {from}, where that address comes from, does not: it is not asked")]
+    OutOfReach {
+        /// The URL that is not asked.
+        url: String,
+        /// Where it leads.
+        place: Place,
+        /// The file that the user opened.
+        from: String,
     },
     /// There is no token to send.
     #[error("no token of profile `{profile}` for {url}: {reason}")]
@@ -136,6 +147,7 @@ impl NetError {
             | Self::Url { .. }
             | Self::Changed { .. }
             | Self::Redirect { .. }
+            | Self::OutOfReach { .. }
             | Self::Tls(_)
             | Self::Internal(_) => false,
         }
@@ -197,6 +209,7 @@ impl From<NetError> for Error {
                 );
             }
             NetError::Answer(answer) => return answer.to_error(),
+            NetError::OutOfReach { .. } => Kind::Media,
             NetError::Redirect { .. } | NetError::Changed { .. } | NetError::Transport { .. } => Kind::MediaServer,
         };
         let hint = match &failure {
@@ -205,6 +218,7 @@ impl From<NetError> for Error {
             NetError::Transport { cause: Cause::Certificate, .. } => {
                 Some("if the server has a private certificate authority, name it as `ca_file` in the profile")
             }
+            NetError::OutOfReach { .. } => Some("put -allow_private before the input if it may ask hosts of this network"),
             NetError::Redirect { fault: RedirectFault::ForeignUpload(_), .. } => {
                 Some("if that server may have the token and the media, add its origin to `origins` in the profile")
             }

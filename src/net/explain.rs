@@ -167,6 +167,9 @@ impl Answer {
                 format!("if it may have the token, write into [profile.{profile}]: origins = [{}]", origins.join(", "))
             }
             (401, TokenUse::Unauthenticated) => "put -auth PROFILE before this file".to_owned(),
+            (401, TokenUse::Sent { .. }) if self.challenge.error.as_deref() == Some("invalid_dpop_proof") => {
+                "the server compares the time in the proof with its own: check the clock of this machine".to_owned()
+            }
             (401, TokenUse::Sent { profile, .. }) => format!(
                 "check that `scope`, `audience` and the authorization server of [profile.{profile}] are those this server expects"
             ),

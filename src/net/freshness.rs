@@ -8,9 +8,7 @@ use http::header::{AGE, CACHE_CONTROL, DATE, EXPIRES, HeaderMap, HeaderName, SET
 
 use url::Url;
 
-use crate::clock::Now;
-
-use super::answer;
+use crate::clock::{self, Now};
 
 /// A permanent redirect that names no lifetime (RFC 9111 section 4.2.2 leaves it to us).
 const PERMANENT: Duration = Duration::from_secs(24 * 3600);
@@ -101,8 +99,8 @@ pub(super) fn lifetime(status: u16, headers: &HeaderMap, now: SystemTime) -> Opt
         }
     }
     let explicit = max_age.or_else(|| {
-        let expires = answer::date(text(&EXPIRES)?).unwrap_or(SystemTime::UNIX_EPOCH);
-        let sent = text(&DATE).and_then(answer::date).unwrap_or(now);
+        let expires = clock::http_date(text(&EXPIRES)?).unwrap_or(SystemTime::UNIX_EPOCH);
+        let sent = text(&DATE).and_then(clock::http_date).unwrap_or(now);
         Some(expires.duration_since(sent).unwrap_or_default())
     });
     let lifetime = explicit.or_else(|| matches!(status, 301 | 308).then_some(PERMANENT))?;

@@ -38,6 +38,10 @@ pub struct Resolved {
     pub status: u16,
     /// Its media type, without parameters.
     pub content_type: Option<String>,
+    /// The profile whose token it was sent.
+    pub profile: Option<String>,
+    /// From the last request to the head of its answer.
+    pub took: Duration,
     /// The last URL is plain http behind https: no token may go there, whatever the scope says.
     pub downgraded: bool,
 }
@@ -53,6 +57,8 @@ pub struct Hop {
     pub profile: Option<String>,
     /// It was remembered, not asked for.
     pub remembered: bool,
+    /// From the request to the head of the answer; zero where nobody measured it.
+    pub took: Duration,
 }
 
 /// The end of a walk.
@@ -64,39 +70,62 @@ pub(super) struct End {
     pub(super) downgraded: bool,
     /// The token that was sent last came after another one had been refused.
     pub(super) renewed: bool,
+    pub(super) took: Duration,
 }
 
 pub(super) async fn resolve(shared: &Shared, request: &Request, stop: &Shutdown) -> Result<Resolved, NetError> {
-    let end = walk(shared, request, "bytes=0-0", stop).await?;
+    let mut trail = Trail::new(client::parse(&request.url)?);
+    resolve_on(shared, request, &mut trail, stop).await
+}
+
+/// As [`resolve`]; the redirects that came before a failure stay in `trail`.
+pub(super) async fn resolve_on(
+    shared: &Shared,
+    request: &Request,
+    trail: &mut Trail,
+    stop: &Shutdown,
+) -> Result<Resolved, NetError> {
+    let end = walk_on(shared, request, "bytes=0-0", trail, stop).await?;
     let (status, content_type) = (end.response.status().as_u16(), answer::content_type(end.response.headers()));
     let url = if end.hops.is_empty() { request.url.clone() } else { end.url.to_string() };
     // A server without ranges may send a stream that never ends: that connection is given up.
     if end.response.content_length().is_some_and(|length| length <= SHORT as u64) {
         drain(end.response).await;
     }
-    Ok(Resolved { url, hops: end.hops, status, content_type, downgraded: end.downgraded })
+    let profile = end.carried.bearer().map(|bearer| bearer.name.to_string());
+    Ok(Resolved { url, hops: end.hops, status, content_type, profile, took: end.took, downgraded: end.downgraded })
 }
 
 /// Asks for `request.url` and follows its redirects to the first answer that is none.
 pub(super) async fn walk(shared: &Shared, request: &Request, range: &str, stop: &Shutdown) -> Result<End, NetError> {
-    let get = Request { method: "GET".to_owned(), ..request.clone() };
     let mut trail = Trail::new(client::parse(&request.url)?);
+    walk_on(shared, request, range, &mut trail, stop).await
+}
+
+async fn walk_on(shared: &Shared, request: &Request, range: &str, trail: &mut Trail, stop: &Shutdown) -> Result<End, NetError> {
+    let get = Request { method: "GET".to_owned(), ..request.clone() };
     let (mut renewed, mut restarted) = (false, false);
     loop {
         if trail.follow_remembered(shared, &get)? {
             continue;
         }
+        request.reach.judge(shared, &trail.url, &request.bearers).await?;
+        let began = shared.clock.now();
         let (response, carried) = shared.ask(&get, &trail.url, range, trail.downgraded, stop).await?;
+        let took = shared.clock.now().since(&began);
         let status = response.status().as_u16();
         if is_redirect(status) {
             let target = target(&trail.url, response.headers())?;
             trail.remember(shared, &get, status, response.headers(), &target);
             drain(response).await;
             trail.follow(&get, target, status, false)?;
+            if let Some(hop) = trail.hops.last_mut() {
+                hop.took = took;
+            }
             continue;
         }
         let refused = answer::refuses_token(status, &Challenge::parse(response.headers()));
-        if refused && carried.bearer().is_some() && !renewed {
+        if refused && carried.bearer().is_some() && (!renewed || carried.is_inherited()) {
             renewed = true;
             drain(response).await;
             carried.renew(&trail.url, request.wait, stop).await?;
@@ -107,12 +136,12 @@ pub(super) async fn walk(shared: &Shared, request: &Request, range: &str, stop: 
             restarted = true;
             drain(response).await;
             shared.hops.forget(&client::parse(&request.url)?);
-            trail = Trail::new(client::parse(&request.url)?);
+            *trail = Trail::new(client::parse(&request.url)?);
             request.counters.retry();
             continue;
         }
-        let Trail { url, hops, downgraded, .. } = trail;
-        return Ok(End { response, carried, url, hops, downgraded, renewed });
+        let (url, hops, downgraded) = (trail.url.clone(), std::mem::take(&mut trail.hops), trail.downgraded);
+        return Ok(End { response, carried, url, hops, downgraded, renewed, took });
     }
 }
 
@@ -142,7 +171,7 @@ impl Trail {
         if self.hops.len() >= usize::try_from(request.max_redirects).unwrap_or(usize::MAX) {
             return Err(NetError::Redirect { url, fault: RedirectFault::TooMany(request.max_redirects) });
         }
-        self.hops.push(Hop { url, status, profile: self.key(request).profile, remembered });
+        self.hops.push(Hop { url, status, profile: self.key(request).profile, remembered, took: Duration::ZERO });
         self.downgraded |= self.url.scheme() == "https" && target.scheme() == "http";
         self.url = target;
         Ok(())

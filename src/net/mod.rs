@@ -5,10 +5,11 @@
 //!
 //! - [`Media::resolve`] walks the redirects of a URL hop by hop without reading media, so that libav opens the last one;
 //! - [`Media::explain`] asks again after libav failed and says in one sentence what the server wants;
+//! - [`Download`] reads what libav cannot, or not whole: from a thread that may block, or from a task;
 //! - [`Media::upload`] sends an object, reads the answer, and sends it again where that can help;
 //! - [`Media::delete`] removes one.
 //!
-//! These four block the calling thread, which is one of libav's and never a worker of the runtime; the runtime does the
+//! All but the last way of [`Download`] block the calling thread, which is one of libav's and never a worker of the runtime; the runtime does the
 //! input and output. Each ends within a few milliseconds of a request to stop.
 //!
 //! # Who may see what
@@ -19,11 +20,14 @@
 
 mod answer;
 mod client;
+mod cookies;
 mod download;
 mod error;
 mod explain;
 mod freshness;
 mod hop;
+mod reach;
+pub mod retry;
 mod token;
 mod upload;
 
@@ -44,10 +48,12 @@ use crate::shutdown::Shutdown;
 use crate::tls::Roots;
 
 pub use answer::{Answer, Challenge, TokenUse};
+pub use cookies::Cookies;
 pub use download::Download;
 pub use error::{Cause, NetError, RedirectFault};
 pub use explain::Failure;
 pub use hop::{Hop, Resolved};
+pub use reach::{Place, Reach};
 pub use upload::{Confirmed, Upload, UploadMode};
 
 /// The sender of media requests. Clones share connections and the memory of permanent redirects.
@@ -59,6 +65,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     clients: client::Clients,
     hops: freshness::HopCache,
+    places: reach::Places,
 }
 
 /// What to ask for, and under which rules.
@@ -74,6 +81,8 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// The origin of the file that the user named, where `url` is a request nested in it; `None` = that of `url`.
     pub own_origin: Option<Origin>,
+    /// Which hosts may be asked.
+    pub reach: Reach,
     /// Whom to trust on connections outside every profile's scope.
     pub roots: Roots,
     /// `false` only where the user asked for it by name (`-tls_verify 0`).
@@ -90,6 +99,8 @@ pub struct Request {
     pub backoff: Backoff,
     /// Where to count; one for all requests of a file.
     pub counters: Counters,
+    /// The cookies to bring back, and where those go that are set; `None` where libav looks after them.
+    pub cookies: Option<Cookies>,
 }
 
 impl Request {
@@ -101,6 +112,7 @@ impl Request {
             bearers,
             headers: Vec::new(),
             own_origin: None,
+            reach: Reach::anywhere(),
             roots,
             tls_verify: true,
             wait: Duration::from_secs(60),
@@ -109,13 +121,30 @@ impl Request {
             retries: 3,
             backoff: Backoff { first: Duration::from_millis(500), limit: Duration::from_secs(8) },
             counters: Counters::default(),
+            cookies: None,
         }
+    }
+}
+
+/// How many parts of a file were lost so far; clones share the number and can be asked from any thread.
+#[derive(Clone, Debug, Default)]
+pub struct Losses(Arc<AtomicU64>);
+
+impl Losses {
+    /// Segments, or parts of them, that were gone on without.
+    pub fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// So many more.
+    pub fn add(&self, count: u64) {
+        self.0.fetch_add(count, Ordering::Relaxed);
     }
 }
 
 /// Counts requests as they are sent; clones share the numbers.
 #[derive(Clone, Debug, Default)]
-pub struct Counters(Arc<[AtomicU64; 3]>);
+pub struct Counters(Arc<[AtomicU64; 5]>);
 
 /// One reading of [`Counters`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -126,13 +155,26 @@ pub struct Counts {
     pub http_401: u64,
     /// Requests sent again because the first answer, or its absence, was no success; redirects are not among them.
     pub retries: u64,
+    /// Connections taken up again in the middle of a body.
+    pub resumed: u64,
+    /// Reads that were tried again after a wait, for another reason than a refused token.
+    pub waits: u64,
 }
 
 impl Counters {
     /// The numbers so far.
     pub fn get(&self) -> Counts {
-        let [requests, http_401, retries] = [0, 1, 2].map(|n: usize| self.0[n].load(Ordering::Relaxed));
-        Counts { requests, http_401, retries }
+        let [requests, http_401, retries, resumed, waits] = [0, 1, 2, 3, 4].map(|n: usize| self.0[n].load(Ordering::Relaxed));
+        Counts { requests, http_401, retries, resumed, waits }
+    }
+
+    /// Counts a read that is tried again after a wait.
+    pub fn wait(&self) {
+        self.0[4].fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn resume(&self) {
+        self.0[3].fetch_add(1, Ordering::Relaxed);
     }
 
     fn request(&self) {
@@ -154,6 +196,11 @@ impl Media {
         Self::with_clock(runtime, Arc::new(SystemClock))
     }
 
+    /// What does its input and output.
+    pub fn runtime(&self) -> &Handle {
+        &self.0.runtime
+    }
+
     /// The clock of all its waits.
     pub fn clock(&self) -> &dyn Clock {
         &*self.0.clock
@@ -172,7 +219,17 @@ impl Media {
 
     /// The same with a clock for lifetimes of redirects and for the waits between retries.
     pub fn with_clock(runtime: Handle, clock: Arc<dyn Clock>) -> Self {
-        Self(Arc::new(Shared { runtime, clock, clients: client::Clients::default(), hops: freshness::HopCache::default() }))
+        let (clients, hops, places) = (client::Clients::default(), freshness::HopCache::default(), reach::Places::default());
+        Self(Arc::new(Shared { runtime, clock, clients, hops, places }))
+    }
+
+    /// May the URL of `request` be asked for? Looks its name up, so that a silent DNS server keeps nobody from stopping.
+    ///
+    /// # Errors
+    /// [`NetError::OutOfReach`], or somebody asked to stop.
+    pub fn judge(&self, request: &Request, stop: &Shutdown) -> Result<(), NetError> {
+        let url = client::parse(&request.url)?;
+        self.block_on(stop, request.reach.judge(&self.0, &url, &request.bearers))
     }
 
     /// Follows the redirects of `request` without reading media. Any answer that is no redirect ends the walk, errors too:
@@ -182,6 +239,17 @@ impl Media {
     /// [`NetError`] if a hop cannot be reached or may not be followed, no token can be had, or somebody asked to stop.
     pub fn resolve(&self, request: &Request, stop: &Shutdown) -> Result<Resolved, NetError> {
         self.block_on(stop, hop::resolve(&self.0, request, stop))
+    }
+
+    /// As [`resolve`](Self::resolve), for whoever reports each step: the redirects that came before a failure are not lost.
+    pub fn trace(&self, request: &Request, stop: &Shutdown) -> (Vec<Hop>, Result<Resolved, NetError>) {
+        let mut trail = match client::parse(&request.url) {
+            Ok(url) => hop::Trail::new(url),
+            Err(error) => return (Vec::new(), Err(error)),
+        };
+        let mut resolved = self.block_on(stop, hop::resolve_on(&self.0, request, &mut trail, stop));
+        let hops = resolved.as_mut().map_or(trail.hops, |resolved| std::mem::take(&mut resolved.hops));
+        (hops, resolved)
     }
 
     /// Forgets the remembered redirect of `url`: its target no longer serves.
@@ -211,7 +279,9 @@ impl Media {
     /// # Errors
     /// [`NetError`] as [`Download::read`].
     pub fn download(&self, request: Request, start: u64, end: Option<u64>, stop: &Shutdown) -> Result<Download, NetError> {
-        Download::open(self, request, start, end, stop)
+        let mut download = Download::new(self, request, start, end, stop);
+        self.block_on(stop, download.connect())?;
+        Ok(download)
     }
 
     /// Removes the object at `request.url`; one that is not there counts as removed.

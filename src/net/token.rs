@@ -91,6 +91,11 @@ impl Carried {
         self.bearer.as_ref()
     }
 
+    /// Somebody else got the token, perhaps before the one that was refused here was refused.
+    pub(super) fn is_inherited(&self) -> bool {
+        self.published.as_ref().is_some_and(|published| published.credential.is_inherited())
+    }
+
     /// Adds a value that must not come back in a message.
     pub(super) fn also_secret(&mut self, value: &str) {
         self.secrets.push(Zeroizing::new(value.to_owned()));

@@ -44,7 +44,7 @@ pub enum Audience {
     Literal(String),
 }
 
-/// How long an assertion is good for. It is used at once; Keycloak takes no longer one.
+/// How long an assertion is good for. It is used at once, and Keycloak (26.2 on) takes none that is older than this.
 const LIFE: Duration = Duration::from_secs(60);
 
 /// The `client_assertion` of a client that authenticates with one.

@@ -24,6 +24,8 @@ pub struct Client {
     pub token_url: Option<Url>,
     /// Authorization endpoint (RFC 6749 section 3.1).
     pub authorize_url: Option<Url>,
+    /// How somebody signs in and out.
+    pub sign_in: SignIn,
     /// `client_id`.
     pub client_id: Option<String>,
     /// `client_secret`.
@@ -66,6 +68,20 @@ pub struct Client {
     pub timeout: Duration,
 }
 
+impl Client {
+    /// Does it sign requests, with times in them that the server compares with its own clock?
+    pub fn signs(&self) -> bool {
+        let signed_auth = matches!(self.client_auth, ClientAuth::PrivateKeyJwt | ClientAuth::ClientSecretJwt);
+        signed_auth || self.grant == Grant::JwtBearer || self.dpop
+    }
+
+    /// What of the wanted scope is not in `granted`, which separates words by spaces, commas or as the dialect has it.
+    pub fn lacking<'c>(&'c self, granted: &str) -> Vec<&'c str> {
+        let has: Vec<&str> = granted.split([' ', ',']).chain(granted.split(self.dialect.scope_separator.as_str())).collect();
+        self.scope.iter().map(String::as_str).filter(|scope| !has.contains(scope)).collect()
+    }
+}
+
 /// The ways to a token that are built in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Grant {
@@ -79,6 +95,10 @@ pub enum Grant {
     JwtBearer,
     /// RFC 8693: a token of one kind for one of another.
     TokenExchange,
+    /// RFC 6749 section 4.1: somebody signs in with a browser, once; then the refresh token gets tokens.
+    AuthorizationCode,
+    /// RFC 8628: somebody signs in on another device, once.
+    DeviceCode,
     /// No token endpoint: somebody else keeps a fresh access token in a file, a variable or behind a command.
     External,
 }
@@ -92,9 +112,64 @@ impl Grant {
             Grant::RefreshToken => "refresh_token",
             Grant::JwtBearer => "jwt_bearer",
             Grant::TokenExchange => "token_exchange",
+            Grant::AuthorizationCode => "authorization_code",
+            Grant::DeviceCode => "device_code",
             Grant::External => "external",
         }
     }
+
+    /// Does a person have to sign in before there is a token?
+    pub fn is_interactive(self) -> bool {
+        matches!(self, Grant::AuthorizationCode | Grant::DeviceCode)
+    }
+}
+
+/// How somebody signs in, for [`Grant::AuthorizationCode`] and [`Grant::DeviceCode`], and out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignIn {
+    /// Device authorization endpoint (RFC 8628 section 3.1).
+    pub device_url: Option<Url>,
+    /// Revocation endpoint (RFC 7009).
+    pub revoke_url: Option<Url>,
+    /// Pushed authorization request endpoint (RFC 9126).
+    pub par_url: Option<Url>,
+    /// `redirect_uri`, as it is registered; `None` = `http://127.0.0.1:PORT/callback`.
+    pub redirect_uri: Option<String>,
+    /// The port of a loopback redirect URI that names none; 0 = any.
+    pub redirect_port: u16,
+    /// Parameters added to the authorization request.
+    pub authorize_params: Vec<(String, String)>,
+    /// Send a code challenge (RFC 7636).
+    pub pkce: bool,
+    /// Push the authorization request to the server first (RFC 9126).
+    pub par: Par,
+}
+
+impl Default for SignIn {
+    fn default() -> Self {
+        Self {
+            device_url: None,
+            revoke_url: None,
+            par_url: None,
+            redirect_uri: None,
+            redirect_port: 0,
+            authorize_params: Vec::new(),
+            pkce: true,
+            par: Par::default(),
+        }
+    }
+}
+
+/// When authorization requests are pushed (RFC 9126).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Par {
+    /// Where there is an endpoint for it.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
 }
 
 /// What a token exchange gives and wants (RFC 8693 section 2.1).
@@ -147,6 +222,11 @@ impl ClientAuth {
             ClientAuth::SelfSignedTls => "self_signed_tls",
         }
     }
+
+    /// Does `client_id` stand in the body of a request?
+    pub fn sends_id(self) -> bool {
+        !matches!(self, ClientAuth::Basic | ClientAuth::BasicRaw)
+    }
 }
 
 /// A client for tests: client_credentials at a loopback endpoint.
@@ -157,6 +237,7 @@ pub(crate) fn test_client() -> Client {
         issuer: None,
         token_url: Url::parse("http://127.0.0.1:1/token").ok(),
         authorize_url: None,
+        sign_in: SignIn::default(),
         client_id: Some("id".to_owned()),
         client_secret: Some(SecretSource::Plain("secret".into())),
         grant: Grant::ClientCredentials,

@@ -13,6 +13,8 @@ use super::assertion;
 use super::client::{Client, ClientAuth};
 use super::error::OauthError;
 use super::grant;
+use super::token_endpoint::check_endpoint;
+use super::transport::Request;
 
 /// RFC 7523 section 2.2.
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -61,6 +63,26 @@ pub fn prove(
         }
     }
     Ok(None)
+}
+
+/// A form of these parameters for another endpoint than the token endpoint, with what proves its client. Blocks: secrets are read
+/// now.
+///
+/// # Errors
+/// [`OauthError::Config`]: an endpoint by plain http, or as [`prove`].
+pub fn request<'p>(
+    client: &Client,
+    url: &Url,
+    token_url: &Url,
+    parameters: impl IntoIterator<Item = (&'p str, &'p str)>,
+    now: SystemTime,
+    env: &Env,
+) -> Result<Request, OauthError> {
+    check_endpoint(client, url)?;
+    let mut form = Serializer::new(String::new());
+    form.extend_pairs(parameters);
+    let headers = prove(client, token_url, &mut form, now, env)?.into_iter().collect();
+    Ok(Request { url: url.clone(), headers, body: Some(Zeroizing::new(form.finish())) })
 }
 
 #[cfg(test)]

@@ -1,8 +1,53 @@
 //! Why there is no token. No message names the profile: whoever shows it knows which one it was about.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::error::{Error, Kind};
+
+/// An endpoint of an authorization server, for messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// RFC 6749 section 3.2.
+    Token,
+    /// RFC 8414 section 3.
+    Discovery,
+    /// RFC 8628 section 3.1.
+    Device,
+    /// RFC 9126 section 2.
+    Par,
+    /// RFC 7009 section 2.
+    Revocation,
+    /// [`registration`](super::registration).
+    Registration,
+}
+
+impl Endpoint {
+    /// The key of the profile that names it.
+    fn key(self) -> &'static str {
+        match self {
+            Self::Token => "token_url",
+            Self::Discovery => "issuer",
+            Self::Device => "device_url",
+            Self::Par => "par_url",
+            Self::Revocation => "revoke_url",
+            Self::Registration => "credentials_url",
+        }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Token => "token endpoint",
+            Self::Discovery => "discovery document",
+            Self::Device => "device authorization endpoint",
+            Self::Par => "pushed authorization request endpoint",
+            Self::Revocation => "revocation endpoint",
+            Self::Registration => "client registration endpoint",
+        })
+    }
+}
 
 /// Why a token could not be had. Holds no secret; text from the server is stripped and cut.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -14,9 +59,11 @@ pub enum OauthError {
     #[error("{0}")]
     LoginRequired(String),
     /// An error response (RFC 6749 section 5.2).
-    #[error("the token endpoint {url} refused: {}{}", code, description.as_ref().map(|text| format!(" ({text})")).unwrap_or_default())]
+    #[error("the {endpoint} {url} refused: {}{}", code, description.as_ref().map(|text| format!(" ({text})")).unwrap_or_default())]
     Refused {
-        /// The endpoint, masked.
+        /// Which endpoint.
+        endpoint: Endpoint,
+        /// Its URL, masked.
         url: String,
         /// HTTP status.
         status: u16,
@@ -28,9 +75,11 @@ pub enum OauthError {
         retry_after: Option<Duration>,
     },
     /// An answer that is no token response.
-    #[error("the token endpoint {url} answered {status}{}: {reason}", content_type.as_ref().map(|kind| format!(" {kind}")).unwrap_or_default())]
+    #[error("the {endpoint} {url} answered {status}{}: {reason}", content_type.as_ref().map(|kind| format!(" {kind}")).unwrap_or_default())]
     BadAnswer {
-        /// The endpoint, masked.
+        /// Which endpoint.
+        endpoint: Endpoint,
+        /// Its URL, masked.
         url: String,
         /// HTTP status.
         status: u16,
@@ -42,15 +91,31 @@ pub enum OauthError {
         retry_after: Option<Duration>,
     },
     /// No answer came.
-    #[error("the token endpoint {url} {reason}")]
+    #[error("the {endpoint} {url} {reason}")]
     Unreachable {
-        /// The endpoint, masked.
+        /// Which endpoint.
+        endpoint: Endpoint,
+        /// Its URL, masked.
         url: String,
         /// What happened.
         reason: String,
         /// The request may have been processed: a one-time refresh token may be used up.
         sent: bool,
     },
+    /// An authorization response that says no (RFC 6749 section 4.1.2.1), or a person who said no on another device.
+    #[error("the sign-in was refused: {code}{}", description.as_ref().map(|text| format!(" ({text})")).unwrap_or_default())]
+    Denied {
+        /// `error`.
+        code: String,
+        /// `error_description`.
+        description: Option<String>,
+    },
+    /// What came back to the redirect URI is no answer to this sign-in.
+    #[error("the answer to the sign-in was not accepted: {0}")]
+    Callback(String),
+    /// Somebody asked to stop.
+    #[error("stopped")]
+    Stopped,
     /// The agent that keeps the token has not renewed it.
     #[error("{0}")]
     Stale(String),
@@ -69,7 +134,7 @@ impl OauthError {
                     || matches!(code.as_str(), "temporarily_unavailable" | "server_error" | "slow_down")
             }
             Self::BadAnswer { status, .. } => matches!(status, 408 | 429 | 500..),
-            Self::Config(_) | Self::LoginRequired(_) => false,
+            Self::Config(_) | Self::LoginRequired(_) | Self::Denied { .. } | Self::Callback(_) | Self::Stopped => false,
         }
     }
 
@@ -81,7 +146,7 @@ impl OauthError {
             // A gateway that gave up waiting says nothing about the server behind it.
             Self::BadAnswer { status, .. } => matches!(status, 200..300 | 504),
             Self::Refused { status, .. } => *status == 504,
-            Self::Config(_) | Self::LoginRequired(_) | Self::Stale(_) | Self::Store(_) => false,
+            _ => false,
         }
     }
 
@@ -94,8 +159,19 @@ impl OauthError {
     pub fn oauth_code(&self) -> Option<&str> {
         match self {
             Self::Refused { code, .. } => Some(code.as_str()).filter(|code| !code.starts_with("status ")),
+            Self::Denied { code, .. } => Some(code),
             _ => None,
         }
+    }
+
+    /// The same, of another endpoint than the token endpoint.
+    #[must_use]
+    pub fn at(mut self, place: Endpoint) -> Self {
+        if let Self::Refused { endpoint, .. } | Self::BadAnswer { endpoint, .. } | Self::Unreachable { endpoint, .. } = &mut self
+        {
+            *endpoint = place;
+        }
+        self
     }
 
     /// The HTTP status of the answer, if there was one.
@@ -114,25 +190,46 @@ impl OauthError {
         }
     }
 
-    fn hint(&self) -> Option<&'static str> {
-        Some(match self {
-            Self::Refused { code, .. } => match code.as_str() {
-                "invalid_client" => "check client_id, client_secret and client_auth of the profile",
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Refused { endpoint: Endpoint::Registration, .. } => {
+                "check bc_token, which is good for one session of its user, and accounts and operations, which that user must have"
+            }
+            Self::Refused { code, endpoint, .. } => match code.as_str() {
+                "invalid_client" => {
+                    "check client_id, client_auth and what proves the client (client_secret, private_key, tls) in the profile"
+                }
                 "unauthorized_client" => "this client may not use this grant; ask the provider, or set another `grant`",
                 "invalid_scope" | "scope_invalid" => "check `scope` of the profile",
                 "invalid_grant" => {
-                    "the credentials of the profile (user name, password, refresh token) are not accepted any more"
+                    "the credentials of the profile (user name, password, refresh token, assertion, subject token) are not accepted any more"
                 }
+                "invalid_dpop_proof" => "the server compares the time in the proof with its own: check the clock of this machine",
+                "invalid_target" => "check `audience` and `resource` of the profile",
                 "unsupported_grant_type" => "the server does not know this grant; see `grant` and `dialect.grant_type`",
                 "status 401" | "status 403" => {
                     "check client_id, client_secret and client_auth (basic, basic_raw, post) of the profile"
                 }
+                _ if *endpoint == Endpoint::Par => "set `par = false` in the profile to send the request through the browser",
                 _ => return None,
             },
-            Self::BadAnswer { .. } => "check token_url of the profile",
-            Self::Unreachable { .. } => "check token_url of the profile and the network",
+            Self::Denied { code, .. } => match code.as_str() {
+                "access_denied" => "sign in again and allow the access, or ask the provider for it",
+                "unauthorized_client" => {
+                    "check client_id and redirect_uri of the profile, and what the client may do at the provider"
+                }
+                "invalid_scope" => "check `scope` of the profile",
+                "server_error" | "temporarily_unavailable" => "try again later",
+                _ => return None,
+            },
+            Self::Callback(_) => "begin again; if it stays so, somebody may be interfering with the sign-in",
+            Self::BadAnswer { endpoint, .. } => return Some(format!("check {} of the profile", endpoint.key())),
+            Self::Unreachable { endpoint, .. } => {
+                return Some(format!("check {} of the profile and the network", endpoint.key()));
+            }
             _ => return None,
-        })
+        };
+        Some(hint.to_owned())
     }
 }
 
@@ -142,6 +239,7 @@ impl From<OauthError> for Error {
             OauthError::Config(_) => Kind::Config,
             OauthError::LoginRequired(_) => Kind::LoginRequired,
             OauthError::Store(_) => Kind::File,
+            OauthError::Stopped => Kind::Stopped,
             _ => Kind::AuthorizationServer,
         };
         let mut out = Error::new(kind, error.to_string()).retryable(error.is_retryable());

@@ -9,6 +9,7 @@ use crate::secret::{Secret, SecretSource};
 
 use super::client::{Client, Grant};
 use super::error::OauthError;
+use super::pkce::Verifier;
 
 /// One way to ask the token endpoint.
 #[derive(Clone, Debug)]
@@ -31,6 +32,17 @@ pub enum Ask {
         /// `actor_token`.
         actor_token: Option<Secret>,
     },
+    /// RFC 6749 section 4.1.3.
+    AuthorizationCode {
+        /// `code`.
+        code: Secret,
+        /// `redirect_uri`, as it stood in the authorization request.
+        redirect_uri: String,
+        /// `code_verifier`, if a challenge was sent (RFC 7636 section 4.5).
+        verifier: Option<Verifier>,
+    },
+    /// RFC 8628 section 3.4, with `device_code`.
+    DeviceCode(Secret),
     /// RFC 6749 section 6.
     Refresh(Secret),
 }
@@ -43,13 +55,15 @@ impl Ask {
             Self::Password { .. } => "password",
             Self::JwtBearer => "urn:ietf:params:oauth:grant-type:jwt-bearer",
             Self::TokenExchange { .. } => "urn:ietf:params:oauth:grant-type:token-exchange",
+            Self::AuthorizationCode { .. } => "authorization_code",
+            Self::DeviceCode(_) => "urn:ietf:params:oauth:grant-type:device_code",
             Self::Refresh(_) => "refresh_token",
         }
     }
 
     /// A request that can be sent again with no harm: it uses nothing up.
     pub fn is_repeatable(&self) -> bool {
-        !matches!(self, Self::Refresh(_))
+        !matches!(self, Self::Refresh(_) | Self::AuthorizationCode { .. })
     }
 }
 
@@ -89,6 +103,10 @@ pub fn ways(client: &Client, kept: Option<&Secret>, env: &Env) -> Result<Vec<Ask
             };
             Ok(refresh.into_iter().chain([Ask::TokenExchange { subject_token, actor_token }]).collect())
         }
+        Grant::AuthorizationCode | Grant::DeviceCode => match refresh {
+            Some(refresh) => Ok(vec![refresh]),
+            None => Err(OauthError::LoginRequired("nobody is signed in".to_owned())),
+        },
         Grant::External => Err(OauthError::Config("grant external asks no token endpoint".to_owned())),
     }
 }

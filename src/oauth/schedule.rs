@@ -23,12 +23,12 @@ pub fn hard_point(lifetime: Duration) -> Duration {
     lifetime.saturating_sub(lifetime.mul_f64(0.10).min(Duration::from_secs(30)))
 }
 
-/// How long to wait after failed request number `failures` (1 = the first): the server's `Retry-After` if it gave one, else
-/// [`BACKOFF`] drawn by `random` in 0..1.
+/// How long to wait after failed request number `failures` (1 = the first): [`BACKOFF`] drawn by `random` in 0..1, and not less
+/// than the server's `Retry-After`. A `Retry-After` of zero is no invitation to ask without end.
 pub fn retry_wait(failures: u32, retry_after: Option<Duration>, random: f64) -> Duration {
     // An hour is longer than any server means; a broken header must not end a job.
-    let asked = retry_after.map(|wait| wait.min(Duration::from_secs(3600)));
-    asked.unwrap_or_else(|| BACKOFF.delay(failures.saturating_sub(1), random))
+    let asked = retry_after.unwrap_or_default().min(Duration::from_secs(3600));
+    asked.max(BACKOFF.delay(failures.saturating_sub(1), random))
 }
 
 #[cfg(test)]
@@ -61,8 +61,9 @@ mod tests {
     }
 
     #[test]
-    fn retry_after_wins_over_the_backoff() {
-        assert_eq!(retry_wait(1, Some(Duration::from_secs(7)), 0.0), Duration::from_secs(7));
+    fn retry_after_is_the_least_that_is_waited() {
+        assert_eq!(retry_wait(1, Some(Duration::from_secs(7)), 1.0), Duration::from_secs(7));
+        assert_eq!(retry_wait(3, Some(Duration::ZERO), 1.0), Duration::from_secs(4));
         assert_eq!(retry_wait(1, Some(Duration::from_secs(u64::MAX)), 0.0), Duration::from_secs(3600));
         assert_eq!(retry_wait(3, None, 1.0), Duration::from_secs(4));
         assert_eq!(retry_wait(40, None, 1.0), Duration::from_secs(30));

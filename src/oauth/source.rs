@@ -3,13 +3,18 @@
 //! One exchange runs at a time, as a task of its own: whoever waits for it may be cancelled without harm. Its steps, in this
 //! order: lock the entry, read it, adopt what another process got meanwhile, else ask; **save**; let go; publish.
 
+mod ask;
 mod exchange;
+mod life;
+mod sign_in;
+mod stored;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
+use url::Url;
 
 use crate::backoff;
 use crate::clock::{Clock, Now};
@@ -25,6 +30,10 @@ use super::schedule;
 use super::store::{Entry, Key, Store, StoreError};
 use super::token::Token;
 use super::transport::Transport;
+
+pub use sign_in::SignedOut;
+
+use life::Life;
 
 /// Hands out the tokens of one client. Clones share everything.
 #[derive(Clone)]
@@ -72,16 +81,22 @@ struct Progress {
     not_before: Option<Duration>,
     /// The newest generation that a media server refused.
     rejected: u64,
+    life: Life,
     /// The newest entry, where the store has not taken it.
     unsaved: Option<Entry>,
     /// The key that tokens are bound to, of a client that has them bound.
     prover: Option<Arc<Prover>>,
     /// What tokens are asked for with: see [`super::grant::fingerprint`].
     given: Option<String>,
-    /// Whether the log has been told that the store fails.
+    /// Whether the log has been told that the store fails, and that the clocks differ.
     store_warned: bool,
+    skew_warned: bool,
     /// Refresh tokens that the server has refused: none is sent twice.
     refused: Vec<Secret>,
+    /// The token endpoint that discovery found, until something fails.
+    token_url: Option<Url>,
+    /// The HTTP status of the last answer.
+    status: Option<u16>,
     /// Whether the log has been told that requests fail.
     warned: bool,
     /// Deviations that the log has been told about.
@@ -92,6 +107,8 @@ type Outcome = Result<Arc<Token>, OauthError>;
 
 /// A file that an agent writes is looked at this often.
 const WATCH: Duration = Duration::from_secs(1);
+/// The timer stands still while the machine sleeps, so the age of the token is looked at again after this long.
+const LONGEST_SLEEP: Duration = Duration::from_secs(10);
 
 impl Source {
     /// A source that has asked nothing yet. `runtime` drives token requests and the background refresh.
@@ -166,15 +183,26 @@ impl Source {
     /// The media server refused the token of this generation. Nothing happens if a newer one exists; else an exchange begins in
     /// the background, unless the last one has just failed. Never blocks.
     pub fn invalidate(&self, generation: u64) {
-        {
+        let newest = self.0.state.borrow().token.clone();
+        let age = newest.as_ref().map(|token| token.age(&self.0.clock.now()));
+        let learned = {
             let mut progress = self.progress();
-            let newest = self.0.state.borrow().token.as_ref().map_or(0, |token| token.generation);
-            if generation < newest || generation <= progress.rejected {
+            if generation < newest.as_ref().map_or(0, |token| token.generation) || generation <= progress.rejected {
                 return;
             }
             progress.rejected = generation;
+            newest.zip(age).and_then(|(token, age)| progress.life.refused(age, token.lifetime))
+        };
+        let age = age.map(|age| age.as_secs());
+        tracing::info!(target: "ffauth::token", profile = self.0.client.name, generation, age, "the media server refused the token");
+        if let Some(life) = learned {
+            tracing::warn!(
+                target: "ffauth::token",
+                profile = self.0.client.name,
+                "tokens are refused after {} s, whatever the authorization server says; they are renewed ahead of that",
+                life.as_secs()
+            );
         }
-        tracing::info!(target: "ffauth::token", profile = self.0.client.name, generation, "the media server refused the token");
         // A failure says why; whoever needs the token will be told.
         let _ = self.begin(true, Duration::ZERO);
     }
@@ -190,7 +218,7 @@ impl Source {
             let sleep = match (wait, watching) {
                 (Some(wait), true) => Some(wait.min(WATCH)),
                 (None, true) => Some(WATCH),
-                (wait, false) => wait,
+                (wait, false) => wait.map(|wait| wait.min(LONGEST_SLEEP)),
             };
             tokio::select! {
                 () = stop.requested() => return,
@@ -227,9 +255,25 @@ impl Source {
         self.0.state.subscribe()
     }
 
+    /// Completes when no exchange is running that has a refresh token at stake.
+    pub async fn settled(&self) {
+        let has_kept = self.0.state.borrow().token.as_ref().is_some_and(|token| token.refresh_token.is_some());
+        let at_stake = has_kept || self.0.client.refresh_token.is_some();
+        let running = self.progress().running.clone();
+        if let Some(mut running) = running.filter(|_| at_stake) {
+            // One that was broken off is over as well.
+            let _ = running.wait_for(Option::is_some).await;
+        }
+    }
+
     /// Token requests so far.
     pub fn counts(&self) -> Counts {
         self.progress().counts
+    }
+
+    /// The HTTP status of the last token request's answer.
+    pub fn status(&self) -> Option<u16> {
+        self.progress().status
     }
 
     fn progress(&self) -> MutexGuard<'_, Progress> {
@@ -303,6 +347,9 @@ impl Source {
                 progress.failures = 0;
                 progress.not_before = None;
                 progress.warned = false;
+                if self.0.state.borrow().token.as_ref().is_some_and(|replaced| replaced.generation > progress.rejected) {
+                    progress.life.replaced();
+                }
                 drop(progress);
                 let life = token.lifetime.map(|life| life.as_secs_f64());
                 tracing::info!(
@@ -316,6 +363,7 @@ impl Source {
             }
             Err(error) => {
                 progress.failures += 1;
+                progress.token_url = None;
                 let wait = schedule::retry_wait(progress.failures, error.retry_after(), backoff::random());
                 progress.not_before = Some(now.boot + wait);
                 let left = self.0.state.borrow().token.as_ref().and_then(|token| token.remaining(&now));

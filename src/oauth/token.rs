@@ -23,6 +23,8 @@ pub struct Token {
     pub scope: Option<String>,
     /// Counts up from 1 within one source.
     pub generation: u64,
+    /// It was in the store: another process got it, or an earlier run.
+    pub inherited: bool,
     /// Read before the request was sent: the life counts from there.
     pub asked: Now,
     /// Seconds from `asked` to expiry; `None` = the server did not say.

@@ -15,7 +15,7 @@ use crate::secret::Secret;
 use super::assertion;
 use super::client::{Client, Grant};
 use super::client_auth;
-use super::error::OauthError;
+use super::error::{Endpoint, OauthError};
 use super::grant::{self, Ask};
 use super::transport::{Answer, Request};
 
@@ -59,6 +59,7 @@ pub fn request(client: &Client, token_url: &Url, ask: &Ask, now: SystemTime, env
     // The dialect's literal stands for the grant of the profile, not for the refresh that may follow it.
     let literal = match ask {
         Ask::Refresh(_) if client.grant != Grant::RefreshToken => None,
+        Ask::DeviceCode(_) if client.grant != Grant::DeviceCode => None,
         _ => client.dialect.grant_type.as_deref(),
     };
     form.append_pair("grant_type", literal.unwrap_or_else(|| ask.grant_type()));
@@ -83,15 +84,26 @@ pub fn request(client: &Client, token_url: &Url, ask: &Ask, now: SystemTime, env
                 form.append_pair("requested_token_type", kind);
             }
         }
+        Ask::AuthorizationCode { code, redirect_uri, verifier } => {
+            form.append_pair("code", code.expose()).append_pair("redirect_uri", redirect_uri);
+            if let Some(verifier) = verifier {
+                form.append_pair("code_verifier", verifier.secret().expose());
+            }
+        }
+        Ask::DeviceCode(code) => {
+            form.append_pair("device_code", code.expose());
+        }
         Ask::Refresh(token) => {
             form.append_pair("refresh_token", token.expose());
         }
     }
     let is_signed = matches!(ask, Ask::JwtBearer) && client.dialect.assertion_scope;
-    if !client.scope.is_empty() && !is_signed {
+    // Whoever signed in was asked for these and may have granted less, which is what the refresh token stands for.
+    let is_settled = client.grant.is_interactive();
+    if !client.scope.is_empty() && !is_signed && !is_settled {
         form.append_pair("scope", &client.scope.join(&client.dialect.scope_separator));
     }
-    if let Some(audience) = &client.audience {
+    if let Some(audience) = client.audience.as_ref().filter(|_| !is_settled) {
         form.append_pair("audience", audience);
     }
     for resource in &client.resource {
@@ -128,50 +140,63 @@ pub fn check_endpoint(client: &Client, url: &Url) -> Result<(), OauthError> {
 /// [`OauthError::Refused`] for an OAuth error response, [`OauthError::BadAnswer`] for what is no token response. Neither holds
 /// the body.
 pub fn parse(client: &Client, token_url: &Url, answer: &Answer) -> Result<Granted, OauthError> {
-    let url = redact::url(token_url.as_str()).into_owned();
-    let bad = |reason: String| OauthError::BadAnswer {
-        url: url.clone(),
-        status: answer.status,
-        content_type: answer.content_type.clone(),
-        reason,
-        retry_after: answer.retry_after,
-    };
-    if (300..400).contains(&answer.status) {
-        return Err(bad("it redirects, and the secret is not sent again".to_owned()));
-    }
     let mut tolerated = Vec::new();
-    let members = Members::read(answer, &mut tolerated);
-    let code = members.as_ref().and_then(|members| members.text("error"));
-    if code.is_some() || !(200..300).contains(&answer.status) {
-        // Some servers refuse with no body at all: the status says it then.
-        let is_plain_refusal = matches!(answer.status, 400 | 401 | 403) && (members.is_some() || answer.body.is_empty());
-        let description = members.as_ref().and_then(|members| members.text("error_description"));
-        return Err(match code {
-            None if !is_plain_refusal => bad("not an OAuth error response".to_owned()),
-            code => OauthError::Refused {
-                url,
-                status: answer.status,
-                code: code.map_or_else(|| format!("status {}", answer.status), |code| redact::untrusted(&code)),
-                description: description.map(|text| redact::untrusted(&text)),
-                retry_after: answer.retry_after,
-            },
-        });
-    }
+    let members = accepted(Endpoint::Token, token_url, answer, &mut tolerated)?;
+    let bad = |reason: String| bad_answer(Endpoint::Token, token_url, answer, reason);
     let members = members.ok_or_else(|| bad("neither JSON nor a form".to_owned()))?;
     let granted = granted(client, &members, &mut tolerated).map_err(bad)?;
     if answer.status != 200 {
         tolerated.push("a status other than 200");
     }
     if client.strict && !tolerated.is_empty() {
-        return Err(OauthError::BadAnswer {
-            url: redact::url(token_url.as_str()).into_owned(),
-            status: answer.status,
-            content_type: answer.content_type.clone(),
-            reason: format!("strict = true does not take {}", tolerated.join(", ")),
-            retry_after: None,
-        });
+        return Err(bad(format!("strict = true does not take {}", tolerated.join(", "))));
     }
     Ok(Granted { tolerated, ..granted })
+}
+
+/// The members of an answer that is no refusal; `None` if it has none. Error responses are alike (RFC 6749 section 5.2) at every
+/// endpoint at which a client proves itself.
+pub(super) fn accepted(
+    endpoint: Endpoint,
+    url: &Url,
+    answer: &Answer,
+    tolerated: &mut Vec<&'static str>,
+) -> Result<Option<Members>, OauthError> {
+    let bad = |reason: &str| bad_answer(endpoint, url, answer, reason.to_owned());
+    if (300..400).contains(&answer.status) {
+        return Err(bad("it redirects, and the secret is not sent again"));
+    }
+    let members = Members::read(answer, tolerated);
+    let code = members.as_ref().and_then(|members| members.text("error"));
+    if code.is_none() && (200..300).contains(&answer.status) {
+        return Ok(members);
+    }
+    // Some servers refuse with no body at all: the status says it then.
+    let is_plain_refusal = matches!(answer.status, 400 | 401 | 403) && (members.is_some() || answer.body.is_empty());
+    let description = members.as_ref().and_then(|members| members.text("error_description"));
+    Err(match code {
+        None if !is_plain_refusal => bad("not an OAuth error response"),
+        code => OauthError::Refused {
+            endpoint,
+            url: redact::url(url.as_str()).into_owned(),
+            status: answer.status,
+            code: code.map_or_else(|| format!("status {}", answer.status), |code| redact::untrusted(&code)),
+            description: description.map(|text| redact::untrusted(&text)),
+            retry_after: answer.retry_after,
+        },
+    })
+}
+
+/// The error that `answer` of `endpoint` is none.
+pub(super) fn bad_answer(endpoint: Endpoint, url: &Url, answer: &Answer, reason: String) -> OauthError {
+    OauthError::BadAnswer {
+        endpoint,
+        url: redact::url(url.as_str()).into_owned(),
+        status: answer.status,
+        content_type: answer.content_type.clone(),
+        reason,
+        retry_after: answer.retry_after,
+    }
 }
 
 fn granted(client: &Client, members: &Members, tolerated: &mut Vec<&'static str>) -> Result<Granted, String> {
@@ -272,6 +297,16 @@ impl Members {
             Value::Array(items) => Some(items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" ")),
             _ => None,
         }
+    }
+
+    /// A member that is `true`.
+    pub(super) fn flag(&self, name: &str) -> bool {
+        self.0.get(name).and_then(Value::as_bool).unwrap_or(false)
+    }
+
+    /// A list of strings.
+    pub(super) fn list(&self, name: &str) -> Option<Vec<String>> {
+        Some(self.0.get(name)?.as_array()?.iter().filter_map(Value::as_str).map(str::to_owned).collect())
     }
 
     /// An object as a member.

@@ -3,15 +3,16 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use url::Url;
 use zeroize::Zeroizing;
 
+use crate::clock;
 use crate::redact;
 use crate::tls::Roots;
 
-use super::error::OauthError;
+use super::error::{Endpoint, OauthError};
 
 /// What is sent.
 #[derive(Clone)]
@@ -20,7 +21,7 @@ pub struct Request {
     pub url: Url,
     /// Header fields beside those that HTTP itself needs.
     pub headers: Vec<(String, Zeroizing<String>)>,
-    /// A form to POST; `None` = GET.
+    /// What to POST, a form unless the header fields say otherwise; `None` = GET.
     pub body: Option<Zeroizing<String>>,
 }
 
@@ -31,12 +32,22 @@ pub struct Answer {
     pub status: u16,
     /// `Content-Type` without parameters, in lower case.
     pub content_type: Option<String>,
-    /// `Retry-After` in seconds form.
+    /// `Retry-After`; a date counts from the server's own.
     pub retry_after: Option<Duration>,
+    /// `Date`.
+    pub date: Option<SystemTime>,
     /// `DPoP-Nonce` (RFC 9449 section 8), not checked.
     pub dpop_nonce: Option<String>,
     /// The body, at most [`LARGEST_BODY`] bytes.
     pub body: Zeroizing<Vec<u8>>,
+}
+
+#[cfg(test)]
+impl Answer {
+    /// An answer with nothing but this status and body.
+    pub(crate) fn of_test(status: u16, body: &str) -> Self {
+        Self { status, body: Zeroizing::new(body.as_bytes().to_vec()), ..Self::default() }
+    }
 }
 
 /// The future of one exchange.
@@ -91,7 +102,9 @@ impl Transport for HttpTransport {
             let shown = redact::url(request.url.as_str()).into_owned();
             let mut builder = match request.body {
                 Some(body) => {
-                    client.post(request.url).header("Content-Type", "application/x-www-form-urlencoded").body(body.to_string())
+                    let post = client.post(request.url).body(body.to_string());
+                    let is_form = !request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("Content-Type"));
+                    if is_form { post.header("Content-Type", "application/x-www-form-urlencoded") } else { post }
                 }
                 None => client.get(request.url),
             };
@@ -107,18 +120,30 @@ impl Transport for HttpTransport {
             let header = |name: http::HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok());
             let content_type = header(http::header::CONTENT_TYPE)
                 .map(|value| redact::untrusted(value.split(';').next().unwrap_or_default().trim()).to_ascii_lowercase());
-            let retry_after = header(http::header::RETRY_AFTER).and_then(|value| value.trim().parse().ok());
+            let date = header(http::header::DATE).and_then(clock::http_date);
+            let retry_after = header(http::header::RETRY_AFTER);
+            let retry_after = retry_after.and_then(|value| match date {
+                Some(date) => clock::retry_after(value, date),
+                None => value.trim().parse().ok().map(Duration::from_secs),
+            });
             let dpop_nonce = header(http::HeaderName::from_static("dpop-nonce")).map(str::to_owned);
             let status = response.status().as_u16();
             let mut body = Zeroizing::new(Vec::new());
             while let Some(chunk) = response.chunk().await.map_err(lost)? {
                 if body.len() + chunk.len() > LARGEST_BODY {
                     let reason = format!("the answer is larger than {LARGEST_BODY} bytes");
-                    return Err(OauthError::BadAnswer { url: shown, status, content_type, reason, retry_after: None });
+                    return Err(OauthError::BadAnswer {
+                        endpoint: Endpoint::Token,
+                        url: shown,
+                        status,
+                        content_type,
+                        reason,
+                        retry_after: None,
+                    });
                 }
                 body.extend_from_slice(&chunk);
             }
-            Ok(Answer { status, content_type, retry_after: retry_after.map(Duration::from_secs), dpop_nonce, body })
+            Ok(Answer { status, content_type, retry_after, date, dpop_nonce, body })
         })
     }
 }
@@ -135,5 +160,5 @@ fn unreachable(shown: &str, limit: Duration, error: &reqwest::Error) -> OauthErr
     } else {
         format!("broke off: {}", redact::untrusted(&redact::line(&cause.to_string())))
     };
-    OauthError::Unreachable { url: shown.to_owned(), reason, sent: !error.is_connect() }
+    OauthError::Unreachable { endpoint: Endpoint::Token, url: shown.to_owned(), reason, sent: !error.is_connect() }
 }

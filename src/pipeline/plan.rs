@@ -196,7 +196,7 @@ impl Default for Global {
     }
 }
 
-/// `-auth`, `-auth_wait` and `-auth_retry` of one file.
+/// `-auth` of one file, and the options that go with it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Auth {
     /// Profile names in order of preference; empty = no token.
@@ -205,6 +205,8 @@ pub struct Auth {
     pub wait: Option<Duration>,
     /// How long to keep trying a playlist, segment or key that fails for a reason that may pass; `None` = 60 s.
     pub retry: Option<Duration>,
+    /// `-allow_private`: what the file names, and its redirects, may lead to closer hosts than the file's own.
+    pub allow_private: bool,
 }
 
 /// Values given per stream: (stream specifier, value). `""` matches every stream; the last match wins.

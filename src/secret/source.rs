@@ -1,15 +1,17 @@
 //! Where a secret comes from: read when it is needed, never kept in argv.
 
+use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Read;
+use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use zeroize::Zeroizing;
 
 use super::Secret;
+use super::keyring::{self, Item};
 use super::permission;
 use crate::env::Env;
 
@@ -32,6 +34,12 @@ pub enum SecretSource {
     Command(Vec<String>),
     /// A systemd credential: a file of this name in `$CREDENTIALS_DIRECTORY`.
     Credential(String),
+    /// An item of the desktop's keyring.
+    Keyring(Item),
+    /// An open file descriptor, read to its end once.
+    Fd(u32),
+    /// Standard input, read to its end once.
+    Stdin,
 }
 
 /// Why a secret could not be read. Names the source, never the value.
@@ -65,6 +73,18 @@ impl SecretSource {
                 // systemd gives its folder to the service's user alone.
                 read_file(&Path::new(folder).join(name), false)
             }
+            Self::Keyring(item) => {
+                let refuse = |reason: String| SecretError(format!("keyring {item}: {reason}"));
+                let text = keyring::get(item).map_err(|error| refuse(error.to_string()))?;
+                let Some(text) = text else {
+                    let Item { service, user } = item;
+                    let store = format!("secret-tool store --label={user} service {service} username {user}");
+                    return Err(refuse(format!("there is no such item; `{store}` makes one")));
+                };
+                secret_of(text.as_slice()).map_err(refuse)
+            }
+            Self::Fd(number) => read_once(*number),
+            Self::Stdin => read_once(0),
         }
     }
 }
@@ -79,6 +99,33 @@ fn read_file(path: &Path, check: bool) -> Result<Secret, SecretError> {
         permission::check_private(&metadata).map_err(advice)?;
     }
     secret_of(file).map_err(refuse)
+}
+
+/// A descriptor gives its content once; whoever asks again, for a refresh or from another profile, gets the same.
+fn read_once(number: u32) -> Result<Secret, SecretError> {
+    static READ: Mutex<BTreeMap<u32, Secret>> = Mutex::new(BTreeMap::new());
+    let refuse = |reason: String| match number {
+        0 => SecretError(format!("stdin: {reason}")),
+        _ => SecretError(format!("fd {number}: {reason}")),
+    };
+    let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(secret) = read.get(&number) {
+        return Ok(secret.clone());
+    }
+    let secret = match number {
+        0 => {
+            let input = std::io::stdin();
+            if input.is_terminal() {
+                return Err(refuse("it is a terminal; give the secret by a pipe or a file".to_owned()));
+            }
+            secret_of(input.lock())
+        }
+        // Opening it anew instead of taking it over leaves the descriptor, which is not ours to close, as it is.
+        _ => File::open(format!("/dev/fd/{number}")).map_err(|error| error.to_string()).and_then(secret_of),
+    };
+    let secret = secret.map_err(refuse)?;
+    read.insert(number, secret.clone());
+    Ok(secret)
 }
 
 fn run(words: &[String]) -> Result<Secret, SecretError> {

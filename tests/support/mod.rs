@@ -1,11 +1,23 @@
 //! The far end of every test: an authorization server, media servers, and the program between them.
 
+pub mod apache;
+pub mod client_auth;
+pub mod dpop;
+pub mod family;
+pub mod glewlwyd;
+pub mod live;
 pub mod media;
+pub mod nginx;
+pub mod oidc_provider;
 pub mod origin;
+pub mod process;
+pub mod python;
 pub mod run;
 pub mod server;
+pub mod sign_in;
 pub mod tls;
 pub mod token_server;
+pub mod web;
 
 use std::sync::Arc;
 

@@ -12,6 +12,8 @@ use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, 
 use hyper::{Method, Response, Version};
 use tokio::sync::mpsc;
 
+use super::dpop::{self, Proofs};
+use super::live;
 use super::server::{Arrived, Body, Cut, Server};
 use super::token_server::{Tokens, Verdict};
 
@@ -24,7 +26,7 @@ pub struct Site {
     pub placement: Placement,
     /// How long it takes to deliver all media in the folder once; zero = as fast as it goes.
     pub lasts: Duration,
-    /// Media playlists show a window that moves with time, from the first request on.
+    /// Media playlists and manifests show a window that moves with time, from the first request on.
     pub live: bool,
     /// A connection is cut when the body reaches a multiple of this position, each position once.
     pub cut_every: Option<u64>,
@@ -39,6 +41,8 @@ pub struct Site {
     pub replace: Vec<(String, String)>,
     pub refusals: Vec<Refusal>,
     pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// Tokens are bound to a key, and each request proves that its sender has it.
+    pub proofs: Option<Arc<Proofs>>,
 }
 
 impl Default for Site {
@@ -57,6 +61,7 @@ impl Default for Site {
             replace: Vec::new(),
             refusals: Vec::new(),
             tls: None,
+            proofs: None,
         }
     }
 }
@@ -100,6 +105,8 @@ pub struct Entry {
     pub range: Option<String>,
     /// The number of the token, if it is one of ours, alive or dead.
     pub generation: Option<u64>,
+    /// The certificate that the client showed.
+    pub certificate: Option<Vec<u8>>,
     /// 0 as long as there is no answer.
     pub status: u16,
     /// Request line and header fields as they came.
@@ -242,6 +249,7 @@ impl State {
                     Some(Verdict::Alive(number) | Verdict::Dead(number)) => Some(number),
                     _ => None,
                 },
+                certificate: arrived.certificate,
                 status: 0,
                 text,
             });
@@ -250,6 +258,8 @@ impl State {
         let path = request.uri().path().to_owned();
         let response = if let Some(status) = self.refusal(&path) {
             refuse(status)
+        } else if let Some(refusal) = self.proof_refusal(&request, token.as_deref()) {
+            refuse_proof(refusal, self.site.proofs.as_ref().and_then(|proofs| proofs.nonce()))
         } else if matches!(verdict, Some(Verdict::Dead(_) | Verdict::Unknown)) {
             refuse(401)
         } else if let Some((_, status, target)) = self.site.redirects.iter().find(|(from, ..)| *from == path) {
@@ -275,7 +285,8 @@ impl State {
         match self.site.placement {
             Placement::Header => {
                 let value = header(request.headers(), AUTHORIZATION)?;
-                Some(value.strip_prefix("Bearer ")?.to_owned())
+                let scheme = if self.site.proofs.is_some() { "DPoP " } else { "Bearer " };
+                Some(value.strip_prefix(scheme)?.to_owned())
             }
             Placement::Field(name) => header(request.headers(), name),
             Placement::Query(name) => {
@@ -285,6 +296,12 @@ impl State {
                 values.next().filter(|_| values.next().is_none())
             }
         }
+    }
+
+    fn proof_refusal(&self, request: &hyper::Request<hyper::body::Incoming>, token: Option<&str>) -> Option<dpop::Refusal> {
+        let proofs = self.site.proofs.as_ref()?;
+        let url = format!("http://{}{}", header(request.headers(), "host")?, request.uri());
+        proofs.check(request.method().as_str(), &url, request.headers(), token).err()
     }
 
     fn refusal(&self, path: &str) -> Option<u16> {
@@ -300,15 +317,22 @@ impl State {
         let file = self.site.folder.join(path.trim_start_matches('/'));
         let Ok(content) = std::fs::read(&file) else { return refuse(404) };
         let response = Response::builder();
-        if path.ends_with(".m3u8") {
+        if self.site.live && path.ends_with(".m4s") && !live::is_there(&file, self.begun.get_or_init(Instant::now).elapsed()) {
+            return refuse(404);
+        }
+        if path.ends_with(".m3u8") || path.ends_with(".mpd") {
             let mut text = String::from_utf8(content).expect("a playlist");
             for (from, to) in &self.site.replace {
                 text = text.replace(from, to);
             }
+            let elapsed = self.begun.get_or_init(Instant::now).elapsed();
             if self.site.live && text.contains("#EXTINF") {
-                text = live_window(&text, self.begun.get_or_init(Instant::now).elapsed());
+                text = live_window(&text, elapsed);
+            } else if self.site.live && text.contains("<MPD") {
+                text = live::manifest(&text, elapsed);
             }
-            let response = response.header(CONTENT_TYPE, "application/vnd.apple.mpegurl");
+            let content_type = if path.ends_with(".mpd") { "application/dash+xml" } else { "application/vnd.apple.mpegurl" };
+            let response = response.header(CONTENT_TYPE, content_type);
             return response.body(Body::from(text)).expect("a response");
         }
         let length = content.len() as u64;
@@ -401,6 +425,12 @@ fn refuse(status: u16) -> Response<Body> {
         401 => response.header("www-authenticate", r#"Bearer error="invalid_token", error_description="it has expired""#),
         _ => response,
     };
+    response.body(Body::from("no")).expect("a response")
+}
+
+fn refuse_proof(error: dpop::Refusal, nonce: Option<String>) -> Response<Body> {
+    let response = Response::builder().status(401).header("www-authenticate", format!("DPoP error=\"{error}\", algs=\"ES256\""));
+    let response = nonce.into_iter().fold(response, |response, nonce| response.header("dpop-nonce", nonce));
     response.body(Body::from("no")).expect("a response")
 }
 

@@ -179,18 +179,28 @@ impl Finished {
 
 /// A program that runs; its output is collected.
 pub struct Running {
-    child: Child,
+    child: Leashed,
     stdout: JoinHandle<String>,
     stderr: JoinHandle<String>,
     began: Instant,
 }
 
-/// Starts `command`; its output must be pipes.
+/// A child that does not outlive the test, however that ends.
+struct Leashed(Child);
+
+impl Drop for Leashed {
+    fn drop(&mut self) {
+        // Fails for one that has ended.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Starts `command`. What it prints is collected, where it goes to a pipe.
 pub fn start(mut command: Command) -> Running {
     let mut child = command.spawn().expect("the program starts");
-    let stdout = collect(child.stdout.take().expect("a pipe"));
-    let stderr = collect(child.stderr.take().expect("a pipe"));
-    Running { child, stdout, stderr, began: Instant::now() }
+    let (stdout, stderr) = (collect(child.stdout.take()), collect(child.stderr.take()));
+    Running { child: Leashed(child), stdout, stderr, began: Instant::now() }
 }
 
 /// Runs `command` to its end.
@@ -200,16 +210,16 @@ pub fn finish(command: Command) -> Finished {
 
 impl Running {
     pub fn id(&self) -> u32 {
-        self.child.id()
+        self.child.0.id()
     }
 
     pub fn stdin(&mut self) -> std::process::ChildStdin {
-        self.child.stdin.take().expect("a pipe")
+        self.child.0.stdin.take().expect("a pipe")
     }
 
     /// Has it ended?
     pub fn ended(&mut self) -> bool {
-        self.child.try_wait().expect("a child").is_some()
+        self.child.0.try_wait().expect("a child").is_some()
     }
 
     pub fn signal(&self, signal: rustix::process::Signal) {
@@ -220,23 +230,23 @@ impl Running {
     pub fn finish(mut self) -> Finished {
         while !self.ended() {
             if self.began.elapsed() > LIMIT {
-                self.child.kill().expect("a child");
+                self.child.0.kill().expect("a child");
                 let stderr = self.stderr.join().expect("no panic");
                 panic!("still running after {LIMIT:?}:\n{}", Finished { code: None, stdout: String::new(), stderr }.tail());
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        let status = self.child.wait().expect("a child");
+        let status = self.child.0.wait().expect("a child");
         let (stdout, stderr) = (self.stdout.join().expect("no panic"), self.stderr.join().expect("no panic"));
         assert!(status.signal().is_none(), "ended by signal {:?}:\n{stderr}", status.signal());
         Finished { code: status.code(), stdout, stderr }
     }
 }
 
-fn collect(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {
+fn collect(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<String> {
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
-        let _ = pipe.read_to_end(&mut bytes);
+        let _ = pipe.map(|mut pipe| pipe.read_to_end(&mut bytes));
         String::from_utf8_lossy(&bytes).into_owned()
     })
 }

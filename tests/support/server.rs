@@ -22,6 +22,8 @@ use tokio::task::JoinSet;
 pub struct Arrived {
     /// Number of the TCP connection, from 1.
     pub connection: u64,
+    /// The certificate that the client showed.
+    pub certificate: Option<Vec<u8>>,
     /// Method, target, header fields and body.
     pub request: Request<Incoming>,
 }
@@ -98,11 +100,13 @@ async fn serve(
                 let tls = tls.clone();
                 open.spawn(async move {
                     match tls {
-                        None => speak(stream, connection, respond).await,
+                        None => speak(stream, connection, None, respond).await,
                         Some(tls) => {
                             // A client that does not trust the certificate ends the handshake; it has sent no request.
                             if let Ok(stream) = tls.accept(stream).await {
-                                speak(stream, connection, respond).await;
+                                let shown = stream.get_ref().1.peer_certificates().and_then(|shown| shown.first());
+                                let shown = shown.map(|certificate| certificate.to_vec());
+                                speak(stream, connection, shown, respond).await;
                             }
                         }
                     }
@@ -112,9 +116,9 @@ async fn serve(
     }
 }
 
-async fn speak(stream: impl AsyncRead + AsyncWrite + Unpin, connection: u64, respond: Respond) {
+async fn speak(stream: impl AsyncRead + AsyncWrite + Unpin, connection: u64, certificate: Option<Vec<u8>>, respond: Respond) {
     let service = hyper::service::service_fn(|request| {
-        let answer = respond(Arrived { connection, request });
+        let answer = respond(Arrived { connection, certificate: certificate.clone(), request });
         async move { Ok::<_, Infallible>(answer.await) }
     });
     // Connections that are cut, by the client or on purpose, end with an error.

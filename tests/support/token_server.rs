@@ -1,5 +1,6 @@
 //! An authorization server: hands out tokens that live as long as it says, or shorter, or not at all.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -7,6 +8,7 @@ use http_body_util::BodyExt;
 use hyper::Response;
 use hyper::header::{CONTENT_TYPE, LOCATION};
 
+use super::dpop::Proofs;
 use super::server::{Arrived, Body, Cut, Server};
 
 /// The client secret of every profile in these tests, unless a test has its own.
@@ -92,6 +94,8 @@ pub enum Mood {
     Well,
     /// Answers, but only after this time.
     Slow(Duration),
+    /// Answers well, by a clock that is ahead by these seconds.
+    Ahead(i64),
     /// Status 200 and a page of HTML.
     Html,
     /// Status 401, `invalid_client`.
@@ -106,6 +110,8 @@ pub enum Mood {
     Redirecting(String),
     /// Exactly this body, status 200.
     Saying(String),
+    /// This status and exactly this body.
+    Refusing(u16, String),
 }
 
 /// One request to the token endpoint.
@@ -116,12 +122,19 @@ pub struct TokenRequest {
     pub target: String,
     pub headers: Vec<(String, String)>,
     pub body: String,
+    /// The certificate that the client showed.
+    pub certificate: Option<Vec<u8>>,
 }
 
 impl TokenRequest {
     /// The value of a header field; empty where there is none.
     pub fn header(&self, name: &str) -> &str {
         self.headers.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+    }
+
+    /// The parameters of the body; a repeated one stands for all of its kind.
+    pub fn form(&self) -> BTreeMap<String, String> {
+        url::form_urlencoded::parse(self.body.as_bytes()).into_owned().collect()
     }
 
     /// The body's `name=value` pairs as they were encoded, sorted.
@@ -140,6 +153,8 @@ pub struct TokenServer {
 
 struct Shared {
     tokens: Arc<Tokens>,
+    /// Tokens are bound to the key of a proof.
+    proofs: Option<Arc<Proofs>>,
     mood: Mutex<Mood>,
     requests: Mutex<Vec<TokenRequest>>,
     answered: Mutex<u64>,
@@ -151,8 +166,18 @@ impl TokenServer {
     }
 
     pub fn start_with(tokens: &Arc<Tokens>, tls: Option<Arc<rustls::ServerConfig>>) -> Self {
+        Self::start_as(tokens, tls, None)
+    }
+
+    /// Its tokens are bound to the key in the proof that came with the request.
+    pub fn binding(tokens: &Arc<Tokens>, proofs: &Arc<Proofs>) -> Self {
+        Self::start_as(tokens, None, Some(Arc::clone(proofs)))
+    }
+
+    fn start_as(tokens: &Arc<Tokens>, tls: Option<Arc<rustls::ServerConfig>>, proofs: Option<Arc<Proofs>>) -> Self {
         let shared = Arc::new(Shared {
             tokens: Arc::clone(tokens),
+            proofs,
             mood: Mutex::new(Mood::Well),
             requests: Mutex::default(),
             answered: Mutex::default(),
@@ -196,19 +221,37 @@ impl TokenServer {
 impl Shared {
     async fn respond(&self, arrived: Arrived) -> Response<Body> {
         let (head, body) = arrived.request.into_parts();
+        let proved = self.proofs.as_ref().map(|proofs| {
+            let host = head.headers.get("host").and_then(|host| host.to_str().ok()).unwrap_or_default();
+            proofs.check(head.method.as_str(), &format!("http://{host}{}", head.uri.path()), &head.headers, None)
+        });
         let Ok(body) = body.collect().await else { return plain(400, "text/plain", "no body") };
         self.requests.lock().expect("no panic").push(TokenRequest {
             method: head.method.to_string(),
             target: head.uri.to_string(),
             headers: super::header_fields(&head.headers),
             body: String::from_utf8_lossy(&body.to_bytes()).into_owned(),
+            certificate: arrived.certificate,
         });
         let mood = self.mood.lock().expect("no panic").clone();
+        if let Some(Err(refusal)) = proved {
+            let nonce = self.proofs.as_ref().and_then(|proofs| proofs.nonce()).unwrap_or_default();
+            let mut response = plain(400, "application/json", &format!(r#"{{"error":"{refusal}"}}"#));
+            response.headers_mut().insert("dpop-nonce", nonce.parse().expect("a value"));
+            return response;
+        }
         match mood {
             Mood::Well => self.token(),
             Mood::Slow(delay) => {
                 tokio::time::sleep(delay).await;
                 self.token()
+            }
+            Mood::Ahead(seconds) => {
+                let date = time::OffsetDateTime::now_utc() + time::Duration::seconds(seconds);
+                let date = date.format(&time::format_description::well_known::Rfc2822).expect("a date").replace("+0000", "GMT");
+                let mut response = self.token();
+                response.headers_mut().insert(hyper::header::DATE, date.parse().expect("a header value"));
+                response
             }
             Mood::Html => plain(200, "text/html", "<html><body><h1>Sign in</h1></body></html>"),
             Mood::Unauthorized => plain(
@@ -241,6 +284,7 @@ impl Shared {
                 Response::builder().status(307).header(LOCATION, target).body(Body::from("")).expect("a response")
             }
             Mood::Saying(text) => plain(200, "application/json", &text),
+            Mood::Refusing(status, text) => plain(status, "application/json", &text),
         }
     }
 
@@ -248,7 +292,8 @@ impl Shared {
         *self.answered.lock().expect("no panic") += 1;
         let token = self.tokens.issue();
         let expiry = self.tokens.announced.map_or_else(String::new, |seconds| format!(r#","expires_in":{seconds}"#));
-        plain(200, "application/json", &format!(r#"{{"access_token":"{token}","token_type":"Bearer"{expiry}}}"#))
+        let kind = if self.proofs.is_some() { "DPoP" } else { "Bearer" };
+        plain(200, "application/json", &format!(r#"{{"access_token":"{token}","token_type":"{kind}"{expiry}}}"#))
     }
 }
 

@@ -42,6 +42,8 @@ const SHARED: &[&str] = &[
     "find_stream_info",
     "auth",
     "auth_wait",
+    "auth_retry",
+    "allow_private",
     "auth_config",
     "auth_log",
 ];

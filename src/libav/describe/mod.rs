@@ -93,7 +93,7 @@ impl Describer {
     /// The file as a whole.
     pub fn format(&self, demuxer: &Demuxer) -> Section {
         // SAFETY: an open demuxer on this thread (invariant 1).
-        unsafe { describe_format(demuxer.as_ptr()) }
+        unsafe { describe_format(demuxer.as_ptr(), &demuxer.url()) }
     }
 }
 
@@ -110,13 +110,12 @@ unsafe fn streams<'a>(context: *const ffi::AVFormatContext) -> &'a [*mut ffi::AV
 ///
 /// # Safety
 /// `context` is an open demuxer, and rule 1 holds for it.
-unsafe fn describe_format(context: *const ffi::AVFormatContext) -> Section {
+unsafe fn describe_format(context: *const ffi::AVFormatContext, url: &str) -> Section {
     // SAFETY: the caller's promise; names are static strings of libav or null (invariant 9).
     unsafe {
         let mut section = Section::new(FORMAT);
         let format = &*context;
-        let url = string(format.url).unwrap_or_default();
-        section.text("filename", crate::redact::url(&url));
+        section.text("filename", crate::redact::url(url));
         section.integer("nb_streams", format.nb_streams);
         section.integer("nb_programs", format.nb_programs);
         section.text("format_name", string((*format.iformat).name).unwrap_or_default());

@@ -1,5 +1,6 @@
 use super::*;
 use crate::libav::codec::MediaType;
+use crate::libav::filter;
 use crate::libav::frame::{Color, PictureType, PixelFormat, SampleFormat};
 use crate::libav::option::Dictionary;
 
@@ -147,4 +148,49 @@ fn fields_and_colours_are_noted_for_the_muxer() {
 fn what_cannot_be_encoded_is_said_at_once() {
     assert!(video("mpeg4", 0).open(&mut Dictionary::new()).is_err());
     assert!(video("mpeg4", 64).open(&mut [("b", "much")].into_iter().collect()).is_err());
+}
+
+#[test]
+fn a_test_picture_is_coded_bit_for_bit_as_ffmpeg_codes_it() {
+    const SOURCE: &str = "testsrc2=duration=1:size=96x64:rate=25,scale=64:48,format=yuv420p";
+    let folder = tempfile::tempdir().expect("a folder");
+    let theirs = folder.path().join("theirs.m4v");
+    let arguments = "-nostdin -v error -filter_complex_threads 1 -filter_complex".split(' ').chain([SOURCE]);
+    let arguments = arguments.chain("-threads 1 -c:v mpeg4 -b:v 300k -bf 2 -flags +bitexact -f m4v".split(' '));
+    let Ok(run) = std::process::Command::new("ffmpeg").args(arguments).arg(&theirs).status() else { return };
+    assert!(run.success());
+
+    let mut graph = filter::Graph::new().expect("libavfilter");
+    let (inputs, outputs) = graph.parse(SOURCE).expect("a graph");
+    assert!(inputs.is_empty());
+    let sink = graph.add_sink("out", outputs[0].media_type).expect("a sink");
+    graph.link((outputs[0].filter, outputs[0].pad), (sink.filter(), 0)).expect("a link");
+    graph.configure().expect("formats that fit");
+    let mut pictures = configuration("mpeg4");
+    let (width, height) = graph.dimensions(sink);
+    pictures.set_picture(width, height, graph.pixel_format(sink));
+    pictures.set_sample_aspect_ratio(graph.sample_aspect_ratio(sink));
+    pictures.set_frame_rate(graph.frame_rate(sink));
+    pictures.set_time_base(graph.frame_rate(sink).inverse());
+    let options = [("threads", "1"), ("b", "300k"), ("bf", "2"), ("flags", "+bitexact")];
+    let mut encoder = pictures.open(&mut options.into_iter().collect()).expect("an encoder");
+    let (mut ours, mut frame, mut packet) = (Vec::new(), Frame::new(), Packet::new());
+    loop {
+        let received = graph.receive(sink, &mut frame, true).expect("no failure");
+        match received {
+            filter::Received::Frame => {
+                frame.set_picture_type(PictureType::NONE);
+                encoder.send(&frame).expect("room for a frame");
+            }
+            _ => encoder.finish().expect("an end"),
+        }
+        while encoder.receive(&mut packet).expect("no failure") == Received::Packet {
+            ours.extend_from_slice(packet.data());
+        }
+        if received != filter::Received::Frame {
+            break;
+        }
+    }
+    let theirs = std::fs::read(theirs).expect("a file");
+    assert!(!ours.is_empty() && ours == theirs, "{} against {} bytes", ours.len(), theirs.len());
 }

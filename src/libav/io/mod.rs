@@ -8,32 +8,42 @@
 //! - `live` keeps the contexts that are open and puts a newer token on them: between packets, and in the interrupt callback;
 //! - `resume` reads through an `AVIOContext` of our own where libavformat's would lose media: tokens in the query, AES-128,
 //!   servers without ranges;
-//! - `retry` and `segments` try again what may pass, and keep count of what libavformat goes on without;
+//! - `detour` sends dashdec.c of FFmpeg before 7 through a server on this machine, since it opens URLs behind our back;
+//! - `trouble` and `segments` tell what may pass and is tried again, and keep count of what libavformat goes on without;
+//! - `streaming` puts the token into the URLs of rtmp, rtsp and srt;
 //! - `upload` writes through one of our own, because http.c never looks at the answer to a PUT or POST.
 
+mod beginning;
+mod detour;
+mod exported;
 mod live;
 mod open;
 mod request;
 mod resume;
-mod retry;
 mod segments;
 mod state;
+mod streaming;
+mod trouble;
 mod upload;
 
-use std::ffi::{CStr, c_int, c_void};
+use std::ffi::{CStr, CString, c_int, c_void};
 use std::time::Duration;
 
 use crate::bearer::Bearers;
 use crate::error::Error;
-use crate::net::Media;
+use crate::net::{Media, Reach};
 use crate::shutdown::Shutdown;
 
+use super::call::c_string;
+use super::error::AvError;
 use super::option::Dictionary;
 use super::{ffi, log};
 use state::State;
 
-pub use segments::Losses;
-pub(in crate::libav) use state::log_event;
+pub use crate::net::Losses;
+pub use detour::{Detour, StartDetour};
+pub(in crate::libav) use state::{log_event, reveal};
+pub use streaming::{check as check_streaming, is_rtsp, is_streaming};
 
 /// What one input or output may use on the network.
 #[derive(Clone, Default)]
@@ -46,8 +56,12 @@ pub struct Access {
     pub wait: Duration,
     /// How long to keep trying a nested request that fails for a reason that may pass.
     pub retry: Duration,
+    /// Hosts that what comes from the network may lead to.
+    pub reach: Reach,
     /// The HTTP client for redirects, uploads and the reason behind a failure; needed wherever there are bearers.
     pub media: Option<Media>,
+    /// Who serves what a demuxer opens behind the hook's back; without it such inputs are refused.
+    pub detour: Option<StartDetour>,
 }
 
 /// What happened on the network for one file, for the summary.
@@ -138,15 +152,27 @@ impl Hook {
                 open::io_open(context, &mut (*context).pb, url.as_ptr(), ffi::AVIO_FLAG_WRITE, options.as_mut_ptr())
             };
         }
+        let placed = match self.placed(url, options) {
+            Ok(placed) => placed,
+            Err(error) => return error.0,
+        };
         // SAFETY: the context is valid; avio_open2 copies what it needs (invariants 1 and 11).
         unsafe {
             ffi::avio_open2(
                 &mut (*context).pb,
-                url.as_ptr(),
+                placed.as_ptr(),
                 ffi::AVIO_FLAG_WRITE,
                 &(*context).interrupt_callback,
                 options.as_mut_ptr(),
             )
+        }
+    }
+
+    /// `url` as it is to be opened: rtmp, rtsp and srt carry the token in it. `options` then hold what verifies the server.
+    pub(in crate::libav) fn placed(&self, url: &CStr, options: &mut Dictionary) -> Result<CString, AvError> {
+        match url.to_str() {
+            Ok(text) if is_streaming(text) => c_string(&self.0.streaming_url(text, options)?),
+            _ => Ok(url.to_owned()),
         }
     }
 
@@ -173,6 +199,11 @@ impl Hook {
     /// file: libavformat takes some failures for the end.
     pub fn take_failure(&self) -> Option<Error> {
         self.0.take_failure()
+    }
+
+    /// The URL as it was given, where the context has another one.
+    pub fn given_url(&self) -> Option<&str> {
+        self.0.detour.get().map(|_| self.0.access.url.as_str())
     }
 
     /// What the input went on without; alive as long as anybody looks.

@@ -1,5 +1,6 @@
 //! The `io_open` and `io_close2` callbacks: whether a token goes along with an open, and what happens when the server refuses.
 
+use std::borrow::Cow;
 use std::ffi::{CStr, c_char, c_int};
 use std::sync::Arc;
 
@@ -13,14 +14,16 @@ use crate::libav::call::c_string;
 use crate::libav::error::AvError;
 use crate::libav::option::{self, Dictionary};
 use crate::libav::{ffi, log, panic};
+use crate::net::NetError;
+use crate::net::retry::{self, Purpose};
 use crate::origin::Origin;
 use crate::redact;
 
+use super::beginning::Beginning;
 use super::live::{self, Live};
-use super::retry::{self, Cause};
-use super::segments::Purpose;
 use super::state::State;
-use super::{resume, state, upload};
+use super::streaming::is_streaming;
+use super::{resume, state, trouble, upload};
 
 /// `AVFormatContext.io_open`.
 pub unsafe extern "C" fn io_open(
@@ -75,31 +78,21 @@ pub unsafe extern "C" fn io_close2(context: *mut ffi::AVFormatContext, pb: *mut 
 }
 
 /// One call of `io_open`.
-struct Open<'a> {
-    state: &'a State,
-    context: *mut ffi::AVFormatContext,
+pub(super) struct Open<'a> {
+    pub(super) state: &'a State,
+    pub(super) context: *mut ffi::AVFormatContext,
     pb: *mut *mut ffi::AVIOContext,
     flags: c_int,
     /// This is the file itself, not something that it names.
-    top: bool,
+    pub(super) top: bool,
     /// What libav gave; what is left over goes back.
-    options: Dictionary,
+    pub(super) options: Dictionary,
     /// Those of them that http.c has used.
-    used: Vec<String>,
+    pub(super) used: Vec<String>,
     /// The hls.c playlist whose segment it is.
     playlist: Option<i32>,
     /// When it failed first, for a reason that may pass, and how often since.
     failing: Option<(Now, u32)>,
-}
-
-/// What an open has found.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Beginning {
-    /// RFC 8216.
-    Playlist,
-    /// ISO/IEC 23009-1.
-    DashManifest,
-    Media,
 }
 
 /// Who gets what: one destination of an open.
@@ -122,10 +115,18 @@ impl Open<'_> {
     }
 
     fn read(&mut self, url: &str) -> Result<(), AvError> {
+        if let Some(detour) = self.state.detour.get() {
+            let is_ours = matches!(detour.reveal(url), Cow::Owned(_));
+            return if is_ours { self.delegate(url) } else { Err(AvError::from_errno(libc::EACCES)) };
+        }
         let cipher = url.strip_prefix("crypto+").or_else(|| url.strip_prefix("crypto:"));
         let address = cipher.unwrap_or(url);
         match address.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase()).as_deref() {
             Some("http" | "https") => {}
+            _ if self.top && is_streaming(url) => {
+                let placed = self.state.streaming_url(url, &mut self.options)?;
+                return self.delegate(&placed);
+            }
             _ if self.top => return self.delegate(url),
             Some("data") => return self.delegate(url),
             _ => {
@@ -159,25 +160,31 @@ impl Open<'_> {
 
     /// Opens `url` with the token that belongs there, as often as it takes.
     fn read_url(&mut self, url: Url, encrypted: bool, purpose: Purpose) -> Result<(), AvError> {
-        let mut target = self.target(url)?;
-        if encrypted {
-            return self.resume(&target);
+        if let Some(media) = &self.state.access.media {
+            match media.judge(&self.state.own_request(url.as_str(), "GET", Vec::new()), &self.state.stop) {
+                Ok(()) => {}
+                Err(NetError::Stopped) => return Err(AvError::EXIT),
+                Err(failure) => return Err(self.give_up(failure.into(), AvError::from_errno(libc::EACCES))),
+            }
         }
-        // http.c sends the same header lines with every request, and here each needs a proof of its own.
-        if self.token(&target).is_some_and(|(_, published)| published.credential.proof().is_some()) {
-            return self.resume(&target).and_then(|()| self.check_format(&target));
+        let mut target = self.target(url)?;
+        // http.c sends the same header lines with every request, and a bound token needs a proof of its own in each.
+        let bound = self.token(&target).is_some_and(|(_, published)| published.credential.proof().is_some());
+        if encrypted || bound {
+            return self.read_ourselves(target, purpose);
         }
         let mut redirected = false;
         loop {
             let code = match self.attempt(&target) {
-                Ok(()) => return self.opened(&target),
+                Ok(()) if self.opened(&target)? => return Ok(()),
+                Ok(()) => return self.read_ourselves(target, purpose),
                 Err(code) => code,
             };
             if self.state.stop.is_requested() {
                 return Err(AvError::EXIT);
             }
             match (code, &target.token) {
-                (AvError::HTTP_UNAUTHORIZED, Some((index, published))) if self.state.may_renew(*index, published.generation) => {
+                (AvError::HTTP_UNAUTHORIZED, Some((index, published))) if self.state.may_renew(*index, published) => {
                     self.state.reject(*index, published.generation);
                     target = self.target(target.url)?;
                 }
@@ -192,9 +199,20 @@ impl Open<'_> {
                 }
                 // A server without ranges answers an offset with the whole.
                 (code, _) if code == AvError::from_errno(libc::EPERM) && self.options.get("offset").is_some() => {
-                    return self.resume(&target);
+                    return self.read_ourselves(target, purpose);
                 }
                 (code, _) => target = self.again(target, purpose, code)?,
+            }
+        }
+    }
+
+    /// Opens `target` with our own client, which sees to tokens, nonces and redirects, as often as it takes.
+    fn read_ourselves(&mut self, mut target: Target, purpose: Purpose) -> Result<(), AvError> {
+        loop {
+            match self.resume(&target) {
+                Ok(()) => return self.check_format(),
+                Err(code) if self.state.stop.is_requested() || self.state.has_given_up() => return Err(code),
+                Err(code) => target = self.again(target, purpose, code)?,
             }
         }
     }
@@ -210,7 +228,7 @@ impl Open<'_> {
         let request = self.state.own_request(target.url.as_str(), "GET", self.state.request.fields());
         let failure = asks.then(|| media.explain(&request, &self.state.stop));
         let status = failure.as_ref().and_then(|failure| failure.answer.as_ref()).map(|answer| answer.status);
-        let patience = retry::patience(purpose, Cause::of(code, status), self.state.access.retry);
+        let patience = retry::patience(purpose, trouble::behind(code, status), self.state.access.retry);
         let now = media.clock().now();
         let (since, attempt) = *self.failing.get_or_insert((now, 0));
         let after = failure.as_ref().and_then(|failure| failure.retry_after);
@@ -238,9 +256,17 @@ impl Open<'_> {
 
     /// libavformat's own open, untouched.
     fn delegate(&mut self, url: &str) -> Result<(), AvError> {
-        let (url, open) = (c_string(url)?, self.state.default_open.ok_or(AvError::from_errno(libc::EINVAL))?);
-        // SAFETY: everything is what libav gave to us; no borrow is held (invariant 5).
-        AvError::check(unsafe { open(self.context, self.pb, url.as_ptr(), self.flags, self.options.as_mut_ptr()) }).map(drop)
+        let mut options = std::mem::take(&mut self.options);
+        let result = self.default_open(&c_string(url)?, &mut options);
+        self.options = options;
+        result
+    }
+
+    /// libavformat's own open, with these options; those that something used are taken out.
+    pub(super) fn default_open(&self, url: &CStr, options: &mut Dictionary) -> Result<(), AvError> {
+        let open = self.state.default_open.ok_or(AvError::from_errno(libc::EINVAL))?;
+        // SAFETY: context and pb are what libav gave to us; no borrow is held (invariant 5).
+        AvError::check(unsafe { open(self.context, self.pb, url.as_ptr(), self.flags, options.as_mut_ptr()) }).map(drop)
     }
 
     /// Which token goes to `url`. Waits for one if need be.
@@ -263,7 +289,6 @@ impl Open<'_> {
 
     /// One open by http.c.
     fn attempt(&mut self, target: &Target) -> Result<(), AvError> {
-        let open = self.state.default_open.ok_or(AvError::from_errno(libc::EINVAL))?;
         let token = self.token(target);
         let headers = self.state.request.header_lines(target.origin.as_ref(), token);
         let bundle = match self.ca_bundle(token.map(|(bearer, _)| bearer)) {
@@ -274,14 +299,13 @@ impl Open<'_> {
         let certificate = token.and_then(|(bearer, _)| bearer.roots.certificate());
         self.state.request.apply(&target.url, bundle.as_deref(), certificate, &headers, &mut options)?;
         let url = c_string(&self.placed(target))?;
-        // SAFETY: everything is what libav gave to us; no borrow is held (invariant 5).
-        AvError::check(unsafe { open(self.context, self.pb, url.as_ptr(), self.flags, options.as_mut_ptr()) })?;
+        self.default_open(&url, &mut options)?;
         self.used = self.options.pairs().into_iter().map(|(name, _)| name).filter(|name| options.get(name).is_none()).collect();
         Ok(())
     }
 
-    /// The context is open: registers it, or replaces it by one of ours.
-    fn opened(&mut self, target: &Target) -> Result<(), AvError> {
+    /// The context is open: registers it. False if one of ours must take its place; it is closed then.
+    fn opened(&mut self, target: &Target) -> Result<bool, AvError> {
         // SAFETY: a successful open has filled `pb` with a native context of this thread (invariants 1 and 9).
         let (context, seekable, size) = unsafe {
             let context = *self.pb;
@@ -292,7 +316,7 @@ impl Open<'_> {
         let beginning = if looked_at { self.beginning(context) } else { Beginning::Media };
         if beginning == Beginning::DashManifest && self.top && !cfg!(dash_io_open) {
             self.close_native(context);
-            return Err(self.refuse_dash(target));
+            return self.detour().map(|()| true);
         }
         if in_query && !self.top {
             self.forbid_keepalive();
@@ -301,7 +325,7 @@ impl Open<'_> {
         let without_ranges = !seekable && (!self.top || size > 0);
         if beginning == Beginning::Media && (in_query || without_ranges) {
             self.close_native(context);
-            return self.resume(target);
+            return Ok(false);
         }
         for name in std::mem::take(&mut self.used) {
             self.options.remove(&name);
@@ -328,24 +352,24 @@ impl Open<'_> {
                 stripped,
             });
         }
-        Ok(())
+        Ok(true)
     }
 
-    /// Looks at what [`resume`](Self::resume) opened for what cannot be read.
-    fn check_format(&mut self, target: &Target) -> Result<(), AvError> {
+    /// Looks at what [`resume`](Self::resume) opened for what must be read another way.
+    fn check_format(&mut self) -> Result<(), AvError> {
         // SAFETY: a successful open has filled `pb` with a context of this thread (invariants 1 and 9).
         let context = unsafe { *self.pb };
-        if self.top && !cfg!(dash_io_open) && self.beginning(context) == Beginning::DashManifest {
-            return Err(self.refuse_dash(target));
+        if !self.top || cfg!(dash_io_open) || self.beginning(context) != Beginning::DashManifest {
+            return Ok(());
         }
-        Ok(())
-    }
-
-    fn refuse_dash(&self, target: &Target) -> AvError {
-        let message = "this is a DASH manifest, and the DASH demuxer of the linked FFmpeg opens segments behind ffauth's back";
-        let error = Error::new(Kind::Media, format!("{}: {message}", redact::url(target.url.as_str())));
-        let error = error.with_hint("use the HLS playlist of the stream, or a build against FFmpeg 7.1 or later");
-        self.give_up(error, AvError::from_errno(libc::ENOSYS))
+        // SAFETY: the context is ours and nobody has seen it yet (invariant 10).
+        unsafe {
+            *self.pb = std::ptr::null_mut();
+            (*self.context).flags &= !ffi::AVFMT_FLAG_CUSTOM_IO;
+            self.state.keep_top(std::ptr::null_mut());
+            resume::close(context);
+        }
+        self.detour()
     }
 
     /// Closes what [`attempt`](Self::attempt) opened.
@@ -362,7 +386,9 @@ impl Open<'_> {
     /// Reads `target` through an `AVIOContext` of our own.
     fn resume(&mut self, target: &Target) -> Result<(), AvError> {
         self.forbid_keepalive();
-        let context = resume::open(self.state, target.url.as_str(), &mut self.options)?;
+        let mut options = self.options.clone();
+        let context = resume::open(self.state, target.url.as_str(), &mut options)?;
+        self.options = options;
         // SAFETY: libav wants its context here. avio_close would take ours for a native one, so a top-level one is marked, as
         // `avformat_open_input` itself would have, had it been there from the start (invariant 1).
         unsafe {
@@ -401,28 +427,6 @@ impl Open<'_> {
         Ok(bundle.map(|path| path.display().to_string()))
     }
 
-    /// What the first bytes say. They stay in the buffer.
-    fn beginning(&self, context: *mut ffi::AVIOContext) -> Beginning {
-        let mut start = [0_u8; 1024];
-        // SAFETY: a live context of this thread; what is read fits, and going back over it stays within its buffer (invariant 1).
-        let read = unsafe {
-            let at = ffi::avio_seek(context, 0, libc::SEEK_CUR);
-            let read = ffi::avio_read_partial(context, start.as_mut_ptr(), start.len() as c_int);
-            if read > 0 {
-                ffi::avio_seek(context, at, libc::SEEK_SET);
-            }
-            usize::try_from(read).unwrap_or(0)
-        };
-        let start = &start[..read];
-        if start.starts_with(b"#EXTM3U") {
-            Beginning::Playlist
-        } else if start.windows(4).any(|tag| tag == b"<MPD") {
-            Beginning::DashManifest
-        } else {
-            Beginning::Media
-        }
-    }
-
     /// Where the redirects of `target` end; `None` if it does not redirect.
     fn behind_redirects(&self, target: &Target) -> Result<Option<Target>, AvError> {
         let Some(media) = &self.state.access.media else { return Ok(None) };
@@ -431,7 +435,7 @@ impl Open<'_> {
             Ok(resolved) => resolved,
             Err(failure) => {
                 let error = Error::from(failure);
-                if self.top || matches!(error.http_status(), Some(401 | 403)) {
+                if self.top || error.kind() == Kind::Media || matches!(error.http_status(), Some(401 | 403)) {
                     self.state.give_up(error);
                 } else {
                     log::write(log::level::ERROR, &format!("{error}\n"));
@@ -456,7 +460,7 @@ impl Open<'_> {
         self.give_up(failure.error, code)
     }
 
-    fn give_up(&self, error: Error, code: AvError) -> AvError {
+    pub(super) fn give_up(&self, error: Error, code: AvError) -> AvError {
         self.state.give_up(error);
         code
     }

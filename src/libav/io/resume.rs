@@ -12,10 +12,14 @@ use crate::libav::option::Dictionary;
 use crate::libav::{ffi, log, panic};
 use crate::net::{self, Download};
 
+use super::exported::{self, Exported};
 use super::state::State;
 
 /// What stands behind one of our read contexts.
+#[repr(C)]
 struct Reader {
+    /// First: libav looks for options here.
+    exported: Exported,
     download: Download,
     cipher: Option<Cipher>,
     /// The state of the hook that opened it (invariant 2).
@@ -24,7 +28,8 @@ struct Reader {
 
 const BUFFER: usize = 32 * 1024;
 
-/// Opens `url` and consumes the options of http.c and crypto.c among `options`.
+/// Opens `url` and consumes the options of http.c and crypto.c among `options`. Failures that do not end the job are for the
+/// caller to tell.
 pub fn open(state: &State, url: &str, options: &mut Dictionary) -> Result<*mut ffi::AVIOContext, AvError> {
     let cipher = match (options.remove("key"), options.remove("iv")) {
         (Some(key), Some(iv)) => Some(Cipher::new(&key, &iv)?),
@@ -42,10 +47,11 @@ pub fn open(state: &State, url: &str, options: &mut Dictionary) -> Result<*mut f
     let Some(media) = &state.access.media else { return Err(AvError::from_errno(libc::EINVAL)) };
     let download = match media.download(state.own_request(url, "GET", headers), start, end, &state.stop) {
         Ok(download) => download,
-        Err(failure) => return Err(state.lose(Error::from(failure))),
+        Err(failure) => return Err(state.refuse(failure.into()).0),
     };
     let seekable = download.has_ranges() && cipher.is_none();
-    let reader = Reader { download, cipher, state };
+    let exported = Exported::new(download.location(), download.content_type());
+    let reader = Reader { exported, download, cipher, state };
     let reader = Box::into_raw(Box::new(reader));
     // SAFETY: the buffer comes from av_malloc, as avio_alloc_context asks; the reader is freed by `close` alone (invariant 10).
     unsafe {
@@ -58,6 +64,7 @@ pub fn open(state: &State, url: &str, options: &mut Dictionary) -> Result<*mut f
             return Err(AvError::from_errno(libc::ENOMEM));
         }
         (*context).seekable = if seekable { ffi::AVIO_SEEKABLE_NORMAL } else { 0 };
+        exported::attach(context);
         Ok(context)
     }
 }
@@ -106,10 +113,20 @@ impl Reader {
 }
 
 impl State {
-    /// A read that cannot go on. Where a token was refused, going on would lose the rest in silence.
+    /// A read that cannot go on.
     fn lose(&self, error: Error) -> AvError {
+        let (code, untold) = self.refuse(error);
+        if let Some(error) = untold {
+            log::write(log::level::ERROR, &format!("{error}\n"));
+        }
+        code
+    }
+
+    /// The code of a failure, and the failure if it is still to be told. Where a token was refused, going on would lose the
+    /// rest in silence: that ends the job.
+    fn refuse(&self, error: Error) -> (AvError, Option<Error>) {
         if self.stop.is_requested() {
-            return AvError::EXIT;
+            return (AvError::EXIT, None);
         }
         let code = match error.http_status() {
             Some(401) => AvError::HTTP_UNAUTHORIZED,
@@ -121,10 +138,9 @@ impl State {
         };
         if matches!(error.http_status(), Some(401 | 403)) || error.kind() == crate::error::Kind::AuthorizationServer {
             self.give_up(error);
-        } else {
-            log::write(log::level::ERROR, &format!("{error}\n"));
+            return (code, None);
         }
-        code
+        (code, Some(error))
     }
 }
 

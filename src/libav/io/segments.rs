@@ -5,41 +5,11 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::clock::Now;
-
-/// What an open is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// The file itself.
-    Top,
-    /// A playlist that another playlist names, or the same one again (RFC 8216 section 6.3.4).
-    Playlist,
-    /// A media segment or an initialization section.
-    Segment,
-    /// A segment that hls.c asks for while the one before it is still being read, at each of its reads until that works.
-    NextSegment,
-    /// A decryption key.
-    Key,
-}
-
-/// How many parts of an input were lost so far; can be read from any thread.
-#[derive(Clone, Debug, Default)]
-pub struct Losses(Arc<AtomicU64>);
-
-impl Losses {
-    /// Segments, or parts of them, that libavformat went on without.
-    pub fn count(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    fn add(&self, count: u64) {
-        self.0.fetch_add(count, Ordering::Relaxed);
-    }
-}
+use crate::net::Losses;
+use crate::net::retry::Purpose;
 
 /// See the module.
 #[derive(Default)]

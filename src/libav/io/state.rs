@@ -1,7 +1,8 @@
 //! What the callbacks of one context share. They call each other through libav on one thread, so everything here is a cell
 //! that is never borrowed across a call into libav (invariant 5).
 
-use std::cell::{Cell, RefCell};
+use std::borrow::Cow;
+use std::cell::{Cell, OnceCell, RefCell};
 use std::ffi::{c_int, c_void};
 use std::ptr;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use super::live::{self, Registry};
 use super::request::RequestOptions;
 use super::segments::Segments;
 use super::upload::Uploads;
-use super::{Access, IoCounts, resume};
+use super::{Access, Detour, IoCounts, resume};
 
 /// A token that came after so many refusals and is refused as well will not be helped by the next one.
 const FRESH_REFUSALS: u32 = 1;
@@ -61,6 +62,8 @@ pub struct State {
     unanswered: Cell<bool>,
     /// What hls.c is at.
     pub segments: Segments,
+    /// The server that the demuxer asks instead.
+    pub detour: OnceCell<Box<dyn Detour>>,
 }
 
 #[derive(Default)]
@@ -110,6 +113,7 @@ impl State {
             given_up: Cell::new(false),
             unanswered: Cell::new(false),
             segments: Segments::default(),
+            detour: OnceCell::new(),
         })
     }
 
@@ -171,9 +175,11 @@ impl State {
         }
     }
 
-    /// After a 401 to this generation: may another token help? Not if one that was fresh after a refusal is refused too.
-    pub fn may_renew(&self, index: usize, generation: u64) -> bool {
-        self.tokens.get(index).is_some_and(|token| generation <= token.rejected.get() || token.refusals.get() < FRESH_REFUSALS)
+    /// After a 401 to this credential: may another token help? Not if one that was fresh after a refusal is refused too.
+    pub fn may_renew(&self, index: usize, refused: &Published) -> bool {
+        let Some(token) = self.tokens.get(index) else { return false };
+        let is_known = refused.generation <= token.rejected.get();
+        is_known || token.refusals.get() < FRESH_REFUSALS || refused.credential.is_inherited()
     }
 
     /// Puts a newer token on the live contexts, if there is one.
@@ -226,8 +232,14 @@ impl State {
         self.given_up.set(true);
     }
 
+    /// Has something failed that ends the job?
+    pub fn has_given_up(&self) -> bool {
+        self.given_up.get()
+    }
+
     pub fn take_failure(&self) -> Option<Error> {
-        self.failure.borrow_mut().take()
+        let own = self.failure.borrow_mut().take();
+        own.or_else(|| self.detour.get()?.take_failure())
     }
 
     pub fn count(&self, change: impl FnOnce(&mut IoCounts)) {
@@ -242,6 +254,7 @@ impl State {
         let roots = bearers.iter().next().map_or_else(|| Roots::new(&Env::default(), None), |bearer| bearer.roots.clone());
         net::Request {
             headers,
+            reach: self.access.reach.clone(),
             own_origin: Origin::parse(&self.access.url),
             tls_verify: !self.request.unverified,
             wait: self.access.wait,
@@ -254,11 +267,30 @@ impl State {
     /// What libav and our own HTTP client did for this file.
     pub fn counts(&self) -> IoCounts {
         let (counts, own) = (self.counts.get(), self.own_counters.get());
-        IoCounts { requests: counts.requests + own.requests, http_401: counts.http_401 + own.http_401, ..counts }
+        IoCounts {
+            requests: counts.requests + own.requests,
+            http_401: counts.http_401 + own.http_401,
+            reconnects: counts.reconnects + own.resumed,
+            retries: counts.retries + own.waits,
+            ..counts
+        }
     }
 
     fn on_event(&self, protocol: *mut c_void, event: Event<'_>) {
         match event {
+            Event::DashSectionFailed if self.is_authenticated() && !self.stop.is_requested() => {
+                let reason = self.detour.get().and_then(|detour| {
+                    let lost = || Some(detour.take_loss()?.context("an initialization section does not come"));
+                    detour.take_failure().or_else(lost)
+                });
+                let reason = reason.unwrap_or_else(|| {
+                    let url = redact::url(&self.access.url);
+                    Error::new(Kind::MediaServer, format!("{url}: a stream has an initialization section that cannot be read"))
+                });
+                self.give_up(reason);
+            }
+            // Those to a server of our own, which counts its own.
+            _ if self.detour.get().is_some() => {}
             Event::Request => {
                 self.count(|counts| counts.requests += 1);
                 // The one before was answered well: http.c logs no success.
@@ -289,7 +321,7 @@ impl State {
                 let reason = "what comes from the network may name http and https only";
                 self.give_up(Error::new(Kind::Media, format!("{url}: the address of segment {number} is refused: {reason}")));
             }
-            Event::SegmentFailed(..) => {}
+            Event::SegmentFailed(..) | Event::DashSectionFailed => {}
             Event::SectionFailed(playlist) => {
                 let url = redact::url(&self.access.url);
                 let message = format!("{url}: playlist {playlist} has an initialization section that cannot be read");
@@ -338,12 +370,24 @@ pub(in crate::libav) fn log_event(protocol: *mut c_void, event: Event<'_>) {
     }
 }
 
+/// `line` of libav's log as it may be shown: with the URLs that the user knows.
+pub(in crate::libav) fn reveal(line: &str) -> Cow<'_, str> {
+    let current = CURRENT.get();
+    if current.is_null() {
+        return Cow::Borrowed(line);
+    }
+    // SAFETY: as in log_event (invariants 1 and 2).
+    let detour = unsafe { &*current }.detour.get();
+    detour.map_or(Cow::Borrowed(line), |detour| detour.reveal(line))
+}
+
 pub unsafe extern "C" fn interrupted(opaque: *mut c_void) -> c_int {
     panic::contain(1, || {
         // SAFETY: `opaque` is the State of a Hook that outlives the context (invariant 2); shared access only.
         let state = unsafe { &*opaque.cast::<State>() };
         state.make_current();
-        if state.stop.is_requested() || state.given_up.get() || panic::is_pending() {
+        let is_over = state.given_up.get() || state.detour.get().is_some_and(|detour| detour.is_over());
+        if state.stop.is_requested() || is_over || panic::is_pending() {
             return 1;
         }
         if state.is_authenticated() {

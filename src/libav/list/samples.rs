@@ -116,7 +116,7 @@ pub fn layouts() -> String {
     for raw in iterate(ffi::av_channel_layout_standard) {
         // SAFETY: a constant of the library (invariant 12).
         let layout = unsafe { ChannelLayout::copy_of(raw) };
-        // SAFETY: as above.
+        // SAFETY: as above (invariant 10).
         let is_part = |channel: &AVChannel| unsafe { ffi::av_channel_layout_index_from_channel(raw, *channel) } >= 0;
         let parts: Vec<_> = CHANNELS.into_iter().filter(is_part).map(|channel| written(ffi::av_channel_name, channel)).collect();
         let _ = writeln!(text, "{:<14} {}", layout.to_string(), parts.join("+"));

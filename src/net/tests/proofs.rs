@@ -86,6 +86,16 @@ fn a_server_that_refuses_every_proof_has_refused_the_token() {
 }
 
 #[test]
+fn a_proof_that_is_refused_is_told_with_what_to_look_at() {
+    let server = Server::start(|_, _| Reply::new(401).header("WWW-Authenticate", "DPoP error=\"invalid_dpop_proof\""));
+    let rig = rig(&[&server]);
+    let error = rig.media.download(rig.request("GET", server.url("/a.ts")), 0, None, &rig.stop).err().expect("refused");
+    let error = crate::error::Error::from(error);
+    assert!(error.to_string().contains("invalid_dpop_proof"), "{error}");
+    assert!(error.hint().is_some_and(|hint| hint.contains("clock")), "{:?}", error.hint());
+}
+
+#[test]
 fn nobody_out_of_scope_sees_a_proof() {
     let foreign = Server::start(|_, _| Reply::new(200).body("media"));
     let target = foreign.url("/cdn.ts");

@@ -1,6 +1,7 @@
 //! The way to the last URL.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
@@ -121,6 +122,16 @@ fn a_401_on_the_way_is_answered_by_one_new_token() {
     assert_eq!(rig.rejected(), [1]);
     let counts = request.counters.get();
     assert_eq!((counts.requests, counts.http_401, counts.retries), (3, 1, 1));
+}
+
+/// It may have been got, and have died, before the first one was refused.
+#[test]
+fn a_refused_token_of_another_process_is_not_the_last() {
+    let server = Server::start(|seen, _| if seen.token() == Some("Bearer secret-3") { media() } else { Reply::new(401) });
+    let rig = Rig::new(&[&server]);
+    rig.tokens.inherited.store(2, Ordering::SeqCst);
+    assert_eq!(rig.media.resolve(&rig.request("GET", server.url("/a")), &rig.stop).expect("a way").status, 206);
+    assert_eq!((server.log().len(), rig.rejected()), (3, vec![1, 2]));
 }
 
 #[test]

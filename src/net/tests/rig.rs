@@ -1,7 +1,7 @@
 //! What the tests need beside a server: tokens, a clock, a sender.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -48,12 +48,15 @@ pub struct Tokens {
     /// Refreshes that were caused.
     pub refreshes: Mutex<u64>,
     pub refuse: AtomicBool,
+    /// The generation that another process got; 0 = none.
+    pub inherited: AtomicU64,
 }
 
 impl Tokens {
     pub fn publish(&self, generation: u64) {
         let credential = Credential::new(Secret::new(format!("secret-{generation}")), Vec::new()).expect("clean");
-        self.slot.publish(generation, credential);
+        let is_inherited = self.inherited.load(Ordering::SeqCst) == generation;
+        self.slot.publish(generation, if is_inherited { credential.inherited() } else { credential });
     }
 }
 
@@ -107,6 +110,7 @@ impl Rig {
             rejected: Mutex::default(),
             refreshes: Mutex::default(),
             refuse: AtomicBool::new(false),
+            inherited: AtomicU64::new(0),
         };
         tokens.publish(1);
         let tokens = Arc::new(tokens);

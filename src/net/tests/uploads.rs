@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::rig::Rig;
@@ -108,6 +109,15 @@ fn a_refusal_of_two_tokens_names_object_status_and_reason() {
     let error = Error::from(error);
     assert_eq!((error.kind(), error.http_status(), error.is_retryable()), (Kind::MediaServer, Some(401), false));
     assert_eq!((server.log().len(), rig.rejected()), (2, vec![1]));
+}
+
+#[test]
+fn a_refused_token_of_another_process_is_not_the_last_of_an_upload() {
+    let server = Server::start(|seen, _| Reply::new(if seen.token() == Some("Bearer secret-3") { 201 } else { 401 }));
+    let rig = Rig::new(&[&server]);
+    rig.tokens.inherited.store(2, Ordering::SeqCst);
+    upload(&rig, &rig.request("PUT", server.url("/a.ts")), b"data").expect("confirmed");
+    assert_eq!((server.log().len(), rig.rejected()), (3, vec![1, 2]));
 }
 
 #[test]

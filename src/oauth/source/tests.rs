@@ -1,6 +1,12 @@
 //! The source against a fake server, in virtual time.
 
+mod outage;
+mod proof;
+mod sign_in;
+mod stored;
+
 use std::collections::VecDeque;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
@@ -9,20 +15,30 @@ use zeroize::Zeroizing;
 
 use super::*;
 use crate::oauth::client::{Grant, test_client};
+use crate::oauth::error::Endpoint;
 use crate::oauth::store::{FileStore, MemoryStore};
 use crate::oauth::transport::{Answer, Exchange, Request};
 use crate::secret::SecretSource;
 
-mod proof;
+/// tokio's paused clock; how much of the time it has not counted, the two clocks say each for itself.
+struct Paused {
+    began: Instant,
+    asleep: Arc<Mutex<Duration>>,
+    set_forward: Arc<Mutex<f64>>,
+}
 
-/// tokio's paused clock.
-#[derive(Clone, Copy)]
-struct Paused(Instant);
+impl Paused {
+    /// A clock whose machine never sleeps and is never set.
+    fn from_now() -> Self {
+        Self { began: Instant::now(), asleep: Arc::default(), set_forward: Arc::default() }
+    }
+}
 
 impl Clock for Paused {
     fn now(&self) -> Now {
-        let elapsed = self.0.elapsed() + Duration::from_secs(1_000_000);
-        Now { boot: elapsed, wall: SystemTime::UNIX_EPOCH + elapsed }
+        let boot = self.began.elapsed() + *self.asleep.lock().expect("no panic") + Duration::from_secs(1_000_000);
+        let wall = boot.as_secs_f64() + *self.set_forward.lock().expect("no panic");
+        Now { boot, wall: SystemTime::UNIX_EPOCH + Duration::from_secs_f64(wall) }
     }
 
     fn sleep(&self, duration: Duration) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
@@ -42,6 +58,11 @@ struct Server {
     /// Failures that come first.
     failures: Mutex<VecDeque<OauthError>>,
     at: Mutex<Vec<Instant>>,
+    /// The clock of all its clients begins with the first of them.
+    began: OnceLock<Instant>,
+    /// How long the machine has been suspended, and by how many seconds its clock has been set.
+    asleep: Arc<Mutex<Duration>>,
+    set_forward: Arc<Mutex<f64>>,
 }
 
 impl Transport for Server {
@@ -62,6 +83,9 @@ impl Transport for Server {
             let mut refresh = String::new();
             if self.rotating {
                 let form = request.body.expect("a form").to_string();
+                if form.contains("grant_type=password") {
+                    *self.family.lock().expect("no panic") = None;
+                }
                 let sent = form.split("refresh_token=").nth(1).map(|token| token.split('&').next().expect("a part").to_owned());
                 let mut family = self.family.lock().expect("no panic");
                 if sent != *family {
@@ -82,8 +106,12 @@ impl Transport for Server {
 }
 
 fn source_with(client: Client, server: &Arc<Server>, store: Arc<dyn Store>) -> Source {
-    let transport = Arc::clone(server);
-    Source::new(client, store, transport, Arc::new(Paused(Instant::now())), Env::default(), Handle::current())
+    let clock = Arc::new(Paused {
+        began: *server.began.get_or_init(Instant::now),
+        asleep: Arc::clone(&server.asleep),
+        set_forward: Arc::clone(&server.set_forward),
+    });
+    Source::new(client, store, Arc::clone(server) as Arc<dyn Transport>, clock, Env::default(), Handle::current())
 }
 
 fn source(server: &Arc<Server>) -> Source {
@@ -100,7 +128,12 @@ fn requests(server: &Server) -> usize {
 }
 
 fn down() -> OauthError {
-    OauthError::Unreachable { url: "https://login.example/".to_owned(), reason: "is down".to_owned(), sent: false }
+    OauthError::Unreachable {
+        endpoint: Endpoint::Token,
+        url: "https://login.example/".to_owned(),
+        reason: "is down".to_owned(),
+        sent: false,
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -255,7 +288,8 @@ async fn a_lost_answer_to_a_refresh_is_not_answered_by_sending_it_again() {
         Arc::new(Server { expires_in: 60, rotating: true, family: Mutex::new(Some("r0".to_owned())), ..Server::default() });
     let source = source_with(rotating_client(), &server, Arc::new(MemoryStore::default()));
     let first = source.token(Duration::ZERO).await.expect("a token");
-    let lost = OauthError::Unreachable { url: String::new(), reason: "broke off".to_owned(), sent: true };
+    let lost =
+        OauthError::Unreachable { endpoint: Endpoint::Token, url: String::new(), reason: "broke off".to_owned(), sent: true };
     server.failures.lock().expect("no panic").push_back(lost);
     source.invalidate(first.generation);
     tokio::time::sleep(Duration::from_secs(30)).await;

@@ -240,6 +240,7 @@ mod tests {
             lifetime: Some(Duration::from_secs(300)),
             rejected: false,
             uncertain: false,
+            seed: None,
             dpop_key: None,
             given: None,
         }

@@ -1,6 +1,7 @@
 //! Where tokens are kept between runs, and between processes that share them.
 
 mod file;
+mod keyring;
 mod memory;
 mod record;
 
@@ -13,6 +14,7 @@ use crate::secret::Secret;
 use super::client::Client;
 
 pub use file::FileStore;
+pub use keyring::KeyringStore;
 pub use memory::MemoryStore;
 
 /// Keeps one [`Entry`] per [`Key`]. The calls block.
@@ -177,6 +179,8 @@ pub struct Entry {
     pub rejected: bool,
     /// Its refresh token was sent and no answer is known: it may be used up.
     pub uncertain: bool,
+    /// Digest of the configured refresh token that this entry descends from, which is used up if refresh tokens rotate.
+    pub seed: Option<String>,
     /// The key that the tokens are bound to, as [`Prover::saved`](super::dpop::Prover::saved) gives it.
     pub dpop_key: Option<Secret>,
     /// Names what they were got for: [`grant::fingerprint`](super::grant::fingerprint).
@@ -184,9 +188,17 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Has the authorization server refused this refresh token?
+    /// Is this refresh token used up: refused by the authorization server, or the ancestor of the one that is kept?
     pub fn is_dead(&self, refresh_token: &Secret) -> bool {
-        self.rejected && self.refresh_token.as_ref() == Some(refresh_token)
+        match self.refresh_token.as_ref() == Some(refresh_token) {
+            true => self.rejected,
+            false => self.seed.is_some() && self.seed == Some(Self::seed_of(refresh_token)),
+        }
+    }
+
+    /// [`seed`](Self::seed) of what grows from this refresh token.
+    pub fn seed_of(refresh_token: &Secret) -> String {
+        Sha256::digest(refresh_token.expose()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
 }
 

@@ -42,6 +42,8 @@ struct StoredEntry {
     #[serde(default)]
     uncertain: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
+    seed: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     dpop_key: Option<Zeroizing<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     given: Option<String>,
@@ -68,6 +70,7 @@ impl Record for Entry {
             lifetime_ms: self.lifetime.map(millis),
             rejected: self.rejected,
             uncertain: self.uncertain,
+            seed: self.seed.clone(),
             dpop_key: self.dpop_key.as_ref().map(plain),
             given: self.given.clone(),
         })
@@ -86,6 +89,7 @@ impl Record for Entry {
             lifetime: stored.lifetime_ms.map(Duration::from_millis),
             rejected: stored.rejected,
             uncertain: stored.uncertain,
+            seed: stored.seed,
             dpop_key: stored.dpop_key.map(|key| Secret::new(key.as_str())),
             given: stored.given,
         })
@@ -145,6 +149,7 @@ mod tests {
             lifetime: Some(Duration::from_millis(1500)),
             rejected: true,
             uncertain: true,
+            seed: Some("5eed".to_owned()),
             dpop_key: Some("k".into()),
             given: Some("f".to_owned()),
         };

@@ -72,7 +72,7 @@ const WANTS_NONCE: &str = "{\"error\":\"use_dpop_nonce\"}";
 
 fn source_at(client: Client, server: &Arc<Script>, store: &MemoryStore) -> Source {
     let (store, transport) = (Arc::new(store.clone()), Arc::clone(server));
-    Source::new(client, store, transport, Arc::new(Paused(Instant::now())), Env::default(), Handle::current())
+    Source::new(client, store, transport, Arc::new(Paused::from_now()), Env::default(), Handle::current())
 }
 
 fn binding() -> Client {
