@@ -19,7 +19,7 @@ use crate::support::token_server::{TokenServer, Tokens};
 fn stream(seconds: u64, faults: &[(usize, Fault)]) -> Stream {
     let content = Bytes::from(std::fs::read(media::MPEGTS.file()).expect("media"));
     // Not where a packet begins.
-    let faults = faults.iter().map(|(at, fault)| (content.len() * at / 100 | 1, *fault)).collect();
+    let faults = faults.iter().map(|(at, fault)| ((content.len() * at / 100) | 1, *fault)).collect();
     Stream { content, lasts: Duration::from_secs(seconds), faults, repeats: 60_000, skips: 0, tokens: None }
 }
 
