@@ -13,6 +13,7 @@ pub mod seam;
 mod shape;
 mod supervisor;
 mod verdict;
+mod watch;
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -83,7 +84,7 @@ pub fn open(
             Verdict::Again(pause) => {
                 let text = format!("{text}; trying again in {:.1} s\n", pause.as_secs_f64());
                 log::write(level::WARNING, &text);
-                supervisor::wait(pause, clock, stop);
+                watch::wait(pause, clock, stop);
                 attempts += 1;
             }
             Verdict::GiveUp(error) => return Err(error),

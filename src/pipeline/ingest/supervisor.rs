@@ -1,9 +1,8 @@
 //! The thread of an input that is kept going.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, Thread};
+use std::thread;
 use std::time::Duration;
 
 use crate::backoff;
@@ -11,7 +10,6 @@ use crate::clock::{Clock, Now};
 use crate::error::Error;
 use crate::libav::codec::MediaType;
 use crate::libav::demuxer::Demuxer;
-use crate::libav::io::Access;
 use crate::libav::log::{self, level};
 use crate::libav::packet::Packet;
 use crate::pipeline::Files;
@@ -24,13 +22,8 @@ use crate::shutdown::Shutdown;
 use super::seam::{Crossing, Fate, Opened, Seam};
 use super::shape::{self, Shape};
 use super::verdict::{self, End, GOOD, Situation, Verdict};
+use super::watch::{Over, Pulse, Unhurried, wait};
 use super::{Opener, Tally};
-
-/// How often a session is looked at by whoever watches it, and a pause for whether it is to end.
-const LOOK: Duration = Duration::from_millis(50);
-
-/// Others wait no longer for an input that gives nothing.
-const AWAY: Duration = Duration::from_secs(1);
 
 /// See the module.
 pub struct Supervisor<'a> {
@@ -158,7 +151,7 @@ impl<'a> Supervisor<'a> {
         let patience = verdict::stall_timeout(&self.plan.ingest);
         thread::scope(|scope| {
             let watch = scope.spawn(|| pulse.watch(&*clock, patience, until, &session, &tally));
-            let _over = Over { pulse: &pulse, watch: watch.thread().clone() };
+            let _over = Over::new(&pulse, watch.thread());
             let demuxer = match demuxer {
                 Some(demuxer) => Ok(demuxer),
                 None => self.open(&session, &pulse, had_ended),
@@ -174,7 +167,7 @@ impl<'a> Supervisor<'a> {
     fn open(&mut self, session: &Shutdown, pulse: &Pulse, had_ended: bool) -> Result<Demuxer, Error> {
         let plan = plan::Input { start: None, start_eof: None, ..self.plan.clone() };
         pulse.begin(&*self.clock);
-        let files = Unhurried { files: self.files, pulse, clock: &*self.clock };
+        let files = Unhurried::new(self.files, pulse, &*self.clock);
         let mut input = Input::open(self.index, &plan, self.global, &files, session)?;
         shape::compare(&self.shapes, &Shape::of(&input.demuxer), &self.url)?;
         for (new, old) in input.streams.iter_mut().zip(&self.streams) {
@@ -286,101 +279,5 @@ fn move_times(packet: &mut Packet, by: i64) {
     if by != 0 {
         packet.set_dts(packet.dts().map(|dts| dts.wrapping_add(by)));
         packet.set_pts(packet.pts().map(|pts| pts.wrapping_add(by)));
-    }
-}
-
-/// Waits for `pause`, or until `stop` is raised.
-pub fn wait(pause: Duration, clock: &dyn Clock, stop: &Shutdown) {
-    let began = clock.now().boot;
-    loop {
-        let left = pause.saturating_sub(clock.now().boot.saturating_sub(began));
-        if left.is_zero() || stop.is_requested() {
-            return;
-        }
-        thread::sleep(left.min(LOOK));
-    }
-}
-
-/// Whether a session is waiting for its source, and since when.
-#[derive(Default)]
-struct Pulse {
-    /// On the boot clock, in microseconds; 0 = it is not waiting.
-    since: AtomicU64,
-    stalled: AtomicBool,
-    over: AtomicBool,
-}
-
-impl Pulse {
-    /// It waits, if it was not waiting yet.
-    fn begin(&self, clock: &dyn Clock) {
-        if self.since.load(Ordering::Relaxed) == 0 {
-            self.since.store(micros(clock.now().boot), Ordering::Relaxed);
-        }
-    }
-
-    /// It has got something, or waits for somebody else.
-    fn rest(&self) {
-        self.since.store(0, Ordering::Relaxed);
-    }
-
-    fn has_stalled(&self) -> bool {
-        self.stalled.load(Ordering::Relaxed)
-    }
-
-    /// Breaks the session off when it waits for longer than `patience`, and when the time is `until`.
-    fn watch(&self, clock: &dyn Clock, patience: Duration, until: Duration, session: &Shutdown, tally: &Mutex<Tally>) {
-        while !self.over.load(Ordering::Acquire) {
-            let now = clock.now().boot;
-            let since = self.since.load(Ordering::Relaxed);
-            let waited = if since == 0 { 0 } else { micros(now).saturating_sub(since) };
-            if waited >= micros(AWAY) {
-                tally.lock().unwrap_or_else(PoisonError::into_inner).is_away = true;
-            }
-            if waited >= micros(patience) {
-                self.stalled.store(true, Ordering::Relaxed);
-            }
-            if self.has_stalled() || now >= until {
-                session.request();
-                return;
-            }
-            thread::park_timeout(LOOK);
-        }
-    }
-}
-
-fn micros(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
-}
-
-/// The session ends with this, also by a panic.
-struct Over<'a> {
-    pulse: &'a Pulse,
-    watch: Thread,
-}
-
-impl Drop for Over<'_> {
-    fn drop(&mut self) {
-        self.pulse.over.store(true, Ordering::Release);
-        self.watch.unpark();
-    }
-}
-
-/// Waiting for a token is no stall: `-auth_wait` limits it.
-struct Unhurried<'a> {
-    files: &'a dyn Files,
-    pulse: &'a Pulse,
-    clock: &'a dyn Clock,
-}
-
-impl Files for Unhurried<'_> {
-    fn input(&self, index: usize) -> Result<Access, Error> {
-        self.pulse.rest();
-        let access = self.files.input(index);
-        self.pulse.begin(self.clock);
-        access
-    }
-
-    fn output(&self, index: usize) -> Result<Access, Error> {
-        self.files.output(index)
     }
 }
