@@ -297,7 +297,11 @@ fn a_live_manifest_that_stays_away_is_an_error() {
 /// The hole is told with its place and length; whether it fails the job is the user's choice.
 #[test]
 fn a_segment_that_never_comes_is_a_gap() {
-    for (kind, path) in [(media::DASH, "chunk-stream0-00004.m4s"), (media::DASH_COUNTED, "chunk-stream0-00004.m4s")] {
+    for (kind, path) in [
+        (media::DASH, "chunk-stream0-00004.m4s"),
+        (media::DASH_COUNTED, "chunk-stream0-00004.m4s"),
+        (media::DASH_LIVE, "chunk-0-76800.m4s"),
+    ] {
         for (policy, code) in [(&[][..], 0), (&["-on_gap", "fail"][..], 1)] {
             let (reading, lead) = refused(&kind, (path, 404, u32::MAX), policy);
             let story = || format!("{}\n{}", reading.run.tail(), lead.origin.story());

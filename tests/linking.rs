@@ -13,3 +13,19 @@ fn filters_devices_and_scaler_are_not_loaded_at_the_start() {
         assert!(!loaded.contains(library), "{loaded}");
     }
 }
+
+/// Nor once it runs: options that everybody uses are known without them.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_stream_copy_loads_no_library_of_filters_and_devices() {
+    let home = crate::support::run::Home::new("");
+    let source = crate::support::media::MP4_MOOV_FIRST.file().display().to_string();
+    let line = ["-nostdin", "-hide_banner", "-nostats", "-v", "error", "-y", "-ss", "1", "-i", &source, "-map", "0"];
+    let mut command =
+        home.ffauth(line.into_iter().chain(["-c", "copy", "-movflags", "+faststart", "-metadata", "title=x", "out.mp4"]));
+    command.env("LD_DEBUG", "files");
+    let run = crate::support::run::finish(command);
+    run.expect_code(0);
+    let loaded: Vec<&str> = run.stderr.lines().filter(|line| line.contains("dynamically loaded")).collect();
+    assert_eq!(loaded, Vec::<&str>::new());
+}

@@ -3,9 +3,12 @@
 //!
 //! ```text
 //! cargo nextest run mutated::                                                    # some files, with every run of the tests
-//! cargo nextest run --release --run-ignored only --no-capture mutated::          # 1,000 files, and 50 under valgrind
+//! cargo nextest run --run-ignored only mutated::a_thousand_files                 # 1,000 files
 //! FFAUTH_SEED=7 cargo nextest run --run-ignored only mutated::a_thousand_files   # others
+//! RUSTFLAGS="--cfg rustix_use_libc" cargo nextest run --target-dir target/valgrind --run-ignored only mutated::fifty_files
 //! ```
+//!
+//! Under valgrind system calls go through libc: rustix reads the kernel's vDSO by itself, which is not there then.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -8,12 +8,14 @@ use crate::support::origin::Origin;
 use crate::support::run::{Home, Reading, difference, ffmpeg_read};
 use crate::support::token_server::{Mood, Tokens};
 
-/// How long a read takes.
+/// How long a read takes, unless tokens live for seconds only.
 const LASTS: Duration = Duration::from_secs(6);
 
 /// Reads `kind` with tokens of `life`, while `story` happens to the servers.
 fn read(kind: &Kind, life: Duration, wait: &str, story: impl FnOnce(&Protected) + Send) -> (Protected, Reading, Duration) {
-    let lead = Protected::new(Tokens::living(life), kind.paced(LASTS), "");
+    // A life of seconds is to end while the media is read.
+    let lasts = if life < Duration::from_secs(60) { life * 5 / 4 } else { LASTS };
+    let lead = Protected::new(Tokens::living(life), kind.paced(lasts), "");
     let began = Instant::now();
     let reading = std::thread::scope(|scope| {
         scope.spawn(|| story(&lead));
@@ -72,10 +74,11 @@ fn a_refused_token_is_replaced_when_the_server_is_back_live() {
 #[test]
 fn an_outage_that_ends_before_expiry_is_not_noticed() {
     let kind = &media::HLS;
-    let (lead, reading, _) = read(kind, Duration::from_secs(5), "0", |lead| {
-        std::thread::sleep(Duration::from_millis(2500));
+    let (lead, reading, _) = read(kind, Duration::from_secs(10), "0", |lead| {
+        std::thread::sleep(Duration::from_secs(5));
         lead.token_server.set(Mood::Unavailable);
-        std::thread::sleep(Duration::from_millis(2100));
+        // The soft point is 7.5 to 8 s after the token came.
+        std::thread::sleep(Duration::from_millis(3200));
         lead.token_server.set(Mood::Well);
     });
     assert_complete(kind, &lead, &reading);

@@ -102,7 +102,7 @@ pub fn split(args: &[String], lookup: &dyn OptionLookup) -> Result<Groups, Error
             groups.inputs.push(group.finish(argument()?));
             continue;
         }
-        let av_option = find_av_option(option, lookup);
+        let negated = || option.strip_prefix("no").and_then(table::find).filter(|row| row.negatable());
         let given = if let Some(row) = table::find(option) {
             let value = match row.argument() {
                 Argument::Flag | Argument::Switch => "1".to_owned(),
@@ -110,15 +110,13 @@ pub fn split(args: &[String], lookup: &dyn OptionLookup) -> Result<Groups, Error
                 _ => argument()?.clone(),
             };
             Given { row, option: option.to_owned(), value }
-        } else if let (Some(found), Some(value)) = (av_option, words.as_slice().first()) {
-            keep(option, value, found, &mut group)?;
-            words.next();
+        } else if let Some(row) = negated() {
+            // Before AVOptions, none of which is called so: libraries are loaded for a name that the loaded ones do not know.
+            Given { row, option: option.to_owned(), value: "0".to_owned() }
+        } else if let Some(found) = find_av_option(option, lookup) {
+            keep(option, argument()?, found, &mut group)?;
             groups.debug |= matches!(option, "debug" | "fdebug");
             continue;
-        } else if let Some(row) = option.strip_prefix("no").and_then(table::find).filter(|row| row.negatable()) {
-            Given { row, option: option.to_owned(), value: "0".to_owned() }
-        } else if av_option.is_some() {
-            return Err(usage(format!("Missing argument for option '{option}'.")));
         } else {
             return Err(diagnose::unknown_option(option));
         };

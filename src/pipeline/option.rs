@@ -30,14 +30,13 @@ impl Options {
         let mut sorted = Self::default();
         for (name, value) in options {
             let bare = name.split(':').next().unwrap_or(name);
-            let kind = bare.strip_prefix(['v', 'a', 's']).unwrap_or_default();
-            let codec =
-                Lookup.find(bare).is_some_and(|found| found.codec) || Lookup.find(kind).is_some_and(|found| found.generic_codec);
+            let codec = Lookup.is_of_codec(bare)
+                || bare.strip_prefix(['v', 'a', 's']).is_some_and(|rest| Lookup.is_of_codec_context(rest));
             let set = |dictionary: &mut Dictionary| dictionary.set(name, value).map_err(|error| error.about(name));
             if codec {
                 set(&mut sorted.codec)?;
             }
-            if !codec || Lookup.find(name).is_some_and(|found| found.format) {
+            if !codec || Lookup.is_of_format(name) {
                 set(&mut sorted.format)?;
             }
         }

@@ -35,7 +35,7 @@ pub struct Prepared {
 /// Transcodes and copies until the end.
 pub fn run(plan: &Plan, control: &Control, observer: &dyn Observer, opener: &Opener<'_, '_>, prepared: Prepared) -> Outcome {
     let Prepared { mut inputs, outputs, graphs, devices } = prepared;
-    let concurrent = is_order_fixed(plan, &outputs, inputs.len());
+    let concurrent = is_order_fixed(&outputs, &graphs, inputs.len());
     let now = control.clock.now();
     let mut job = Job {
         global: &plan.global,
@@ -110,12 +110,17 @@ pub fn run(plan: &Plan, control: &Control, observer: &dyn Observer, opener: &Ope
     }
 }
 
-/// May encoders run behind? Not where what is read next, or whether anything is, depends on the packets they give: with several
-/// inputs, `-fs`, `-shortest`, and `-frames` of sound.
-fn is_order_fixed(plan: &Plan, outputs: &[Output], inputs: usize) -> bool {
-    let counts_packets = |stream: &OutputStream| stream.media_type != MediaType::Video && stream.max_frames != i64::MAX;
-    let depends = |output: &Output| output.limit.is_some() || output.shortest || output.streams.iter().any(counts_packets);
-    inputs <= 1 && plan.global.complex_filters.is_empty() && !outputs.iter().any(depends)
+/// May encoders run behind? Not where what is read next, or how much, depends on the packets they give: with several inputs,
+/// `-fs`, `-shortest`, and `-frames` of sound. Nor with graphs that have sources of their own, or several outputs one of which
+/// may end the others: which of them works next depends on packets, too.
+fn is_order_fixed(outputs: &[Output], graphs: &[Graph], inputs: usize) -> bool {
+    let streams = || outputs.iter().flat_map(|output| &output.streams);
+    let limited = |stream: &OutputStream| stream.max_frames != i64::MAX;
+    let counts_packets = streams().any(|stream| stream.media_type != MediaType::Video && limited(stream));
+    let is_complex = graphs.iter().any(|graph| !graph.is_simple);
+    let free = graphs.iter().any(|graph| graph.inputs.is_empty()) || (is_complex && streams().any(limited));
+    let ends_by_packets = outputs.iter().any(|output| output.limit.is_some() || output.shortest);
+    inputs <= 1 && !counts_packets && !free && !ends_by_packets
 }
 
 /// Opens the decoders that outputs and graphs ask for: (input, stream, decoder).

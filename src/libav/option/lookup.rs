@@ -48,6 +48,21 @@ impl Lookup {
         self.find_loaded(name).or_else(|| device::load().ok().and_then(|()| self.find_loaded(name)))
     }
 
+    /// Is `name` an option of a codec context or of some codec?
+    pub fn is_of_codec(&self, name: &str) -> bool {
+        find(codec_class(), name, 0, true).is_some()
+    }
+
+    /// Is `name` an option of every codec context?
+    pub fn is_of_codec_context(&self, name: &str) -> bool {
+        find(codec_class(), name, 0, false).is_some()
+    }
+
+    /// Is `name` an option of a format context, or of some format or protocol that is loaded?
+    pub fn is_of_format(&self, name: &str) -> bool {
+        find(format_class(), name, 0, true).is_some()
+    }
+
     fn find_loaded(&self, name: &str) -> Option<Found> {
         let codec = find(codec_class(), name, 0, true);
         let format = find(format_class(), name, 0, true);
@@ -60,7 +75,7 @@ impl Lookup {
         Some(Found {
             format: format.is_some(),
             codec: codec.is_some(),
-            generic_codec: find(codec_class(), name, 0, false).is_some(),
+            generic_codec: self.is_of_codec_context(name),
             encoding: codec_flags & ffi::AV_OPT_FLAG_ENCODING_PARAM != 0,
             decoding: codec_flags & ffi::AV_OPT_FLAG_DECODING_PARAM != 0,
             scaler: scaler.is_some(),
