@@ -306,6 +306,21 @@ mod tests {
     }
 
     #[test]
+    fn limits_of_an_input_that_is_kept_going_need_it_to_be() {
+        for (line, words) in [
+            ("-stall_timeout 5 -i x o", "-stall_timeout before x means nothing without -ingest_for"),
+            ("-max_restarts 5 -i x o", "-max_restarts before x means nothing without -ingest_for"),
+            ("-ingest_for 0 -i x o", "longer than nothing"),
+            ("-ingest_for 5 -stall_timeout 0 -i x o", "longer than nothing"),
+            ("-ingest_for 5 -max_restarts -1 -i x o", "a number of times"),
+            ("-ingest_for 5 -stream_loop 2 -i x o", "exclude each other"),
+        ] {
+            let error = lowered(line).expect_err(line).to_string();
+            assert!(error.contains(words), "{line}: {error}");
+        }
+    }
+
+    #[test]
     fn the_first_informational_option_wins_over_the_rest_of_the_line() {
         for (line, wanted) in [
             ("-h", Show::Help(None)),
