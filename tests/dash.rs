@@ -13,7 +13,7 @@ use crate::support::token_server::{TokenServer, Tokens};
 
 const LIFE: Duration = Duration::from_secs(2);
 /// Long enough for five tokens of [`LIFE`] and more.
-const LONG: Duration = Duration::from_millis(12_500);
+const LONG: Duration = Duration::from_millis(13_500);
 
 /// What `ffmpeg` reads without any token. All kinds hold the same packets; that of a live stream is the recorded one whose
 /// segments ffmpeg finds.
