@@ -149,11 +149,7 @@ fn survives_early_death(kind: &Kind) {
     let lead = Protected::new(Tokens::dying_early(LIFE), kind.paced(LONG), "");
     let reading = lead.home.read(kind, "p", &lead.origin.url(kind.entry), &[]);
     assert_complete(kind, &reading, &lead.origin);
-    let rejected = lead.origin.rejected();
-    assert!(rejected.len() >= 3, "only tokens {rejected:?} were refused: nothing was shown\n{}", lead.origin.story());
-    let requests = lead.token_server.answered();
-    assert_eq!(requests, rejected.len() as u64 + 1, "token requests; refused were {rejected:?}\n{}", lead.origin.story());
-    assert_eq!(reading.summary["inputs"][0]["http_401"], json!(lead.origin.count(401)), "{}", lead.origin.story());
+    lead.assert_one_refresh_for_each_refused_token(&reading);
 }
 
 #[test]

@@ -58,17 +58,14 @@ pub fn run(plan: &Plan, control: &Control, observer: &dyn Observer, opener: &Ope
         copy: Packet::new(),
         error: None,
     };
-    let decoders = open_decoders(&mut inputs, &mut job.devices);
-    let mut failed = decoders.as_ref().err().map(|_| ());
-    let decoders = decoders.unwrap_or_else(|error| {
+    let decoders = open_decoders(&mut inputs, &mut job.devices).unwrap_or_else(|error| {
         job.fail(error);
         Vec::new()
     });
-    if failed.is_none()
+    if job.error.is_none()
         && let Err(error) = job.start_copies(&inputs)
     {
         job.fail(error);
-        failed = Some(());
     }
     for input in &mut inputs {
         input.discard_unused();
@@ -78,7 +75,6 @@ pub fn run(plan: &Plan, control: &Control, observer: &dyn Observer, opener: &Ope
             Ok(source) => job.sources.push(source),
             Err(error) => {
                 job.fail(error);
-                failed = Some(());
                 break;
             }
         }
@@ -89,15 +85,14 @@ pub fn run(plan: &Plan, control: &Control, observer: &dyn Observer, opener: &Ope
         }
     }
     job.connect();
-    if failed.is_none()
+    if job.error.is_none()
         && let Err(error) = job.start_subtitles()
     {
         job.fail(error);
-        failed = Some(());
     }
     summary::mapping(&job);
     let mut ended = if control.stop.is_requested() { Ended::Stopped } else { Ended::Eof };
-    if failed.is_none() {
+    if job.error.is_none() {
         ended = job.work();
         job.finish();
     }

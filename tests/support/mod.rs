@@ -43,6 +43,17 @@ impl Protected {
         Self { tokens, token_server, origin, home }
     }
 
+    /// Several tokens were refused ahead of their time, and each of them cost one token request, however many requests found out.
+    #[track_caller]
+    pub fn assert_one_refresh_for_each_refused_token(&self, reading: &run::Reading) {
+        let rejected = self.origin.rejected();
+        assert!(rejected.len() >= 3, "only tokens {rejected:?} were refused: nothing was shown\n{}", self.origin.story());
+        let requests = self.token_server.answered();
+        assert_eq!(requests, rejected.len() as u64 + 1, "token requests; refused were {rejected:?}\n{}", self.origin.story());
+        let counted = &reading.summary["inputs"][0]["http_401"];
+        assert_eq!(*counted, serde_json::json!(self.origin.count(401)), "{}", self.origin.story());
+    }
+
     /// Gives the profile other further lines.
     pub fn set_profile(&self, profile: &str) {
         self.home.write(run::CONFIG, &run::profile("p", &self.token_server, profile));
