@@ -7,6 +7,8 @@ use crate::libav::call::{c_string, string};
 use crate::libav::codec::{Codec, MediaType};
 use crate::libav::{device, ffi};
 
+use super::Fake;
+
 /// Where libav knows an option of some name; the fields that ffmpeg's `opt_default` needs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Found {
@@ -146,20 +148,7 @@ fn find(class: *const ffi::AVClass, name: &str, flags: c_int, children: bool) ->
 }
 
 fn evaluate(class: *const ffi::AVClass, name: &str, before: i64, text: &str) -> Option<i64> {
-    let (option, text) = (find(class, name, 0, false)?, c_string(text).ok()?);
-    let mut class = class;
-    let object: *mut c_void = ptr::from_mut(&mut class).cast();
-    let mut number = c_int::try_from(before).ok()?;
-    // SAFETY: a pointer to a class pointer and an option of that class is what the evaluators take; the text lives through the
-    // call (invariants 11 and 12).
-    let code = unsafe {
-        if super::kind(option) == Some(ffi::AVOptionType::AV_OPT_TYPE_FLAGS) {
-            ffi::av_opt_eval_flags(object, option, text.as_ptr(), &mut number)
-        } else {
-            ffi::av_opt_eval_int(object, option, text.as_ptr(), &mut number)
-        }
-    };
-    (code >= 0).then_some(i64::from(number))
+    Fake::new(class).evaluate(name, c_int::try_from(before).ok()?, text).ok().map(i64::from)
 }
 
 #[cfg(test)]
