@@ -22,8 +22,8 @@ const STACK: usize = 4 << 20;
 
 /// A job that runs. Everything here may be called from several threads, and the async calls on any runtime.
 ///
-/// Dropping it stops the job: local outputs are finished, uploads are broken off, and soon afterwards nothing of the job is left.
-/// Nobody waits for that; who wants the outputs whole calls [`stop`](Self::stop) and [`wait`](Self::wait) first.
+/// Dropping it [stops](Self::stop) the job: its outputs are finished, and then nothing of it is left. Nobody waits for that, so
+/// who wants to know how it ended calls [`wait`](Self::wait) first, and who cannot wait for a server [`abort`](Self::abort).
 #[derive(Debug)]
 pub struct RunningJob {
     shared: Arc<Shared>,
@@ -114,12 +114,13 @@ impl RunningJob {
         self.shared.status().clone()
     }
 
-    /// Asks it to end gracefully: reading stops at once, outputs are finished. Returns at once.
+    /// Asks it to end gracefully: reading stops at once, outputs are finished; uploads to a server that does not answer may take
+    /// as long as `-auth_wait` and the protocol's own limits allow. Returns at once.
     pub fn stop(&self) {
         self.shared.control.stop.request();
     }
 
-    /// Asks it to end without waiting for servers: local outputs are finished, uploads are broken off. Returns at once.
+    /// Asks it to end without waiting for anybody: what is being written stays as it is, cut off. Returns at once.
     pub fn abort(&self) {
         self.shared.control.stop.request();
         self.shared.control.abort.request();
@@ -148,7 +149,7 @@ impl RunningJob {
 
 impl Drop for RunningJob {
     fn drop(&mut self) {
-        self.abort();
+        self.stop();
     }
 }
 
