@@ -1,6 +1,7 @@
 //! ffauth seen from outside: what the servers received, and the packets that came out.
 
 mod auth_log;
+mod authenticator;
 mod bad_input;
 mod check;
 mod command_line;

@@ -12,7 +12,7 @@ use crate::secret::{Secret, SecretSource};
 use super::document::Document;
 use super::key::{self, Shape};
 use super::settings::Settings;
-use super::{Profile, profiles_of, resolve};
+use super::{Profile, StoreKind, profiles_of, resolve};
 
 /// The value of a key of a [`ProfileBuilder`]: what the configuration file has there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -199,6 +199,9 @@ impl ProfileBuilder {
             profile.media_headers.push((name.clone(), source.clone()));
         }
         profile.own_store = self.store;
+        if self.holder.is_some() {
+            profile.store = StoreKind::Memory;
+        }
         Ok(profile)
     }
 }
