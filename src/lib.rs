@@ -26,8 +26,9 @@ pub use config::{Config, Profile, ProfileBuilder, Value};
 pub use env::Env;
 pub use error::{BoxError, Error, Kind};
 pub use job::{
-    AccessToken, Authenticator, DevicePrompt, Event, Events, Exit, FileIndex, FileReport, Input, Job, JobBuilder, LogLevel,
-    Output, Report, RunningJob, Session, Status, TokenReport,
+    AccessToken, AudioFrame, Authenticator, Demuxer, DevicePrompt, Event, Events, Exit, FileIndex, FileReport, Flow, Frame,
+    Frames, Input, Job, JobBuilder, LogLevel, MediaType, Muxer, Output, Packet, Packets, Report, RunningJob, Session, Status,
+    StopHandle, StreamInfo, TimeBase, TokenReport, VideoFrame,
 };
 pub use oauth::held::{Bearer, HeldToken};
 pub use oauth::store::TokenStore;

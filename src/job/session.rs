@@ -112,7 +112,7 @@ impl Session {
     /// Does what `plan` says; ends early, with the outputs finished, when `control` says so.
     #[doc(hidden)]
     pub fn run(&self, plan: &Plan, control: &Control, observer: &dyn Observer) -> Report {
-        let files = PlanFiles { session: self, plan, stop: &control.stop };
+        let files = self.files(plan, &control.stop);
         // Whatever can be said about the profiles is said before anything is opened.
         if let Err(error) = self.check_scopes(plan) {
             return Report::failed(plan, error);
@@ -131,6 +131,11 @@ impl Session {
         report.error = outcome.error;
         report.error_rate_exceeded = outcome.error_rate_exceeded;
         report
+    }
+
+    /// Where the files of `plan` get their tokens.
+    pub(super) fn files<'a>(&'a self, plan: &'a Plan, stop: &'a Shutdown) -> impl Files + 'a {
+        PlanFiles { session: self, plan, stop }
     }
 
     /// What the demuxer or muxer of `url` needs to send the tokens of `auth`; the first token is there when this returns.

@@ -15,6 +15,7 @@
 
 pub mod plan;
 
+mod alone;
 mod copy;
 mod decode;
 mod demux;
@@ -55,6 +56,7 @@ use crate::libav::hw::Devices;
 use crate::libav::io::{Access, IoCounts};
 use crate::shutdown::Shutdown;
 
+pub use alone::{LoneInput, LoneOutput};
 pub use live::{FilterCommand, Live};
 pub use progress::{Progress, Psnr, VideoProgress};
 
