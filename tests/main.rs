@@ -18,6 +18,7 @@ mod layering;
 mod linking;
 mod login;
 mod loopback;
+mod media;
 mod mutated;
 mod outage;
 mod parity;
