@@ -20,6 +20,7 @@ mod mutated;
 mod outage;
 mod parity;
 mod probe;
+mod proxy;
 mod readme;
 mod real_servers;
 mod redaction;
