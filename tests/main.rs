@@ -12,6 +12,7 @@ mod faults;
 mod grants;
 mod handover;
 mod ingest;
+mod job;
 mod layering;
 mod linking;
 mod login;
