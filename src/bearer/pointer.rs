@@ -58,10 +58,16 @@ mod tests {
     #[test]
     fn the_pointers_of_the_rfc() {
         let document = json!({"foo": ["bar", "baz"], "": 0, "a/b": 1, "m~n": 8});
-        for (pointer, found) in
-            [("/foo", Some(json!(["bar", "baz"]))), ("/foo/0", Some(json!("bar"))), ("/", Some(json!(0))), ("/a~1b", Some(json!(1))),
-             ("/m~0n", Some(json!(8))), ("/foo/2", None), ("/foo/00", None), ("", Some(document.clone()))]
-        {
+        for (pointer, found) in [
+            ("/foo", Some(json!(["bar", "baz"]))),
+            ("/foo/0", Some(json!("bar"))),
+            ("/", Some(json!(0))),
+            ("/a~1b", Some(json!(1))),
+            ("/m~0n", Some(json!(8))),
+            ("/foo/2", None),
+            ("/foo/00", None),
+            ("", Some(document.clone())),
+        ] {
             let pointer = MediaPointer::parse(pointer).expect(pointer);
             assert_eq!(pointer.find(&document), found.as_ref(), "{pointer}");
         }

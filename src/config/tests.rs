@@ -349,9 +349,7 @@ fn a_secret_comes_from_a_keyring_a_descriptor_or_standard_input() {
 
 #[test]
 fn a_profile_that_cannot_be_used_leaves_the_others_alone() {
-    let config =
-        load(&format!("{}[profile.later]\nusername = \"u\"\n", studio("")), NOTHING)
-            .expect("a file that loads");
+    let config = load(&format!("{}[profile.later]\nusername = \"u\"\n", studio("")), NOTHING).expect("a file that loads");
     assert!(config.profile("studio").is_ok());
     assert!(config.profile("later").is_err());
     assert_eq!(config.profiles().count(), 1);

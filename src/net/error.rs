@@ -245,7 +245,9 @@ impl From<NetError> for Error {
             }
             NetError::Answer(answer) => return answer.to_error(),
             NetError::OutOfReach { .. } => Kind::Media,
-            NetError::Redirect { .. } | NetError::Pointer { .. } | NetError::Changed { .. } | NetError::Transport { .. } => Kind::MediaServer,
+            NetError::Redirect { .. } | NetError::Pointer { .. } | NetError::Changed { .. } | NetError::Transport { .. } => {
+                Kind::MediaServer
+            }
         };
         let hint = match &failure {
             NetError::Transport { cause: Cause::Dns, .. } => Some("check the host name in the URL and this machine's DNS"),
@@ -254,7 +256,9 @@ impl From<NetError> for Error {
                 Some("if the server has a private certificate authority, name it as `ca_file` in the profile")
             }
             NetError::OutOfReach { .. } => Some("put -allow_private before the input if it may ask hosts of this network"),
-            NetError::Pointer { .. } => Some("ask for that URL with `curl` and the header of `ffauth token NAME --format header`, and set media_pointer in the profile to where the media URL stands"),
+            NetError::Pointer { .. } => Some(
+                "ask for that URL with `curl` and the header of `ffauth token NAME --format header`, and set media_pointer in the profile to where the media URL stands",
+            ),
             NetError::Redirect { fault: RedirectFault::ForeignUpload(_), .. } => {
                 Some("if that server may have the token and the media, add its origin to `origins` in the profile")
             }

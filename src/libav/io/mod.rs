@@ -45,6 +45,12 @@ pub use detour::{Detour, StartDetour};
 pub(in crate::libav) use state::{log_event, reveal};
 pub use streaming::{check as check_streaming, is_rtsp, is_streaming};
 
+/// The bytes that libavformat lends to `AVIOContext.write_packet`.
+#[cfg(constant_writes)]
+type Lent = *const u8;
+#[cfg(not(constant_writes))]
+type Lent = *mut u8;
+
 /// What one input or output may use on the network.
 #[derive(Clone, Default)]
 pub struct Access {

@@ -11,6 +11,7 @@ use crate::libav::{ffi, log, panic};
 use crate::net::{self, UploadMode};
 use crate::redact;
 
+use super::Lent;
 use super::request::RETRYING;
 use super::state::State;
 
@@ -122,7 +123,7 @@ pub unsafe fn is_ours(context: *mut ffi::AVIOContext) -> bool {
     unsafe { (*context).write_packet }.is_some_and(|write| ptr::fn_addr_eq(write, write_packet as WritePacket))
 }
 
-type WritePacket = unsafe extern "C" fn(*mut c_void, *mut u8, c_int) -> c_int;
+type WritePacket = unsafe extern "C" fn(*mut c_void, Lent, c_int) -> c_int;
 
 /// Flushes, waits for the server's answer and frees the context. The code of the first failure.
 ///
@@ -176,7 +177,7 @@ impl State {
     }
 }
 
-unsafe extern "C" fn write_packet(opaque: *mut c_void, data: *mut u8, size: c_int) -> c_int {
+unsafe extern "C" fn write_packet(opaque: *mut c_void, data: Lent, size: c_int) -> c_int {
     panic::contain(AvError::from_errno(libc::EIO).0, || {
         // SAFETY: the Writer of `open`; libav calls on one thread (invariant 1) and lends `size` bytes for the call.
         let (writer, data) =
