@@ -16,6 +16,7 @@ use crate::net::{Media, Reach};
 use crate::oauth::source::Source;
 use crate::oauth::store::{FileStore, KeyringStore, MemoryStore, Store};
 use crate::oauth::transport::HttpTransport;
+use crate::origin::Origin;
 use crate::pipeline::plan::{Auth, Plan};
 use crate::pipeline::{self, Control, Ended, Files, Observer};
 use crate::shutdown::Shutdown;
@@ -135,7 +136,11 @@ impl Session {
         let reach = if auth.allow_private { Reach::anywhere() } else { Reach::of(url) };
         let media = &self.network()?.media;
         let detour = Some(detour::starter(media));
-        Ok(Access { reach, bearers: Bearers::new(bearers), media: Some(media.clone()), detour, ..plain })
+        // That of the profile whose token the file itself gets.
+        let origin = Origin::parse(url);
+        let own = bearers.iter().position(|bearer| origin.as_ref().is_some_and(|origin| bearer.scope.holds(origin)));
+        let pointer = own.and_then(|index| profiles[index].media_pointer.clone());
+        Ok(Access { reach, pointer, bearers: Bearers::new(bearers), media: Some(media.clone()), detour, ..plain })
     }
 
     /// Waits for token requests that are under way, at most `limit`: a refresh token that is used up and whose successor is lost

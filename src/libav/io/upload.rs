@@ -14,6 +14,7 @@ use crate::redact;
 use super::Lent;
 use super::request::RETRYING;
 use super::state::State;
+use super::trouble;
 
 /// What became of the objects of one output.
 #[derive(Default)]
@@ -162,14 +163,7 @@ pub unsafe fn close(context: *mut ffi::AVIOContext) -> c_int {
 impl State {
     /// Notes an object that did not arrive.
     fn refuse_upload(&self, url: &str, error: Error) -> AvError {
-        let code = match error.http_status() {
-            Some(401) => AvError::HTTP_UNAUTHORIZED,
-            Some(403) => AvError::HTTP_FORBIDDEN,
-            Some(404) => AvError::HTTP_NOT_FOUND,
-            Some(400..=499) => AvError::HTTP_OTHER_4XX,
-            Some(500..) => AvError::HTTP_SERVER_ERROR,
-            _ => AvError::from_errno(libc::EIO),
-        };
+        let code = trouble::code_of(error.http_status());
         log::write(log::level::ERROR, &format!("{error}\n"));
         self.uploads.miss(url);
         self.note_failure(error);
