@@ -12,7 +12,7 @@ use crate::support::token_server::{TokenServer, Tokens};
 /// Signatures that serve for ever, bodies that come whole.
 fn rules(kind: &Kind) -> Rules {
     let folder = kind.file().parent().expect("a folder").to_owned();
-    Rules { folder, serves: u32::MAX, stillborn: 0, breaks: usize::MAX, refusal: 403, changes_after: usize::MAX }
+    Rules { folder, free: "", serves: u32::MAX, stillborn: 0, breaks: usize::MAX, refusal: 403, changes_after: usize::MAX }
 }
 
 struct Read {
@@ -150,7 +150,7 @@ fn a_live_playlist_whose_url_expires_is_asked_for_anew() {
     let text = std::fs::read_to_string(home.path().join("index.m3u8")).expect("a playlist");
     std::fs::write(home.path().join("index.m3u8"), text.replace("#EXT-X-ENDLIST\n", "").replace("VOD", "EVENT")).expect("a file");
     let kind = media::HLS;
-    let rules = Rules { folder: home.path().to_owned(), serves: 2, refusal: 410, ..rules(&kind) };
+    let rules = Rules { folder: home.path().to_owned(), free: ".ts", serves: 2, refusal: 410, ..rules(&kind) };
     let tokens = Tokens::living(Duration::from_secs(600));
     let token_server = TokenServer::start(&tokens);
     let cdn = Cdn::start(rules, &tokens, |_, _, sign| json("index.m3u8", sign));
@@ -192,12 +192,12 @@ fn playlist(path: &str, _calls: usize, sign: &dyn Fn(&str) -> String) -> Reply {
     Reply::Text("application/vnd.apple.mpegurl", sign_all(&kind, "index.m3u8", sign))
 }
 
-/// The signatures of the first two readings are dead at once: each segment, section and key is found in a later one.
+/// The signatures of the first reading are dead at once: each segment, section and key is found in a later one.
 #[test]
 fn segments_sections_and_keys_whose_urls_have_expired_are_looked_up_again() {
     for (kind, entry) in [(media::HLS, "/hls.m3u8"), (media::HLS_FMP4, "/fmp4.m3u8"), (media::HLS_AES, "/aes.m3u8")] {
         for refusal in [403, 410] {
-            let rules = Rules { stillborn: 24, refusal, ..rules(&kind) };
+            let rules = Rules { stillborn: 10, refusal, ..rules(&kind) };
             let read = read(&kind, rules, playlist, entry, "", &[]);
             read.assert_complete(&kind);
             assert!(read.cdn.refused() >= 1, "nothing was shown: {}", read.story());
@@ -236,4 +236,38 @@ fn a_url_that_is_refused_for_another_reason_is_an_error() {
     let read = read(&kind, rules, playlist, "/hls.m3u8", "", &[]);
     read.assert_fails(&["index0.ts", "403"]);
     assert!(!read.reading.run.stderr.contains("signature="), "{}", read.story());
+}
+
+/// The entity has another tag, and the same length.
+fn changing(kind: &Kind, entry: &str, api: Api, more: &[&str]) -> Read {
+    let rules = Rules { breaks: 200_000, changes_after: 1, free: ".ts", ..rules(kind) };
+    read(kind, rules, api, entry, "origins = [\"http://127.0.0.1:*\"]", more)
+}
+
+/// Read by libavformat itself, and by our own reader behind a redirect.
+#[test]
+fn a_file_that_changes_while_it_is_read_is_told_and_not_spliced() {
+    let kind = media::MPEGTS;
+    let api: Api = |_, _, sign| Reply::Moved(sign("video.ts"));
+    let behind_redirect = changing(&kind, "/video.ts", api, &[]);
+    behind_redirect.assert_fails(&["video.ts", "the file changed on the server while it was being read"]);
+    let cdn = Cdn::start(
+        Rules { breaks: 200_000, changes_after: 1, free: ".ts", ..rules(&kind) },
+        &Tokens::living(Duration::from_secs(600)),
+        api,
+    );
+    let token_server = TokenServer::start(&Tokens::living(Duration::from_secs(600)));
+    let home = Home::new(&run::profile("p", &token_server, ""));
+    let reading = home.read(&kind, "p", &format!("{}/video.ts", cdn.edge()), &[]);
+    let story = || format!("{}\n{}", reading.run.tail(), cdn.story());
+    assert_eq!(reading.run.code, Some(1), "{}", story());
+    assert!(reading.run.stderr.contains("the file changed on the server"), "{}", story());
+    for read in [&reading, &behind_redirect.reading] {
+        let expected = ffmpeg_read(&home, &kind, kind.file().to_str().expect("a path"));
+        for (stream, packets) in &read.packets {
+            // The last one before the cut lacks its end.
+            let whole = &packets[..packets.len().saturating_sub(1)];
+            assert!(!whole.is_empty() && expected[stream].starts_with(whole), "stream {stream}: {}", read.run.tail());
+        }
+    }
 }

@@ -80,7 +80,10 @@ impl Session {
     pub fn run(&self, plan: &Plan, control: &Control, observer: &dyn Observer) -> Report {
         let files = PlanFiles { session: self, plan, stop: &control.stop };
         // Whatever can be said about the profiles is said before anything is opened.
-        let auths = plan.inputs.iter().map(|input| (&input.url, &input.auth));
+        let auths = plan.inputs.iter().flat_map(|input| {
+            let urls = std::iter::once(&input.url).chain(&input.alternatives);
+            urls.map(|url| (url, &input.auth))
+        });
         for (url, auth) in auths.chain(plan.outputs.iter().map(|output| (&output.url, &output.auth))) {
             if let Err(error) = self.check_scope(url, auth) {
                 return Report::failed(plan, error);
@@ -252,9 +255,9 @@ struct PlanFiles<'a> {
 }
 
 impl Files for PlanFiles<'_> {
-    fn input(&self, index: usize) -> Result<Access, Error> {
+    fn input(&self, index: usize, url: &str) -> Result<Access, Error> {
         let input = self.plan.inputs.get(index).ok_or_else(|| Error::new(Kind::Internal, format!("no input {index}")))?;
-        self.session.access(&input.url, &input.auth, self.stop)
+        self.session.access(url, &input.auth, self.stop)
     }
 
     fn output(&self, index: usize) -> Result<Access, Error> {
