@@ -8,6 +8,7 @@ mod credentials;
 mod dash;
 mod demo;
 mod dialects;
+mod expiry;
 mod faults;
 mod grants;
 mod handover;

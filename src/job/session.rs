@@ -16,6 +16,7 @@ use crate::net::Reach;
 use crate::oauth::source::Source;
 use crate::oauth::store::{FileStore, KeyringStore, MemoryStore, Store};
 use crate::oauth::transport::HttpTransport;
+use crate::origin::Origin;
 use crate::pipeline::plan::{Auth, Plan};
 use crate::pipeline::{self, Control, Ended, Files, Observer};
 use crate::shutdown::Shutdown;
@@ -150,7 +151,11 @@ impl Session {
         let reach = if auth.allow_private { Reach::anywhere() } else { Reach::of(url) };
         let media = self.network()?.media;
         let detour = Some(detour::starter(&media));
-        Ok(Access { reach, bearers: Bearers::new(bearers), media: Some(media), detour, ..plain })
+        // That of the profile whose token the file itself gets.
+        let origin = Origin::parse(url);
+        let own = bearers.iter().position(|bearer| origin.as_ref().is_some_and(|origin| bearer.scope.holds(origin)));
+        let pointer = own.and_then(|index| profiles[index].media_pointer.clone());
+        Ok(Access { reach, pointer, bearers: Bearers::new(bearers), media: Some(media), detour, ..plain })
     }
 
     /// Waits for token requests that are under way and have a refresh token at stake, at most `limit`. Blocks.
@@ -182,7 +187,10 @@ impl Session {
     /// # Errors
     /// A profile is unknown or cannot be used, or may not send its token there.
     pub(super) fn check_scopes(&self, plan: &Plan) -> Result<(), Error> {
-        let auths = plan.inputs.iter().map(|input| (&input.url, &input.auth));
+        let auths = plan.inputs.iter().flat_map(|input| {
+            let urls = std::iter::once(&input.url).chain(&input.alternatives);
+            urls.map(|url| (url, &input.auth))
+        });
         for (url, auth) in auths.chain(plan.outputs.iter().map(|output| (&output.url, &output.auth))) {
             if !auth.profiles.is_empty() {
                 access::scopes(url, &self.profiles(auth)?)?;
@@ -267,9 +275,9 @@ struct PlanFiles<'a> {
 }
 
 impl Files for PlanFiles<'_> {
-    fn input(&self, index: usize) -> Result<Access, Error> {
+    fn input(&self, index: usize, url: &str) -> Result<Access, Error> {
         let input = self.plan.inputs.get(index).ok_or_else(|| Error::new(Kind::Internal, format!("no input {index}")))?;
-        self.session.access(&input.url, &input.auth, self.stop)
+        self.session.access(url, &input.auth, self.stop)
     }
 
     fn output(&self, index: usize) -> Result<Access, Error> {
