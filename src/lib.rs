@@ -10,6 +10,7 @@ pub mod error;
 pub mod job;
 pub mod libav;
 pub mod loopback;
+pub mod manifest;
 pub mod net;
 pub mod oauth;
 pub mod origin;
