@@ -22,3 +22,5 @@ pub mod tls;
 
 #[cfg(feature = "cli")]
 pub mod cli;
+#[cfg(feature = "relay")]
+pub mod relay;
