@@ -14,6 +14,7 @@ use crate::error::{Error, Kind};
 use crate::libav::io::Access;
 use crate::net::{Media, Reach};
 use crate::oauth::source::Source;
+use crate::oauth::token::Token;
 use crate::oauth::store::{FileStore, KeyringStore, MemoryStore, Store};
 use crate::oauth::transport::HttpTransport;
 use crate::pipeline::plan::{Auth, Plan};
@@ -118,24 +119,55 @@ impl Session {
         if auth.profiles.is_empty() {
             return Ok(plain);
         }
-        let profiles = self.profiles(auth)?;
-        let mut bearers = Vec::new();
-        for (profile, scope) in profiles.iter().zip(access::scopes(url, &profiles)?) {
-            let (feed, roots) = self.feed(profile)?;
-            feed.first(wait, stop).map_err(|error| error.context(format!("profile {}", profile.name)))?;
-            bearers.push(Bearer {
-                name: profile.name.as_str().into(),
-                scope,
-                placement: profile.placement.clone(),
-                slot: feed.slot(),
-                renew: feed,
-                roots,
-            });
+        let bearers = self.bearers(url, &auth.profiles)?;
+        for name in &auth.profiles {
+            self.first_token(name, wait, stop)?;
         }
         let reach = if auth.allow_private { Reach::anywhere() } else { Reach::of(url) };
         let media = &self.network()?.media;
         let detour = Some(detour::starter(media));
-        Ok(Access { reach, bearers: Bearers::new(bearers), media: Some(media.clone()), detour, ..plain })
+        Ok(Access { reach, bearers, media: Some(media.clone()), detour, ..plain })
+    }
+
+    /// What a sender of requests for `url` and all that it names needs to send the tokens of these profiles. Waits for no token.
+    ///
+    /// # Errors
+    /// A profile is unknown, or may not send its token there.
+    pub fn bearers(&self, url: &str, names: &[String]) -> Result<Bearers, Error> {
+        let profiles = self.profiles(names)?;
+        let scopes = access::scopes(url, &profiles)?;
+        let bearers = profiles.into_iter().zip(scopes).map(|(profile, scope)| {
+            let (feed, roots) = self.feed(profile)?;
+            let (name, placement) = (profile.name.as_str().into(), profile.placement.clone());
+            Ok(Bearer { name, scope, placement, slot: feed.slot(), renew: feed, roots })
+        });
+        Ok(Bearers::new(bearers.collect::<Result<Vec<_>, Error>>()?))
+    }
+
+    /// Waits for the first token of a profile, at most `limit`; with a `limit` of zero one attempt is made. Blocks.
+    ///
+    /// # Errors
+    /// The profile is unknown, or gets none.
+    pub fn first_token(&self, name: &str, limit: Duration, stop: &Shutdown) -> Result<(), Error> {
+        let (feed, _) = self.feed(self.config.profile(name)?)?;
+        feed.first(limit, stop).map_err(|error| error.context(format!("profile {name}")))
+    }
+
+    /// The token of a profile, refreshed first if it is about to die.
+    ///
+    /// # Errors
+    /// The profile is unknown, or gets none.
+    pub async fn token(&self, name: &str) -> Result<Arc<Token>, Error> {
+        let (feed, _) = self.feed(self.config.profile(name)?)?;
+        feed.token().await.map_err(|error| error.context(format!("profile {name}")))
+    }
+
+    /// The sender of media requests.
+    ///
+    /// # Errors
+    /// The session has no profiles.
+    pub fn media(&self) -> Result<&Media, Error> {
+        Ok(&self.network()?.media)
     }
 
     /// Waits for token requests that are under way, at most `limit`: a refresh token that is used up and whose successor is lost
@@ -170,11 +202,11 @@ impl Session {
         if auth.profiles.is_empty() {
             return Ok(());
         }
-        access::scopes(url, &self.profiles(auth)?).map(drop)
+        access::scopes(url, &self.profiles(&auth.profiles)?).map(drop)
     }
 
-    fn profiles(&self, auth: &Auth) -> Result<Vec<&Profile>, Error> {
-        auth.profiles.iter().map(|name| self.config.profile(name)).collect()
+    fn profiles(&self, names: &[String]) -> Result<Vec<&Profile>, Error> {
+        names.iter().map(|name| self.config.profile(name)).collect()
     }
 
     fn feed(&self, profile: &Profile) -> Result<(Arc<Feed>, Roots), Error> {
@@ -201,7 +233,8 @@ impl Session {
         Ok((feed, roots))
     }
 
-    pub(super) fn roots(&self, profile: &Profile) -> Roots {
+    /// Whom the connections of a profile trust.
+    pub fn roots(&self, profile: &Profile) -> Roots {
         Roots::new(&self.env, profile.ca_file.as_deref()).showing(profile.client.certificate.clone())
     }
 

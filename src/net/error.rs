@@ -70,6 +70,14 @@ pub enum NetError {
         /// The URL.
         url: String,
     },
+    /// What came cannot be handed on.
+    #[error("{url}: {reason}")]
+    Unreadable {
+        /// The URL.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// An answer that is no success.
     #[error("{}", .0.sentence())]
     Answer(Box<Answer>),
@@ -146,6 +154,7 @@ impl NetError {
             Self::Stopped
             | Self::Url { .. }
             | Self::Changed { .. }
+            | Self::Unreadable { .. }
             | Self::Redirect { .. }
             | Self::OutOfReach { .. }
             | Self::Tls(_)
@@ -209,7 +218,7 @@ impl From<NetError> for Error {
                 );
             }
             NetError::Answer(answer) => return answer.to_error(),
-            NetError::OutOfReach { .. } => Kind::Media,
+            NetError::OutOfReach { .. } | NetError::Unreadable { .. } => Kind::Media,
             NetError::Redirect { .. } | NetError::Changed { .. } | NetError::Transport { .. } => Kind::MediaServer,
         };
         let hint = match &failure {
