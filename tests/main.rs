@@ -23,6 +23,7 @@ mod probe;
 mod readme;
 mod real_servers;
 mod redaction;
+mod relay;
 mod shell;
 mod signals;
 mod store;
