@@ -423,10 +423,8 @@ mod tests {
 
     #[test]
     fn commands_of_later_versions_take_anything() {
-        for line in ["serve --listen 127.0.0.1:0"] {
-            let Ok(Command::Later(later)) = parsed(line) else { panic!("not parsed: {line}") };
-            assert_eq!(Some(later.instead().0), line.split(' ').next());
-        }
+        let Ok(Command::Later(later)) = parsed("serve --listen 127.0.0.1:0") else { panic!("not parsed") };
+        assert_eq!(later.instead().0, "serve");
     }
 
     #[test]

@@ -31,6 +31,10 @@ use super::{Media, Request, Shared, client};
 /// So much of an upload is held for sending it again.
 const HELD: usize = 8 * 1024 * 1024;
 
+/// How long an attempt listens between head and body after one that was cut short: a server that refuses by the head and resets
+/// the connection cannot be heard over the writing.
+const LISTEN: Duration = Duration::from_millis(500);
+
 /// The body of an upload that somebody is writing.
 pub struct Inflow(Feed);
 
@@ -87,25 +91,29 @@ impl Media {
         let follows = body.is_none() && ["GET", "HEAD"].contains(&request.method.as_str());
         let mut trail = Trail::new(client::parse(&request.url)?);
         let (mut renewed, mut has_nonce, mut was_cut, mut restarted) = (false, false, false, false);
+        let mut pause = Duration::ZERO;
         loop {
             if follows && trail.follow_remembered(shared, request)? {
                 continue;
             }
             request.reach.judge(shared, &trail.url, &request.bearers).await?;
-            let (response, carried) = match send(shared, request, &trail, range, body, stop).await {
+            let replayable = || body.is_none_or(|body| body.0.withdraw());
+            let (response, carried) = match send(shared, request, &trail, range, body.zip(Some(pause)), stop).await {
                 Ok(answer) => answer,
-                // A kept connection that the server has closed meanwhile looks like a cut.
-                Err(NetError::Transport { cause: Cause::Cut, .. })
-                    if !was_cut && request.method != "POST" && body.is_none_or(|body| body.0.withdraw()) =>
+                // A kept connection that the server has closed meanwhile looks like a cut. Nothing is done twice: a POST whose
+                // body did not get through has not been taken.
+                Err(Unanswered { failure: NetError::Transport { cause: Cause::Cut, .. }, cut_short })
+                    if !was_cut && (cut_short || request.method != "POST") && replayable() =>
                 {
                     was_cut = true;
+                    pause = if cut_short { LISTEN } else { Duration::ZERO };
                     request.counters.retry();
                     continue;
                 }
-                Err(failure) => return Err(failure),
+                Err(unanswered) => return Err(unanswered.failure),
             };
             let status = response.status();
-            let replayable = || body.is_none_or(|body| body.0.withdraw());
+            pause = Duration::ZERO;
             if carried.wants_nonce(&trail.url, status, response.headers()) && !has_nonce && replayable() {
                 has_nonce = true;
                 request.counters.retry();
@@ -140,37 +148,53 @@ impl Media {
     }
 }
 
-/// Sends the request once and waits for the head of its answer.
+/// No answer came.
+struct Unanswered {
+    failure: NetError,
+    /// The connection was cut while the body was on its way.
+    cut_short: bool,
+}
+
+impl From<NetError> for Unanswered {
+    fn from(failure: NetError) -> Self {
+        Self { failure, cut_short: false }
+    }
+}
+
+/// Sends the request once and waits for the head of its answer. A body comes with the pause to make before it.
 async fn send(
     shared: &Shared,
     request: &Request,
     trail: &Trail,
     range: Option<&HeaderValue>,
-    body: Option<&Inflow>,
+    body: Option<(&Inflow, Duration)>,
     stop: &Shutdown,
-) -> Result<(Response, Carried), NetError> {
+) -> Result<(Response, Carried), Unanswered> {
     let (mut builder, carried) = shared.prepare(request, &trail.url, trail.downgraded, stop).await?;
     if let Some(range) = range {
         builder = builder.header(header::RANGE, range);
     }
     request.counters.request();
-    let answer = match body {
-        None => match tokio::time::timeout(request.timeout, builder.send()).await {
-            Ok(answer) => answer,
-            Err(_elapsed) => return Err(timed_out(&trail.url)),
-        },
-        // How long it takes is up to whoever writes.
-        Some(Inflow(feed)) => {
-            let Some((body, _end)) = feed.begin(Duration::ZERO) else {
-                return Err(NetError::Internal("an upload was to be sent again without its beginning".to_owned()));
+    let in_time = |answer: Result<_, _>| answer.map_err(|_elapsed| timed_out(&trail.url));
+    let (answer, cut_short) = match body {
+        None => (in_time(tokio::time::timeout(request.timeout, builder.send()).await)?, false),
+        Some((Inflow(feed), pause)) => {
+            let Some((body, mut end)) = feed.begin(pause) else {
+                return Err(NetError::Internal("an upload was to be sent again without its beginning".to_owned()).into());
             };
             if let Some(length) = feed.length() {
                 builder = builder.header(header::CONTENT_LENGTH, length);
             }
-            builder.body(reqwest::Body::wrap(body)).send().await
+            let mut sending = std::pin::pin!(builder.body(reqwest::Body::wrap(body)).send());
+            // How long the body takes is up to whoever writes it.
+            tokio::select! {
+                biased;
+                answer = &mut sending => (answer, end.try_recv().is_err()),
+                ended = &mut end => (in_time(tokio::time::timeout(request.timeout, sending).await)?, ended.is_err()),
+            }
         }
     };
-    let response = answer.map_err(|error| transport(&trail.url, error))?;
+    let response = answer.map_err(|error| Unanswered { failure: transport(&trail.url, error), cut_short })?;
     if let Some(cookies) = &request.cookies {
         cookies.take(&trail.url, response.headers(), shared.clock.now().wall);
     }

@@ -4,17 +4,8 @@
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 /// About one connection.
-const HOP_BY_HOP: [&str; 9] = [
-    "connection",
-    "http2-settings",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "expect",
-];
+const HOP_BY_HOP: [&str; 9] =
+    ["connection", "http2-settings", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "expect"];
 
 /// What a caller says to the relay, not to the server: credentials of its own, and what would show the relay's URLs. Codings
 /// are not asked for, since playlists must be read here and media are compressed already.
@@ -79,7 +70,8 @@ pub(super) fn of_request(fields: &HeaderMap, whole: bool) -> Vec<(String, String
     let named = named(fields);
     let stays = |name: &HeaderName| {
         let dropped = [&HOP_BY_HOP[..], &OF_CALLERS].iter().any(|names| names.contains(&name.as_str()));
-        !dropped && !named.contains(name.as_str()) && !(whole && CONDITIONS.contains(name))
+        let asks_for_less = whole && CONDITIONS.contains(name);
+        !dropped && !asks_for_less && !named.contains(name.as_str())
     };
     let kept = fields.iter().filter(|(name, _)| stays(name));
     kept.filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned()))).collect()

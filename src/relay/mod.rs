@@ -96,7 +96,9 @@ impl Relay {
         for profile in chosen.iter().filter(|profile| profile.base_url.is_some()) {
             match Upstream::new(&session, profile, &secret) {
                 Ok(upstream) => drop(upstreams.insert(profile.name.clone(), upstream)),
-                Err(error) if profiles.is_empty() && chosen.len() > 1 => tracing::warn!("profile {} is left out: {error}", profile.name),
+                Err(error) if profiles.is_empty() && chosen.len() > 1 => {
+                    tracing::warn!("profile {} is left out: {error}", profile.name)
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -110,7 +112,9 @@ impl Relay {
             let failed = |error: std::io::Error| Error::new(Kind::Internal, format!("{address}: {error}"));
             let local = listener.local_addr().map_err(failed)?;
             if !local.ip().is_loopback() {
-                tracing::warn!("{local} can be reached from the network, without TLS: whoever sees a URL of the relay can use it");
+                tracing::warn!(
+                    "{local} can be reached from the network, without TLS: whoever sees a URL of the relay can use it"
+                );
             }
             listening.push(local);
             let _context = runtime.enter();
@@ -156,8 +160,11 @@ fn check(secret: Secret) -> Result<Secret, Error> {
     if fits && secret.expose().len() >= SHORTEST_SECRET {
         return Ok(secret);
     }
-    let message = format!("relay.secret: must have {SHORTEST_SECRET} or more characters, each one of A-Z a-z 0-9 - . _ ~: it stands in URLs");
-    Err(Error::new(Kind::Config, message).with_hint("`openssl rand -hex 16` makes one; without the key it is random for each run"))
+    let message = format!(
+        "relay.secret: must have {SHORTEST_SECRET} or more characters, each one of A-Z a-z 0-9 - . _ ~: it stands in URLs"
+    );
+    Err(Error::new(Kind::Config, message)
+        .with_hint("`openssl rand -hex 16` makes one; without the key it is random for each run"))
 }
 
 /// The profiles to serve.

@@ -38,6 +38,9 @@ pub(super) async fn serve(shared: Arc<Shared>, listeners: Vec<TcpListener>) {
         accepting.spawn(accept(Arc::clone(&shared), listener));
     }
     while accepting.join_next().await.is_some() {}
+    for upstream in shared.upstreams.values() {
+        upstream.settled().await;
+    }
 }
 
 async fn accept(shared: Arc<Shared>, listener: TcpListener) {
@@ -119,7 +122,10 @@ impl Shared {
     /// A token for a program that puts it into its own requests.
     async fn token(&self, name: &str, method: &Method) -> Response<Body> {
         if !self.tokens.contains(name) {
-            return plain(StatusCode::NOT_FOUND, "there is nothing here; tokens are given away with `token_endpoint = true` under [relay]");
+            return plain(
+                StatusCode::NOT_FOUND,
+                "there is nothing here; tokens are given away with `token_endpoint = true` under [relay]",
+            );
         }
         if ![Method::GET, Method::HEAD].contains(method) {
             return plain(StatusCode::METHOD_NOT_ALLOWED, "a token is got by GET");
@@ -184,9 +190,9 @@ impl http_body::Body for Body {
             Self::Text(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
             Self::Flow { first, rest } => match first.take().filter(|first| !first.is_empty()) {
                 Some(first) => Poll::Ready(Some(Ok(Frame::data(first)))),
-                None => Pin::new(rest).poll_frame(context).map(|frame| {
-                    frame.map(|frame| frame.inspect_err(|failure| tracing::warn!("{failure}")))
-                }),
+                None => Pin::new(rest)
+                    .poll_frame(context)
+                    .map(|frame| frame.map(|frame| frame.inspect_err(|failure| tracing::warn!("{failure}")))),
             },
         }
     }

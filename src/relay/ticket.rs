@@ -121,7 +121,9 @@ mod tests {
         assert!(admits("p", &to, 0) && admits("p", &to, 24 * 3600));
         assert!(!admits("p", &to, 25 * 3600 + 1));
         assert!(!admits("q", &to, 0));
-        for other in ["https://cdn.example:8443/a/seg2.ts?sig=x", "https://cdn.example:8443/a/seg1.ts", "https://evil/a/seg1.ts?sig=x"] {
+        for other in
+            ["https://cdn.example:8443/a/seg2.ts?sig=x", "https://cdn.example:8443/a/seg1.ts", "https://evil/a/seg1.ts?sig=x"]
+        {
             assert!(!admits("p", &url(other), 0), "{other}");
         }
         assert!(!Seal::new().expect("random numbers").admits("p", &ticket, &to, at(0)), "another run");
@@ -160,7 +162,10 @@ mod tests {
             ("https://c:8443", "https://c:8443/7", "https://c/7"),
         ] {
             let ticket = seal.ticket("p", &url(template), Cover::Folder, at(0));
-            assert!(seal.admits("p", &ticket, &url(template), at(0)) && seal.admits("p", &ticket, &url(inside), at(0)), "{template}");
+            assert!(
+                seal.admits("p", &ticket, &url(template), at(0)) && seal.admits("p", &ticket, &url(inside), at(0)),
+                "{template}"
+            );
             assert!(!seal.admits("p", &ticket, &url(outside), at(0)), "{template} {outside}");
         }
     }

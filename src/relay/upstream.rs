@@ -1,17 +1,23 @@
 //! One request of a caller, asked of the profile's server, and the answer on its way back.
 
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
+use tokio::sync::RwLock;
 use url::Url;
 
 use crate::config::Profile;
 use crate::error::{Error, Kind};
 use crate::job::Session;
 use crate::manifest::ManifestError;
-use crate::net::{self, Cookies, Forwarded, Inflow, Media, NetError, Outflow, Reach};
+use crate::net::{self, Cookies, Forwarded, Inflow, Media, NetError, Outflow, Reach, Writer};
+use crate::origin::Origin;
 use crate::redact;
 use crate::secret::Secret;
 use crate::shutdown::Shutdown;
@@ -27,12 +33,16 @@ const LONGEST: usize = 32 * 1024 * 1024;
 /// So many bytes tell what a body is.
 const BEGINNING: usize = 1024;
 /// How long a caller waits for a token that is being renewed.
-const TOKEN_WAIT: std::time::Duration = std::time::Duration::from_secs(30);
+const TOKEN_WAIT: Duration = Duration::from_secs(30);
+/// A server that takes nothing of an upload for so long takes nothing more.
+const STALL: Duration = Duration::from_secs(60);
 
 /// The server of one profile.
 pub(super) struct Upstream {
     media: Media,
     ways: Ways,
+    /// Uploads under way hold it for reading.
+    uploads: Arc<RwLock<()>>,
     /// All requests are like this one, but for URL, method and fields.
     request: net::Request,
 }
@@ -51,13 +61,18 @@ impl Upstream {
         let request = net::Request::new("GET", ways.base().as_str(), bearers, session.roots(profile));
         let request = net::Request {
             reach: Reach::of(ways.base().as_str()),
-            own_origin: crate::origin::Origin::of(ways.base()),
+            own_origin: Origin::of(ways.base()),
             http2: true,
             wait: TOKEN_WAIT,
             cookies: Some(Cookies::default()),
             ..request
         };
-        Ok(Self { media: session.media()?.clone(), ways, request })
+        Ok(Self { media: session.media()?.clone(), ways, uploads: Arc::default(), request })
+    }
+
+    /// Completes when no upload is under way.
+    pub(super) async fn settled(&self) {
+        drop(self.uploads.write().await);
     }
 
     /// `/SECRET/m/NAME/`.
@@ -83,7 +98,13 @@ impl Upstream {
         answer
     }
 
-    async fn forward(&self, url: &Url, seen: &Url, asked: Request<Incoming>, stop: &Shutdown) -> Result<Response<Body>, NetError> {
+    async fn forward(
+        &self,
+        url: &Url,
+        seen: &Url,
+        asked: Request<Incoming>,
+        stop: &Shutdown,
+    ) -> Result<Response<Body>, NetError> {
         let (asked, body) = asked.into_parts();
         let reads = [Method::GET, Method::HEAD].contains(&asked.method);
         let whole = reads && by_name(url).is_some();
@@ -95,7 +116,7 @@ impl Upstream {
         };
         request.headers.push(("accept-encoding".to_owned(), "identity".to_owned()));
         if !reads {
-            let answer = self.send(&request, &asked, body, stop).await?;
+            let answer = self.send(request, &asked, body, stop).await?;
             return Ok(self.hand_on(answer, seen));
         }
         let range = asked.headers.get(header::RANGE).filter(|_| !whole);
@@ -128,42 +149,29 @@ impl Upstream {
         Ok(answer)
     }
 
-    /// Hands an upload on while it is being written.
+    /// Hands an upload on while it is being written. What has been written to its end goes on without its caller:
+    /// libavformat, say, waits for no answer (http.c, `http_shutdown`).
     async fn send(
         &self,
-        request: &net::Request,
+        request: net::Request,
         asked: &http::request::Parts,
-        mut body: Incoming,
+        body: Incoming,
         stop: &Shutdown,
     ) -> Result<Forwarded, NetError> {
         let length = asked.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         if length.is_none() && !asked.headers.contains_key(header::TRANSFER_ENCODING) {
-            return self.media.forward(request, None, None, stop).await;
+            return self.media.forward(&request, None, None, stop).await;
         }
-        let (mut writer, inflow) = Inflow::new(length);
-        let written = async move {
-            loop {
-                match body.frame().await {
-                    Some(Ok(frame)) => {
-                        let Ok(data) = frame.into_data() else { continue };
-                        if !writer.write(data).await {
-                            break;
-                        }
-                    }
-                    None => {
-                        writer.finish();
-                        break;
-                    }
-                    // The caller is gone, and so is whoever would read the answer.
-                    Some(Err(_)) => break,
-                }
+        let (media, stop, busy) = (self.media.clone(), stop.clone(), Arc::clone(&self.uploads).read_owned().await);
+        let sending = tokio::spawn(async move {
+            let _busy = busy;
+            let (writer, inflow) = Inflow::new(length);
+            tokio::select! {
+                answer = media.forward(&request, None, Some(&inflow), &stop) => answer,
+                never = write(body, writer) => match never {},
             }
-            std::future::pending::<()>().await;
-        };
-        tokio::select! {
-            answer = self.media.forward(request, None, Some(&inflow), stop) => answer,
-            () = written => Err(NetError::Internal("an upload went on for ever".to_owned())),
-        }
+        });
+        sending.await.unwrap_or_else(|error| Err(NetError::Internal(format!("the upload ended early: {error}"))))
     }
 
     /// The answer as it came, but for what is none of the caller's business.
@@ -207,13 +215,7 @@ impl Upstream {
         let rest = Limited::new(rest, LONGEST).collect().await;
         let rest = rest.map_err(|error| refuse(format!("the playlist or manifest did not come whole: {error}")))?;
         body.extend_from_slice(&rest.to_bytes());
-        let page = Page {
-            asked: seen,
-            from: &from,
-            ways: &self.ways,
-            clean: &without_token,
-            now: self.media.clock().now().wall,
-        };
+        let page = Page { asked: seen, from: &from, ways: &self.ways, clean: &without_token, now: self.media.clock().now().wall };
         let text = match rewrite::rewrite(format, &body, &page) {
             Ok(text) => Bytes::from(text),
             // XML of another kind.
@@ -226,6 +228,27 @@ impl Upstream {
         *response.body_mut() = Body::Text(Some(text));
         Ok(response)
     }
+}
+
+/// Writes what the caller sends, as fast as the server takes it; then waits for ever.
+async fn write(mut body: Incoming, mut writer: Writer) -> Infallible {
+    let whole = loop {
+        let data = match body.frame().await {
+            None => break true,
+            Some(Ok(frame)) => frame.into_data(),
+            Some(Err(_gone)) => break false,
+        };
+        let Ok(data) = data else { continue };
+        if !matches!(tokio::time::timeout(STALL, writer.write(data)).await, Ok(true)) {
+            break false;
+        }
+    };
+    if whole {
+        writer.finish();
+    } else {
+        drop(writer);
+    }
+    std::future::pending().await
 }
 
 /// What the caller is told where there is no answer to hand on.
@@ -262,7 +285,8 @@ fn by_type(answer: &Forwarded) -> Option<Format> {
 /// Does the server not say whether it is media or text?
 fn is_vague(answer: &Forwarded) -> bool {
     let Some(content_type) = answer.content_type() else { return true };
-    content_type.starts_with("text/") || ["application/octet-stream", "binary/octet-stream", "application/xml"].contains(&content_type.as_str())
+    content_type.starts_with("text/")
+        || ["application/octet-stream", "binary/octet-stream", "application/xml"].contains(&content_type.as_str())
 }
 
 /// What the beginning of a body says.

@@ -62,6 +62,16 @@ impl Relay {
         self.log.lock().expect("no panic").clone()
     }
 
+    /// Waits until it has logged `text`.
+    #[track_caller]
+    pub fn logged(&self, text: &str) {
+        let began = Instant::now();
+        while !self.log().contains(text) {
+            assert!(began.elapsed() < Duration::from_secs(60), "{text:?} is not logged: {}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("a running process");
     }

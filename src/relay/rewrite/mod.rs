@@ -67,7 +67,8 @@ impl Page<'_> {
         target.set_fragment(None);
         let target = (self.clean)(target);
         let by_itself = base.seen.join(reference).ok().filter(|seen| seen.origin() == self.asked.origin());
-        let by_itself = by_itself.and_then(|seen| self.ways.from(&seen[url::Position::BeforePath..url::Position::AfterQuery], self.now));
+        let by_itself =
+            by_itself.and_then(|seen| self.ways.from(&seen[url::Position::BeforePath..url::Position::AfterQuery], self.now));
         if by_itself.as_ref() == Some(&target) {
             return None;
         }

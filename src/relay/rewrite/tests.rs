@@ -67,9 +67,15 @@ fn every_reference_of_a_playlist_leads_through_the_relay() {
         ("  https://h/v1/a.ts  ", "@a.ts"),
         ("seg.ts?t=CANARY", "@live/seg.ts"),
         ("https://cdn/seg.ts?t=CANARY", "@.via/https/cdn/seg.ts"),
-        ("#EXT-X-KEY:METHOD=AES-128,URI=\"https://keys/k?a,b=\",IV=0x1", "#EXT-X-KEY:METHOD=AES-128,URI=\"@.via/https/keys/k?a,b=\",IV=0x1"),
+        (
+            "#EXT-X-KEY:METHOD=AES-128,URI=\"https://keys/k?a,b=\",IV=0x1",
+            "#EXT-X-KEY:METHOD=AES-128,URI=\"@.via/https/keys/k?a,b=\",IV=0x1",
+        ),
         ("#EXT-X-MAP:URI=\"/v1/init.mp4\",BYTERANGE=\"5@0\"", "#EXT-X-MAP:URI=\"@init.mp4\",BYTERANGE=\"5@0\""),
-        ("#EXT-X-MEDIA:TYPE=AUDIO,NAME=\"URI=x\",URI=\"//c/a\"", "#EXT-X-MEDIA:TYPE=AUDIO,NAME=\"URI=x\",URI=\"@.via/https/c/a\""),
+        (
+            "#EXT-X-MEDIA:TYPE=AUDIO,NAME=\"URI=x\",URI=\"//c/a\"",
+            "#EXT-X-MEDIA:TYPE=AUDIO,NAME=\"URI=x\",URI=\"@.via/https/c/a\"",
+        ),
         ("#EXT-X-SESSION-KEY:METHOD=AES-128,URI=\"//c/k\"", "#EXT-X-SESSION-KEY:METHOD=AES-128,URI=\"@.via/https/c/k\""),
         ("#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=1,URI=\"//c/i\"", "#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=1,URI=\"@.via/https/c/i\""),
         ("#EXT-X-PART:DURATION=0.2,URI=\"//c/p\"", "#EXT-X-PART:DURATION=0.2,URI=\"@.via/https/c/p\""),
@@ -85,9 +91,9 @@ fn every_reference_of_a_playlist_leads_through_the_relay() {
 
 #[test]
 fn variables_of_a_playlist_are_filled_in() {
-    let text = "#EXTM3U\n#EXT-X-DEFINE:NAME=\"cdn\",VALUE=\"https://c\"\n{$cdn}/a.ts\n#EXT-X-MAP:URI=\"{$cdn}/i\"\n{$none}/a\n{$cdn\n";
-    let expected =
-        "#EXTM3U\n#EXT-X-DEFINE:NAME=\"cdn\",VALUE=\"https://c\"\n@.via/https/c/a.ts\n#EXT-X-MAP:URI=\"@.via/https/c/i\"\n{$none}/a\n{$cdn\n";
+    let text =
+        "#EXTM3U\n#EXT-X-DEFINE:NAME=\"cdn\",VALUE=\"https://c\"\n{$cdn}/a.ts\n#EXT-X-MAP:URI=\"{$cdn}/i\"\n{$none}/a\n{$cdn\n";
+    let expected = "#EXTM3U\n#EXT-X-DEFINE:NAME=\"cdn\",VALUE=\"https://c\"\n@.via/https/c/a.ts\n#EXT-X-MAP:URI=\"@.via/https/c/i\"\n{$none}/a\n{$cdn\n";
     assert_eq!(hls(text), expected);
 }
 
@@ -103,8 +109,14 @@ fn every_reference_of_a_manifest_leads_through_the_relay() {
     for (text, expected) in [
         ("<MPD><BaseURL>http://c/a/</BaseURL></MPD>", "<MPD><BaseURL>@.via/http/c/a/</BaseURL></MPD>"),
         ("<MPD><BaseURL>https://h/v1/x/</BaseURL></MPD>", "<MPD><BaseURL>@x/</BaseURL></MPD>"),
-        ("<MPD><BaseURL>https://c/?a=1&amp;b=&#50;<!-- no --></BaseURL></MPD>", "<MPD><BaseURL>@.via/https/c/?a=1&amp;b=2</BaseURL></MPD>"),
-        ("<m:MPD><m:Location>https://c/x.mpd</m:Location></m:MPD>", "<m:MPD><m:Location>@.via/https/c/x.mpd</m:Location></m:MPD>"),
+        (
+            "<MPD><BaseURL>https://c/?a=1&amp;b=&#50;<!-- no --></BaseURL></MPD>",
+            "<MPD><BaseURL>@.via/https/c/?a=1&amp;b=2</BaseURL></MPD>",
+        ),
+        (
+            "<m:MPD><m:Location>https://c/x.mpd</m:Location></m:MPD>",
+            "<m:MPD><m:Location>@.via/https/c/x.mpd</m:Location></m:MPD>",
+        ),
         (
             "<MPD><SegmentTemplate media='/s/$Time$.m4s' initialization=\"HTTPS://c/i?a&amp;b\" t='/x'/></MPD>",
             "<MPD><SegmentTemplate media='@.via/https/h/s/$Time$.m4s' initialization=\"@.via/https/c/i?a&amp;b\" t='/x'/></MPD>",
