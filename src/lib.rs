@@ -10,6 +10,7 @@ pub mod error;
 pub mod job;
 pub mod libav;
 pub mod loopback;
+pub mod manifest;
 pub mod net;
 pub mod oauth;
 pub mod origin;
@@ -21,6 +22,8 @@ pub mod tls;
 
 #[cfg(feature = "cli")]
 pub mod cli;
+#[cfg(feature = "relay")]
+pub mod relay;
 
 pub use config::Config;
 pub use env::Env;

@@ -26,6 +26,7 @@ mod proxy;
 mod readme;
 mod real_servers;
 mod redaction;
+mod relay;
 mod shell;
 mod signals;
 mod store;

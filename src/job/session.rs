@@ -12,9 +12,10 @@ use crate::config::{Config, Profile, StoreKind};
 use crate::env::Env;
 use crate::error::{Error, Kind};
 use crate::libav::io::Access;
-use crate::net::Reach;
+use crate::net::{Media, Reach};
 use crate::oauth::source::Source;
 use crate::oauth::store::{FileStore, KeyringStore, MemoryStore, Store};
+use crate::oauth::token::Token;
 use crate::oauth::transport::HttpTransport;
 use crate::origin::Origin;
 use crate::pipeline::plan::{Auth, Plan};
@@ -134,28 +135,61 @@ impl Session {
         if auth.profiles.is_empty() {
             return Ok(plain);
         }
-        let profiles = self.profiles(auth)?;
-        let mut bearers = Vec::new();
-        for (profile, scope) in profiles.iter().zip(access::scopes(url, &profiles)?) {
-            let (feed, roots) = self.feed(profile)?;
-            feed.first(wait, stop).map_err(|error| error.context(format!("profile {}", profile.name)))?;
-            bearers.push(Bearer {
-                name: profile.name.as_str().into(),
-                scope,
-                placement: profile.placement.clone(),
-                slot: feed.slot(),
-                renew: feed,
-                roots,
-            });
+        let bearers = self.bearers(url, &auth.profiles)?;
+        for name in &auth.profiles {
+            self.first_token(name, wait, stop)?;
         }
         let reach = if auth.allow_private { Reach::anywhere() } else { Reach::of(url) };
         let media = self.network()?.media;
         let detour = Some(detour::starter(&media));
         // That of the profile whose token the file itself gets.
         let origin = Origin::parse(url);
-        let own = bearers.iter().position(|bearer| origin.as_ref().is_some_and(|origin| bearer.scope.holds(origin)));
-        let pointer = own.and_then(|index| profiles[index].media_pointer.clone());
-        Ok(Access { reach, pointer, bearers: Bearers::new(bearers), media: Some(media), detour, ..plain })
+        let profiles = self.profiles(&auth.profiles)?;
+        let mut pairs = profiles.iter().zip(access::scopes(url, &profiles)?);
+        let own = pairs.find(|(_, scope)| origin.as_ref().is_some_and(|origin| scope.holds(origin)));
+        let pointer = own.and_then(|(profile, _)| profile.media_pointer.clone());
+        Ok(Access { reach, pointer, bearers, media: Some(media), detour, ..plain })
+    }
+
+    /// What a sender of requests for `url` and all that it names needs to send the tokens of these profiles. Waits for no token.
+    ///
+    /// # Errors
+    /// A profile is unknown, or may not send its token there.
+    pub fn bearers(&self, url: &str, names: &[String]) -> Result<Bearers, Error> {
+        let profiles = self.profiles(names)?;
+        let scopes = access::scopes(url, &profiles)?;
+        let bearers = profiles.into_iter().zip(scopes).map(|(profile, scope)| {
+            let (feed, roots) = self.feed(profile)?;
+            let (name, placement) = (profile.name.as_str().into(), profile.placement.clone());
+            Ok(Bearer { name, scope, placement, slot: feed.slot(), renew: feed, roots })
+        });
+        Ok(Bearers::new(bearers.collect::<Result<Vec<_>, Error>>()?))
+    }
+
+    /// Waits for the first token of a profile, at most `limit`; with a `limit` of zero one attempt is made. Blocks.
+    ///
+    /// # Errors
+    /// The profile is unknown, or gets none.
+    pub fn first_token(&self, name: &str, limit: Duration, stop: &Shutdown) -> Result<(), Error> {
+        let (feed, _) = self.feed(self.0.config.profile(name)?)?;
+        feed.first(limit, stop).map_err(|error| error.context(format!("profile {name}")))
+    }
+
+    /// The token of a profile, refreshed first if it is about to die.
+    ///
+    /// # Errors
+    /// The profile is unknown, or gets none.
+    pub async fn token(&self, name: &str) -> Result<Arc<Token>, Error> {
+        let (feed, _) = self.feed(self.0.config.profile(name)?)?;
+        feed.token().await.map_err(|error| error.context(format!("profile {name}")))
+    }
+
+    /// The sender of media requests.
+    ///
+    /// # Errors
+    /// The session has no profiles.
+    pub fn media(&self) -> Result<Media, Error> {
+        Ok(self.network()?.media)
     }
 
     /// Waits for token requests that are under way and have a refresh token at stake, at most `limit`. Blocks.
@@ -193,14 +227,14 @@ impl Session {
         });
         for (url, auth) in auths.chain(plan.outputs.iter().map(|output| (&output.url, &output.auth))) {
             if !auth.profiles.is_empty() {
-                access::scopes(url, &self.profiles(auth)?)?;
+                access::scopes(url, &self.profiles(&auth.profiles)?)?;
             }
         }
         Ok(())
     }
 
-    fn profiles(&self, auth: &Auth) -> Result<Vec<&Profile>, Error> {
-        auth.profiles.iter().map(|name| self.0.config.profile(name)).collect()
+    fn profiles(&self, names: &[String]) -> Result<Vec<&Profile>, Error> {
+        names.iter().map(|name| self.0.config.profile(name)).collect()
     }
 
     fn feed(&self, profile: &Profile) -> Result<(Arc<Feed>, Roots), Error> {
@@ -222,7 +256,8 @@ impl Session {
         Ok((feed, roots))
     }
 
-    pub(super) fn roots(&self, profile: &Profile) -> Roots {
+    /// Whom the connections of a profile trust.
+    pub fn roots(&self, profile: &Profile) -> Roots {
         Roots::new(&self.0.env, profile.ca_file.as_deref()).showing(profile.client.certificate.clone())
     }
 

@@ -14,6 +14,7 @@ pub mod oidc_provider;
 pub mod origin;
 pub mod process;
 pub mod python;
+pub mod relay;
 pub mod run;
 pub mod server;
 pub mod sign_in;
