@@ -8,6 +8,7 @@ mod credentials;
 mod dash;
 mod demo;
 mod dialects;
+mod fault_matrix;
 mod faults;
 mod grants;
 mod handover;
