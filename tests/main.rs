@@ -24,6 +24,7 @@ mod probe;
 mod readme;
 mod real_servers;
 mod redaction;
+mod redirect_matrix;
 mod shell;
 mod signals;
 mod store;

@@ -11,7 +11,7 @@ use crate::clock::SystemClock;
 use crate::config::{Config, Profile, StoreKind};
 use crate::env::Env;
 use crate::error::{Error, Kind};
-use crate::libav::io::Access;
+use crate::libav::io::{Access, Tally};
 use crate::net::{Media, Reach};
 use crate::oauth::source::Source;
 use crate::oauth::store::{FileStore, KeyringStore, MemoryStore, Store};
@@ -77,7 +77,8 @@ impl Session {
 
     /// Does what `plan` says; ends early, with the outputs finished, when `control` says so.
     pub fn run(&self, plan: &Plan, control: &Control, observer: &dyn Observer) -> Report {
-        let files = PlanFiles { session: self, plan, stop: &control.stop };
+        let in_vain = plan.inputs.iter().map(|_| Tally::default()).collect();
+        let files = PlanFiles { session: self, plan, in_vain, stop: &control.stop };
         // Whatever can be said about the profiles is said before anything is opened.
         let auths = plan.inputs.iter().map(|input| (&input.url, &input.auth));
         for (url, auth) in auths.chain(plan.outputs.iter().map(|output| (&output.url, &output.auth))) {
@@ -90,6 +91,9 @@ impl Session {
         for (file, seen) in report.inputs.iter_mut().zip(outcome.inputs) {
             (file.packets, file.bytes, file.io, file.gaps) = (seen.packets, seen.bytes, seen.io, seen.gaps);
             (file.lost, file.restarts, file.duplicates) = (seen.lost, seen.restarts, seen.duplicates);
+        }
+        for (file, in_vain) in report.inputs.iter_mut().zip(&files.in_vain) {
+            file.io += in_vain.get();
         }
         for (file, seen) in report.outputs.iter_mut().zip(outcome.outputs) {
             (file.packets, file.bytes, file.io) = (seen.packets, seen.bytes, seen.io);
@@ -243,13 +247,16 @@ impl Drop for Session {
 struct PlanFiles<'a> {
     session: &'a Session,
     plan: &'a Plan,
+    /// What opens that came to nothing did, input by input.
+    in_vain: Vec<Tally>,
     stop: &'a Shutdown,
 }
 
 impl Files for PlanFiles<'_> {
     fn input(&self, index: usize) -> Result<Access, Error> {
         let input = self.plan.inputs.get(index).ok_or_else(|| Error::new(Kind::Internal, format!("no input {index}")))?;
-        self.session.access(&input.url, &input.auth, self.stop)
+        let access = self.session.access(&input.url, &input.auth, self.stop)?;
+        Ok(Access { in_vain: self.in_vain.get(index).cloned().unwrap_or_default(), ..access })
     }
 
     fn output(&self, index: usize) -> Result<Access, Error> {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::Response;
 use hyper::body::Body as _;
-use hyper::header::CONTENT_LENGTH;
+use hyper::header::{CONTENT_LENGTH, CONTENT_RANGE};
 use tokio::sync::mpsc;
 
 use super::origin::refuse;
@@ -80,6 +80,12 @@ impl Fault {
         let length: u64 = told.or(body.size_hint().exact()).unwrap_or(0);
         let (told, end) = if self == Self::WrongLength { (length + 1000, length) } else { (length, length / 2) };
         head.headers.insert(CONTENT_LENGTH, told.into());
+        let range = head.headers.get(CONTENT_RANGE).and_then(|value| value.to_str().ok()?.split_once('-'));
+        if let Some((first, _)) = range.filter(|_| self == Self::WrongLength) {
+            let first: u64 = first.trim_start_matches("bytes ").parse().expect("a position");
+            let range = format!("bytes {first}-{}/{}", first + told - 1, first + told);
+            head.headers.insert(CONTENT_RANGE, range.parse().expect("a value"));
+        }
         let (slices, spoilt) = mpsc::channel(1);
         tokio::spawn(async move {
             let mut left = usize::try_from(end).expect("a length");

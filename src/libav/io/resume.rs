@@ -38,14 +38,8 @@ pub fn open(state: &State, url: &str, options: &mut Dictionary) -> Result<*mut f
     let number = |value: Option<String>| value.and_then(|value| value.parse::<u64>().ok());
     let start = number(options.remove("offset")).unwrap_or(0);
     let end = number(options.remove("end_offset")).filter(|end| *end > 0);
-    let mut headers = state.request.fields();
-    for (option, name) in [("user_agent", "User-Agent"), ("referer", "Referer")] {
-        if let Some(value) = options.get(option).filter(|value| !value.is_empty()) {
-            headers.push((name.to_owned(), value));
-        }
-    }
     let Some(media) = &state.access.media else { return Err(AvError::from_errno(libc::EINVAL)) };
-    let download = match media.download(state.own_request(url, "GET", headers), start, end, &state.stop) {
+    let download = match media.download(state.read_request(url, options), start, end, &state.stop) {
         Ok(download) => download,
         Err(failure) => return Err(state.refuse(failure.into()).0),
     };
@@ -128,14 +122,8 @@ impl State {
         if self.stop.is_requested() {
             return (AvError::EXIT, None);
         }
-        let code = match error.http_status() {
-            Some(401) => AvError::HTTP_UNAUTHORIZED,
-            Some(403) => AvError::HTTP_FORBIDDEN,
-            Some(404) => AvError::HTTP_NOT_FOUND,
-            Some(500..) => AvError::HTTP_SERVER_ERROR,
-            Some(400..) => AvError::HTTP_OTHER_4XX,
-            _ => AvError::from_errno(libc::EIO),
-        };
+        let refused = error.http_status().filter(|status| *status >= 400);
+        let code = refused.map_or(AvError::from_errno(libc::EIO), AvError::of_status);
         if matches!(error.http_status(), Some(401 | 403)) || error.kind() == crate::error::Kind::AuthorizationServer {
             self.give_up(error);
             return (code, None);

@@ -161,14 +161,8 @@ pub unsafe fn close(context: *mut ffi::AVIOContext) -> c_int {
 impl State {
     /// Notes an object that did not arrive.
     fn refuse_upload(&self, url: &str, error: Error) -> AvError {
-        let code = match error.http_status() {
-            Some(401) => AvError::HTTP_UNAUTHORIZED,
-            Some(403) => AvError::HTTP_FORBIDDEN,
-            Some(404) => AvError::HTTP_NOT_FOUND,
-            Some(400..=499) => AvError::HTTP_OTHER_4XX,
-            Some(500..) => AvError::HTTP_SERVER_ERROR,
-            _ => AvError::from_errno(libc::EIO),
-        };
+        let refused = error.http_status().filter(|status| *status >= 400);
+        let code = refused.map_or(AvError::from_errno(libc::EIO), AvError::of_status);
         log::write(log::level::ERROR, &format!("{error}\n"));
         self.uploads.miss(url);
         self.note_failure(error);
