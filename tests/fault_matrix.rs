@@ -86,7 +86,7 @@ fn one(request: &Request, fault: Fault, times: u32) -> String {
     let kind = &request.kind;
     let disturbances = vec![Disturbance { path: request.path, fault, after: request.after, times }];
     let lead = Protected::new(Tokens::dying_early(Duration::from_secs(600)), Site { disturbances, ..kind.site() }, "");
-    let options = ["-auth_retry", "4", "-rw_timeout", "1500000"];
+    let options = ["-auth_retry", "4", "-auth_wait", "5", "-rw_timeout", "1500000"];
     let reading = lead.home.read(kind, "p", &lead.origin.url(kind.entry), &options);
     let recorded = kind.recorded();
     let expected = ffmpeg_read(&Home::new(""), &recorded, &Origin::start(recorded.site()).url(kind.entry));

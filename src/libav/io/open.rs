@@ -148,18 +148,23 @@ impl Open<'_> {
             }
         }
         let Ok(parsed) = Url::parse(address) else { return self.delegate(url) };
+        // What ended the job is told already, and nothing more is lost by it.
+        if self.state.has_given_up() {
+            return Err(AvError::EXIT);
+        }
         let segments = &self.state.segments;
         let (purpose, playlist) = segments.purpose(address, self.top, |playlist| self.state.live.is_being_read(playlist));
         self.playlist = playlist;
         let now = self.state.access.media.as_ref().map(|media| media.clock().now());
-        let early = purpose == Purpose::NextSegment && now.is_some_and(|now| segments.is_held_back(address, &now));
+        let ahead = playlist.zip(now).filter(|_| purpose == Purpose::NextSegment);
+        let early = ahead.is_some_and(|(playlist, now)| segments.is_held_back(playlist, address, &now));
         let result = if early { Err(AvError::HTTP_NOT_FOUND) } else { self.read_url(parsed, cipher.is_some(), purpose) };
         match (&result, purpose) {
             (Err(_), Purpose::Segment) => segments.fail(address),
             (Err(_), Purpose::NextSegment) => {
                 segments.fail(address);
-                if let (false, Some(now)) = (early, now) {
-                    segments.hold_back(address, now);
+                if let (false, Some((playlist, now))) = (early, ahead) {
+                    segments.hold_back(playlist, address, now);
                     self.state.count(|counts| counts.retries += 1);
                 }
             }

@@ -17,7 +17,8 @@ pub struct Segments {
     playlists: RefCell<BTreeSet<String>>,
     /// The segment that each playlist asked for last, by the playlist's number.
     asked: RefCell<BTreeMap<i32, Asked>>,
-    held_back: RefCell<Option<(String, Now)>>,
+    /// By the playlist's number.
+    held_back: RefCell<BTreeMap<i32, (String, Now)>>,
     pub losses: Losses,
 }
 
@@ -54,13 +55,13 @@ impl Segments {
     }
 
     /// Is it too early to ask for this next segment again?
-    pub fn is_held_back(&self, url: &str, now: &Now) -> bool {
-        self.held_back.borrow().as_ref().is_some_and(|(held, since)| held == url && now.since(since) < NEXT_PAUSE)
+    pub fn is_held_back(&self, playlist: i32, url: &str, now: &Now) -> bool {
+        self.held_back.borrow().get(&playlist).is_some_and(|(held, since)| held == url && now.since(since) < NEXT_PAUSE)
     }
 
     /// The next segment could not be opened at `now`.
-    pub fn hold_back(&self, url: &str, now: Now) {
-        *self.held_back.borrow_mut() = Some((url.to_owned(), now));
+    pub fn hold_back(&self, playlist: i32, url: &str, now: Now) {
+        self.held_back.borrow_mut().insert(playlist, (url.to_owned(), now));
     }
 
     /// `playlist` asks for `url` from `offset` on. If the one before never came, it is lost; a segment may be asked for twice, ahead of its turn
