@@ -12,7 +12,7 @@ use crate::secret::{Secret, SecretSource};
 use super::document::Document;
 use super::key::{self, Shape};
 use super::settings::Settings;
-use super::{Profile, StoreKind, profiles_of, resolve};
+use super::{Profile, StoreKind, resolve, tables_of};
 
 /// The value of a key of a [`ProfileBuilder`]: what the configuration file has there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -185,7 +185,7 @@ impl ProfileBuilder {
         let profiles = toml::Table::from_iter([(self.name.clone(), table.into())]);
         let text = toml::Table::from_iter([("profile".to_owned(), profiles.into())]).to_string();
         let document = Document::of_code(&self.name, Zeroizing::new(text));
-        let profiles = profiles_of(&document)?;
+        let profiles = tables_of(&document)?.profiles;
         let (name, (place, by_key)) =
             profiles.into_iter().next().ok_or_else(|| Error::new(Kind::Internal, "the profile is not there"))?;
         let mut profile = resolve::profile(&Settings { name: &name, place, by_key, secrets, holder: self.holder.clone() })?;

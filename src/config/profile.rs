@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use url::Url;
 
-use crate::bearer::Placement;
+use crate::bearer::{MediaPointer, Placement};
 use crate::oauth::client::Client;
 use crate::oauth::registration::Plan;
 use crate::oauth::store::CustomStore;
@@ -31,6 +31,8 @@ pub struct Profile {
     pub(crate) placement: Placement,
     /// Header fields that go with the token, to the same origins only.
     pub(crate) media_headers: Vec<(String, SecretSource)>,
+    /// Where in the JSON that an input's URL answers the media URL stands; `None` = that URL answers media.
+    pub(crate) media_pointer: Option<MediaPointer>,
     /// The relay's upstream.
     pub(crate) base_url: Option<Url>,
     /// Where tokens are kept.
@@ -52,6 +54,11 @@ impl Profile {
     /// The name that `-auth` takes.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The preset that it started from.
+    pub fn provider(&self) -> Option<&str> {
+        self.provider.as_deref()
     }
 
     /// The relay's upstream.

@@ -33,6 +33,7 @@ mod mux;
 mod option;
 mod overwrite;
 mod progress;
+mod queue;
 mod read;
 mod report;
 mod scheduler;
@@ -67,11 +68,11 @@ use plan::{ComplexFilter, Micros, Plan};
 
 /// Where a job gets what it needs to open its files with tokens.
 pub trait Files: Sync {
-    /// For the input at `index`.
+    /// For the input at `index`, which is read from `url`: its own or one of its alternatives.
     ///
     /// # Errors
     /// No token can be had.
-    fn input(&self, index: usize) -> Result<Access, Error>;
+    fn input(&self, index: usize, url: &str) -> Result<Access, Error>;
 
     /// For the output at `index`.
     ///
@@ -129,6 +130,7 @@ pub trait Standing {
 
 /// Media that is missing from an input.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Gap {
     /// The stream where it showed.
     pub stream: usize,
@@ -142,6 +144,7 @@ pub struct Gap {
 
 impl Gap {
     /// For the summary: times in seconds.
+    #[doc(hidden)]
     pub fn to_json(&self) -> serde_json::Value {
         let seconds = |time: Micros| time as f64 / 1e6;
         serde_json::json!({"stream": self.stream, "from": seconds(self.from), "to": seconds(self.to), "cause": self.cause})
