@@ -122,6 +122,11 @@ pub mod cli;
 #[doc(hidden)]
 pub mod relay;
 
+/// Compiles the Rust of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 // The public interface is:
 pub use {
     config::{Config, Profile, ProfileBuilder, Value},

@@ -9,6 +9,8 @@ mod credentials;
 mod dash;
 mod demo;
 mod dialects;
+mod embedding;
+mod examples;
 mod expiry;
 mod fault_matrix;
 mod faults;
