@@ -24,16 +24,19 @@ impl Env {
     }
 
     /// All variables whose name begins with `prefix`, as (name, value), in order of name.
+    #[doc(hidden)]
     pub fn with_prefix<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
         self.0.iter().filter(move |(name, _)| name.starts_with(prefix)).map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// `$XDG_CONFIG_HOME/ffauth`, else `~/.config/ffauth`.
+    #[doc(hidden)]
     pub fn config_dir(&self) -> Option<PathBuf> {
         self.xdg("XDG_CONFIG_HOME", ".config")
     }
 
     /// `$FFAUTH_STATE`, else `$XDG_STATE_HOME/ffauth`, else `~/.local/state/ffauth`.
+    #[doc(hidden)]
     pub fn state_dir(&self) -> Option<PathBuf> {
         self.get("FFAUTH_STATE").map(PathBuf::from).or_else(|| self.xdg("XDG_STATE_HOME", ".local/state"))
     }

@@ -121,6 +121,7 @@ fn interface(pages: &Path) -> String {
         }
         let page = std::fs::read_to_string(&file).expect("a page");
         let declaration = between(&page, "<pre class=\"rust item-decl\">", "</pre>").into_iter().next().unwrap_or_default();
+        let declaration = declaration.replace("#[non_exhaustive]pub", "#[non_exhaustive]\npub");
         let declaration = declaration.lines().filter(|line| !line.trim().is_empty() && !line.trim_start().starts_with("/*"));
         listing.extend(declaration.map(|line| format!("{}\n", line.trim_end())));
         // What every type has, and what the compiler finds out, is nobody's promise.
@@ -129,6 +130,7 @@ fn interface(pages: &Path) -> String {
         let traits = own.find("id=\"trait-implementations\"").unwrap_or(own.len());
         let mut items = between(&own[..traits], "<h4 class=\"code-header\">", "</h4>");
         items.extend(between(&own[traits..], "<h3 class=\"code-header\">", "</h3>"));
+        items.retain(|item| !item.contains("StructuralPartialEq"));
         items.sort();
         items.dedup();
         listing.extend(items.iter().map(|item| format!("    {}\n", item.split_whitespace().collect::<Vec<_>>().join(" "))));
@@ -153,7 +155,15 @@ fn plain(html: &str) -> String {
             _ => {}
         }
     }
-    let entities =
-        [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&nbsp;", " "), ("\u{a0}", " "), ("&amp;", "&")];
+    let entities = [
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&quot;", "\""),
+        ("&#39;", "'"),
+        ("&nbsp;", " "),
+        ("\u{a0}", " "),
+        (" ⓘ", ""),
+        ("&amp;", "&"),
+    ];
     entities.iter().fold(text, |text, (entity, plain)| text.replace(entity, plain))
 }

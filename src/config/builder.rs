@@ -72,14 +72,16 @@ impl<K: Into<String>, V: Into<String>, const N: usize> From<[(K, V); N]> for Val
     }
 }
 
-impl From<Value> for toml::Value {
-    fn from(value: Value) -> Self {
-        match value {
-            Value::Text(text) => Self::String(text),
-            Value::Flag(flag) => Self::Boolean(flag),
-            Value::Number(number) => Self::Integer(number.into()),
-            Value::List(list) => Self::Array(list.into_iter().map(Self::String).collect()),
-            Value::Map(map) => Self::Table(map.into_iter().map(|(name, value)| (name, Self::String(value))).collect()),
+impl Value {
+    fn into_toml(self) -> toml::Value {
+        match self {
+            Self::Text(text) => toml::Value::String(text),
+            Self::Flag(flag) => toml::Value::Boolean(flag),
+            Self::Number(number) => toml::Value::Integer(number.into()),
+            Self::List(list) => toml::Value::Array(list.into_iter().map(toml::Value::String).collect()),
+            Self::Map(map) => {
+                toml::Value::Table(map.into_iter().map(|(name, value)| (name, toml::Value::String(value))).collect())
+            }
         }
     }
 }
@@ -170,7 +172,7 @@ impl ProfileBuilder {
             Ok(())
         };
         for (key, value) in &self.values {
-            put(key, value.clone().into())?;
+            put(key, value.clone().into_toml())?;
         }
         let mut secrets = BTreeMap::new();
         for (name, source) in &self.secrets {

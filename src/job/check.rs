@@ -85,6 +85,7 @@ fn since(began: &Now) -> Duration {
 
 impl Session {
     /// Tests each step of a read of the file of `probe` until one fails. Blocks.
+    #[doc(hidden)]
     pub fn check(&self, probe: &Probe, stop: &Shutdown) -> Vec<Step> {
         let input = &probe.input;
         let mut steps = Vec::new();

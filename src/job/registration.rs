@@ -26,6 +26,7 @@ impl Session {
     ///
     /// # Errors
     /// The profile says nothing about registration; its store keeps nothing; the server refuses or cannot be reached.
+    #[doc(hidden)]
     pub fn register(&self, name: &str, title: &str, description: &str) -> Result<Registered, Error> {
         let profile = self.config().profile(name)?;
         let about = |error: Error| error.context(format!("profile {name}"));

@@ -36,6 +36,7 @@ pub struct RunningJob {
 
 /// What a job did until now.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Status {
     /// All files are open and all headers written.
     pub started: bool,

@@ -53,6 +53,7 @@ pub struct Psnr {
 
 impl VideoProgress {
     /// Of a stream that nobody tells anything of.
+    #[doc(hidden)]
     pub fn new(file: usize, stream: usize, frames: i64) -> Self {
         Self { file, stream, frames, quality: -1.0, psnr: None, histogram: None }
     }
