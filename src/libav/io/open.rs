@@ -21,7 +21,7 @@ use crate::redact;
 
 use super::beginning::Beginning;
 use super::live::{self, Live};
-use super::renewal::has_expired;
+use super::renewal::is_expiry;
 use super::state::State;
 use super::streaming::is_streaming;
 use super::whole::Miss;
@@ -215,7 +215,11 @@ impl Open<'_> {
                     Ok(()) => return Ok(()),
                     Err(_) if self.state.stop.is_requested() => return Err(AvError::EXIT),
                     Err(Miss { trouble, code, failure }) => {
-                        target = self.retry(target, purpose, (trouble, code), Some(failure))?
+                        let expired = is_expiry(failure.error.http_status());
+                        target = match if expired { self.renew(&target)? } else { None } {
+                            Some(fresh) => fresh,
+                            None => self.retry(target, purpose, (trouble, code), Some(failure))?,
+                        };
                     }
                 }
             }
@@ -295,7 +299,7 @@ impl Open<'_> {
                 Err(resume::Failure::Own(code)) => return Err(code),
                 Err(resume::Failure::Net(failure)) => failure,
             };
-            if has_expired(&failure)
+            if is_expiry(failure.http_status())
                 && !self.state.stop.is_requested()
                 && let Some(fresh) = self.renew(&target)?
             {

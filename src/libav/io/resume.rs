@@ -15,7 +15,7 @@ use crate::libav::{ffi, log, panic};
 use crate::net::{Download, NetError};
 
 use super::exported::{self, Exported};
-use super::renewal::has_expired;
+use super::renewal::is_expiry;
 use super::state::State;
 use super::trouble;
 
@@ -133,7 +133,7 @@ impl Reader {
     fn fetch(&mut self, data: &mut [u8]) -> Result<usize, NetError> {
         loop {
             let failure = match self.download.read(data) {
-                Err(failure) if has_expired(&failure) && self.renewed_at != Some(self.download.position()) => failure,
+                Err(failure) if is_expiry(failure.http_status()) && self.renewed_at != Some(self.download.position()) => failure,
                 read => return read,
             };
             // SAFETY: the hook outlives the contexts that it opened (invariant 2).
