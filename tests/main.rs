@@ -9,6 +9,7 @@ mod dash;
 mod demo;
 mod dialects;
 mod expiry;
+mod failover;
 mod faults;
 mod grants;
 mod handover;

@@ -312,6 +312,16 @@ pub const ROWS: &[Row] = &[
         "with -alternative: how often this file is tried again while an alternative serves (30; 0 = never)",
     )
     .of(TOKEN),
+    output("continue", "", Flag(|o, on| o.continues = on), "go on numbering behind the files that are there (segment, hls, a %d in the name)")
+        .of(TOKEN),
+    output(
+        "on_change",
+        "fail|new_file",
+        Read(read::on_change),
+        "what an input of -ingest_for that comes back with other streams means",
+    )
+    .of(TOKEN),
+    output("disk_full", "fail|wait", Read(read::disk_full), "what a full disk means: an error, or waiting for space").of(TOKEN),
     global("auth_config", "FILE", Text(|g, v| g.auth_config = Some(v)), "config file with the profiles").of(TOKEN),
     global("auth_log", "LEVEL", Read(level::auth_log), "log level of token events").of(TOKEN),
     global("summary", "FILE", Text(|g, v| g.summary = Some(v)), "write a JSON report at the end").of(TOKEN),

@@ -113,6 +113,8 @@ pub struct Tally {
     pub counts: IoCounts,
     /// What went wrong for good.
     pub failure: Option<Error>,
+    /// That is that its streams are others now.
+    pub changed: bool,
     /// How often it was opened again.
     pub restarts: u64,
     /// Packets that came once more.
