@@ -24,6 +24,7 @@ mod parity;
 mod probe;
 mod readme;
 mod real_servers;
+mod recording;
 mod redaction;
 mod shell;
 mod signals;

@@ -24,7 +24,7 @@ use super::live::{self, Live};
 use super::renewal::has_expired;
 use super::state::State;
 use super::streaming::is_streaming;
-use super::{resume, state, trouble, upload};
+use super::{file, resume, state, trouble, upload};
 
 /// `AVFormatContext.io_open`.
 pub unsafe extern "C" fn io_open(
@@ -81,7 +81,9 @@ pub unsafe extern "C" fn io_close2(context: *mut ffi::AVFormatContext, pb: *mut 
             if let Some(live) = state.live.forget(pb) {
                 state.entities.forget(live.protocol.addr());
             }
-            if upload::is_ours(pb) {
+            if file::is_ours(pb) {
+                file::close(pb)
+            } else if upload::is_ours(pb) {
                 upload::close(pb)
             } else if resume::is_ours(pb) {
                 resume::close(pb);
@@ -127,16 +129,23 @@ struct Target {
 
 impl Open<'_> {
     fn write(&mut self, url: &str) -> Result<(), AvError> {
-        if !state::is_http(url) {
-            return self.delegate(url);
-        }
-        let context = upload::open(self.state, url, self.top, &mut self.options)?;
+        let context = match self.state.waits_for_space(url) {
+            Some((path, stop)) => file::open(path, stop)?,
+            None if state::is_http(url) && self.state.is_authenticated() => {
+                upload::open(self.state, url, self.top, &mut self.options)?
+            }
+            None => return self.delegate(url),
+        };
         // SAFETY: libav wants its context here (invariant 1).
         unsafe { *self.pb = context };
         Ok(())
     }
 
     fn read(&mut self, url: &str) -> Result<(), AvError> {
+        // A muxer that looks at what it has written.
+        if !self.state.is_authenticated() {
+            return self.delegate(url);
+        }
         if let Some(detour) = self.state.detour.get() {
             let is_ours = matches!(detour.reveal(url), Cow::Owned(_));
             return if is_ours { self.delegate(url) } else { Err(AvError::from_errno(libc::EACCES)) };

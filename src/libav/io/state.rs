@@ -25,7 +25,7 @@ use super::renewal::Renewals;
 use super::request::RequestOptions;
 use super::segments::Segments;
 use super::upload::Uploads;
-use super::{Access, Detour, IoCounts, resume};
+use super::{Access, Detour, IoCounts, file, resume};
 
 /// A token that came after so many refusals and is refused as well will not be helped by the next one.
 const FRESH_REFUSALS: u32 = 1;
@@ -144,6 +144,16 @@ impl State {
         let context = self.context.get();
         // SAFETY: the context is valid as long as its callbacks are called (invariant 2).
         !context.is_null() && !unsafe { (*context).priv_data }.is_null()
+    }
+
+    /// `io_open` has something to do.
+    pub fn is_hooked(&self) -> bool {
+        self.is_authenticated() || self.access.waits_for_space.is_some()
+    }
+
+    /// The path of a local file that is to wait for space, and until when.
+    pub fn waits_for_space<'a>(&'a self, url: &'a str) -> Option<(&'a str, &'a Shutdown)> {
+        Some((file::path(url)?, self.access.waits_for_space.as_ref()?))
     }
 
     /// The file has `-auth`.
