@@ -283,6 +283,13 @@ pub const ROWS: &[Row] = &[
     input("on_gap", "fail|warn", Read(read::on_gap), "what parts of a file with -auth that are missing in the end mean")
         .of(TOKEN),
     input(
+        "open_timeout",
+        "SECONDS",
+        Time(|i, t| i.open_timeout = Some(read::wait(t))),
+        "how long opening this file may take in all, name lookup, redirects, retries and probing included (no limit)",
+    )
+    .of(TOKEN),
+    input(
         "ingest_for",
         "DURATION",
         Time(|i, t| i.ingest.keep_for = Some(read::wait(t))),

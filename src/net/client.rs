@@ -23,8 +23,6 @@ use super::error::{Cause, NetError};
 use super::token::{Carried, masked};
 use super::{Request, Shared, hop};
 
-/// How long the way to a server may take, whatever the request's own limit is.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Idle connections are kept this long; a server that closes them sooner costs one resend.
 const IDLE: Duration = Duration::from_secs(60);
 /// libavformat's MAX_URL_SIZE (internal.h): a longer URL could not be opened.
@@ -47,29 +45,31 @@ pub(super) struct Clients {
 struct Entry {
     roots: Weak<ClientConfig>,
     verify: bool,
+    connect: Duration,
     client: Client,
 }
 
 impl Clients {
-    fn get(&self, roots: &Roots, verify: bool, scheme: &str) -> Result<Client, NetError> {
+    fn get(&self, roots: &Roots, verify: bool, connect: Duration, scheme: &str) -> Result<Client, NetError> {
         let config = match roots.client_config() {
             Ok(config) => config,
             Err(TlsError::NoRoots) if scheme == "http" => self.nobody.get_or_init(trusting_nobody).clone()?,
             Err(error) => return Err(error.into()),
         };
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = entries.iter().find(|entry| entry.verify == verify && std::ptr::eq(entry.roots.as_ptr(), &*config));
+        let is_alike = |entry: &&Entry| (entry.verify, entry.connect) == (verify, connect);
+        let known = entries.iter().filter(is_alike).find(|entry| std::ptr::eq(entry.roots.as_ptr(), &*config));
         if let Some(entry) = known {
             return Ok(entry.client.clone());
         }
         entries.retain(|entry| entry.roots.strong_count() > 0);
-        let client = build((*config).clone(), verify)?;
-        entries.push(Entry { roots: Arc::downgrade(&config), verify, client: client.clone() });
+        let client = build((*config).clone(), verify, connect)?;
+        entries.push(Entry { roots: Arc::downgrade(&config), verify, connect, client: client.clone() });
         Ok(client)
     }
 }
 
-fn build(mut config: ClientConfig, verify: bool) -> Result<Client, NetError> {
+fn build(mut config: ClientConfig, verify: bool, connect: Duration) -> Result<Client, NetError> {
     if !verify {
         let provider = Arc::clone(config.crypto_provider());
         config.dangerous().set_certificate_verifier(Arc::new(AnyCertificate(provider)));
@@ -80,7 +80,7 @@ fn build(mut config: ClientConfig, verify: bool) -> Result<Client, NetError> {
         .http1_only()
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
-        .connect_timeout(CONNECT_TIMEOUT)
+        .connect_timeout(connect)
         .pool_idle_timeout(IDLE)
         .user_agent(concat!("ffauth/", env!("CARGO_PKG_VERSION")))
         .build();
@@ -171,7 +171,7 @@ impl Shared {
         let roots = carried.bearer().map_or_else(|| request.roots.anonymous(), |bearer| bearer.roots.clone());
         let scheme = target.scheme().to_owned();
         let proof = carried.proof(method.as_str(), &target)?;
-        let mut builder = self.clients.get(&roots, request.tls_verify, &scheme)?.request(method, target);
+        let mut builder = self.clients.get(&roots, request.tls_verify, request.connect, &scheme)?.request(method, target);
 
         let own = match &request.own_origin {
             Some(origin) => Some(origin.clone()),

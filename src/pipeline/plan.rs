@@ -260,6 +260,8 @@ pub struct Input {
     pub thread_queue_size: Option<usize>,
     /// `-dump_attachment`: file names; empty = the name in the stream's metadata.
     pub dump_attachment: PerStream<String>,
+    /// `-open_timeout`: how long opening it may take in all; `None` = without limit.
+    pub open_timeout: Option<Duration>,
     /// `-on_gap fail`: parts that are missing in the end make the job fail.
     pub fail_on_gap: bool,
     /// Whether it is opened again when it ends.

@@ -11,6 +11,7 @@
 //! - `renewal` asks for fresh URLs where signed ones have expired, `entity` looks whether what goes on is what began;
 //! - `detour` sends dashdec.c of FFmpeg before 7 through a server on this machine, since it opens URLs behind our back;
 //! - `trouble` and `segments` tell what may pass and is tried again, and keep count of what libavformat goes on without;
+//! - `lookup` waits for host names, so that nobody waits in libavformat for them;
 //! - `streaming` puts the token into the URLs of rtmp, rtsp and srt;
 //! - `file` waits where a disk is full;
 //! - `upload` writes through one of our own, because http.c never looks at the answer to a PUT or POST.
@@ -21,6 +22,7 @@ mod entity;
 mod exported;
 mod file;
 mod live;
+mod lookup;
 mod open;
 mod renewal;
 mod request;
@@ -47,6 +49,7 @@ use state::State;
 
 pub use crate::net::Losses;
 pub use detour::{Detour, StartDetour};
+pub(in crate::libav) use lookup::wait_for_name;
 pub(in crate::libav) use state::{log_event, reveal};
 pub use streaming::{check as check_streaming, is_rtsp, is_streaming};
 

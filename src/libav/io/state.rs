@@ -278,7 +278,11 @@ impl State {
     pub fn own_request(&self, url: &str, method: &str, headers: Vec<(String, String)>) -> net::Request {
         let bearers = self.access.bearers.clone();
         let roots = bearers.iter().next().map_or_else(|| Roots::new(&Env::default(), None), |bearer| bearer.roots.clone());
+        let request = net::Request::new(method, url, bearers, roots);
+        let (connect, stall) = self.request.timeouts();
         net::Request {
+            connect: connect.unwrap_or(request.connect),
+            timeout: stall.unwrap_or(request.timeout),
             headers,
             pointer: self.access.pointer.clone().filter(|_| url == self.access.url && method == "GET"),
             reach: self.access.reach.clone(),
@@ -287,7 +291,7 @@ impl State {
             wait: self.access.wait,
             max_redirects: self.request.max_redirects,
             counters: self.own_counters.clone(),
-            ..net::Request::new(method, url, bearers, roots)
+            ..request
         }
     }
 

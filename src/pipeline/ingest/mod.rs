@@ -71,7 +71,9 @@ pub fn open(
     stop: &Shutdown,
 ) -> Result<Input, Error> {
     let input = &plan.inputs[index];
-    let Some(keep_for) = input.ingest.keep_for else { return Input::open(index, input, &plan.global, files, stop) };
+    let Some(keep_for) = input.ingest.keep_for else {
+        return Input::open(index, input, &plan.global, files, &stop.child());
+    };
     let mut places = Places::new(input, 0);
     let (mut attempts, mut in_vain) = (0, 0);
     loop {
