@@ -32,6 +32,7 @@ fn sent(home: &Home) -> usize {
 
 /// Runs ffauth with the folder `disk` on a disk of so many kilobytes, of which `taken` are in use. What is on the disk in the end
 /// is in the folder `kept`. `None` where nobody may mount anything.
+#[expect(clippy::print_stderr, reason = "a test that shows nothing says so")]
 fn on_small_disk(home: &Home, kilobytes: usize, taken: usize, line: &str) -> Option<Running> {
     let may_mount = finish(home.program("unshare", ["--mount", "true"])).code == Some(0);
     if !may_mount {

@@ -112,6 +112,14 @@ impl Registry {
     }
 }
 
+/// Answers after which http.c itself asks again, where it would otherwise take them for the end of the file.
+pub const RETRIED: &str = if cfg!(error_bodies) { "401,408,429,5xx" } else { "401" };
+
+/// Is this status one of [`RETRIED`]?
+pub fn is_retried(status: i64) -> bool {
+    matches!(status, 401 | 408 | 429 | 500..)
+}
+
 /// Sets the `headers` that the context's next request will carry; `None` takes them off.
 ///
 /// # Safety

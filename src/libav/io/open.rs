@@ -411,8 +411,8 @@ impl Open<'_> {
         unsafe {
             // For seeks. Only now: as an option of the open, http.c would ask again with the same token. Not for what hls.c
             // keeps alive: a 401 comes back to io_open there, which need not wait as http.c does.
-            if self.top && beginning == Beginning::Media {
-                let _ = option::set(context.cast(), "reconnect_on_http_error", Some("401"));
+            if (self.top || cfg!(error_bodies)) && beginning == Beginning::Media {
+                let _ = option::set(context.cast(), "reconnect_on_http_error", Some(live::RETRIED));
             }
             if stripped {
                 live::set_headers(context, None);

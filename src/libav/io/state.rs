@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::bearer::{Bearer, Published, RenewError};
 use crate::env::Env;
 use crate::error::{Error, Kind};
-use crate::libav::log::Event;
+use crate::libav::log::{self, Event};
 use crate::libav::option::Dictionary;
 use crate::libav::{ffi, panic};
 use crate::net::{self, NetError};
@@ -351,7 +351,23 @@ impl State {
                     self.reject(index, live.generation);
                 }
             }
-            Event::HttpError(_) => self.unanswered.set(false),
+            Event::HttpError(status) => {
+                self.unanswered.set(false);
+                // It takes the length of the refusal's body for that of the file, and this for its end.
+                if cfg!(error_bodies)
+                    && self.entities.went_on(protocol.addr())
+                    && !live::is_retried(status)
+                    && let Some(live) = self.live.of_protocol(protocol)
+                {
+                    let text = format!("{}: the server refused to go on ({status})", redact::url(&live.url));
+                    if live.top {
+                        self.note_failure(Error::new(Kind::MediaServer, text));
+                    } else {
+                        log::write(log::level::ERROR, &format!("{text}\n"));
+                        self.segments.lose(1);
+                    }
+                }
+            }
             _ if !self.is_authenticated() => {}
             Event::SegmentAsked(playlist, url) => {
                 self.note_broken();
