@@ -5,6 +5,7 @@
 //!
 //! - `open` decides per open, by origin, whether a token goes along, asks again after a 401, follows redirects itself and
 //!   has certificates verified;
+//! - `behind` follows redirects and the answers of APIs, and finds out why a server refuses;
 //! - `live` keeps the contexts that are open and puts a newer token on them: between packets, and in the interrupt callback;
 //! - `resume` reads through an `AVIOContext` of our own where libavformat's would lose media: tokens in the query, AES-128,
 //!   servers without ranges;
@@ -17,6 +18,7 @@
 //! - `upload` writes through one of our own, because http.c never looks at the answer to a PUT or POST.
 
 mod beginning;
+mod behind;
 mod detour;
 mod entity;
 mod exported;

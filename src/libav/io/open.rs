@@ -14,8 +14,8 @@ use crate::libav::call::c_string;
 use crate::libav::error::AvError;
 use crate::libav::option::{self, Dictionary};
 use crate::libav::{ffi, log, panic};
+use crate::net::NetError;
 use crate::net::retry::{self, Purpose};
-use crate::net::{NetError, Resolved};
 use crate::origin::Origin;
 use crate::redact;
 
@@ -112,19 +112,19 @@ pub(super) struct Open<'a> {
     /// When it failed first, for a reason that may pass, and how often since.
     failing: Option<(Now, u32)>,
     /// What is opened is not what was named.
-    redirected: bool,
+    pub(super) redirected: bool,
     /// A fresh URL has been asked for.
     renewed: bool,
     /// A refusal has brought another token.
-    revived: bool,
+    pub(super) revived: bool,
 }
 
 /// Who gets what: one destination of an open.
-struct Target {
-    url: Url,
-    origin: Option<Origin>,
+pub(super) struct Target {
+    pub(super) url: Url,
+    pub(super) origin: Option<Origin>,
     /// The profile whose token goes along, and the token.
-    token: Option<(usize, Arc<Published>)>,
+    pub(super) token: Option<(usize, Arc<Published>)>,
 }
 
 impl Open<'_> {
@@ -279,7 +279,7 @@ impl Open<'_> {
 
     /// Waits before another attempt, where one may help; else tells what is lost. libavformat goes on without a segment, which is
     /// counted, but takes a playlist that cannot be read again for the end, and plays on with a key of zeros.
-    fn again(&mut self, target: Target, purpose: Purpose, code: AvError) -> Result<Target, AvError> {
+    pub(super) fn again(&mut self, target: Target, purpose: Purpose, code: AvError) -> Result<Target, AvError> {
         let Some(media) = self.state.access.media.clone() else { return Err(code) };
         if purpose == Purpose::NextSegment {
             return Err(code);
@@ -319,16 +319,6 @@ impl Open<'_> {
         })
     }
 
-    /// A fresh URL in place of one that has expired, once.
-    fn renew(&mut self, target: &Target) -> Result<Option<Target>, AvError> {
-        if self.top || std::mem::replace(&mut self.renewed, true) {
-            return Ok(None);
-        }
-        let Some(fresh) = self.state.renew(&target.url) else { return Ok(None) };
-        self.state.count(|counts| counts.retries += 1);
-        self.target(fresh).map(Some)
-    }
-
     /// libavformat's own open, untouched.
     fn delegate(&mut self, url: &str) -> Result<(), AvError> {
         let mut options = std::mem::take(&mut self.options);
@@ -345,7 +335,7 @@ impl Open<'_> {
     }
 
     /// Which token goes to `url`. Waits for one if need be.
-    fn target(&self, url: Url) -> Result<Target, AvError> {
+    pub(super) fn target(&self, url: Url) -> Result<Target, AvError> {
         let origin = Origin::of(&url);
         let in_scope =
             origin.as_ref().and_then(|origin| self.state.access.bearers.iter().position(|bearer| bearer.scope.holds(origin)));
@@ -486,7 +476,7 @@ impl Open<'_> {
         let _ = unsafe { option::set(self.context.cast(), "http_persistent", Some("0")) };
     }
 
-    fn token<'a>(&'a self, target: &'a Target) -> Option<(&'a Bearer, &'a Published)> {
+    pub(super) fn token<'a>(&'a self, target: &'a Target) -> Option<(&'a Bearer, &'a Published)> {
         let (index, published) = target.token.as_ref()?;
         Some((self.state.bearer(*index)?, published))
     }
@@ -503,75 +493,6 @@ impl Open<'_> {
         let Some(bearer) = bearer.or_else(|| self.state.access.bearers.iter().next()) else { return Ok(None) };
         let bundle = bearer.roots.bundle().map_err(|error| Error::new(Kind::Config, error.to_string()))?;
         Ok(bundle.map(|path| path.display().to_string()))
-    }
-
-    /// Where the API at `target` says that the media is, behind redirects.
-    fn behind_pointer(&mut self, mut target: Target) -> Result<Target, AvError> {
-        let Some(media) = self.state.access.media.clone() else { return Ok(target) };
-        loop {
-            let request = self.state.own_request(target.url.as_str(), "GET", self.state.request.fields());
-            let code = match media.resolve(&request, &self.state.stop) {
-                Ok(resolved) if resolved.status < 400 => return self.led(&resolved).map(|led| led.unwrap_or(target)),
-                Ok(resolved) => trouble::code_of(Some(resolved.status)),
-                Err(_) if self.state.stop.is_requested() => return Err(AvError::EXIT),
-                Err(failure) => return Err(self.give_up(failure.into(), AvError::from_errno(libc::EIO))),
-            };
-            target = self.again(target, Purpose::Top, code)?;
-        }
-    }
-
-    /// Where the redirects of `target` end; `None` if it does not redirect.
-    fn behind_redirects(&mut self, target: &Target) -> Result<Option<Target>, AvError> {
-        let Some(media) = &self.state.access.media else { return Ok(None) };
-        let request = self.state.own_request(target.url.as_str(), "GET", self.state.request.fields());
-        let resolved = match media.resolve(&request, &self.state.stop) {
-            Ok(resolved) => resolved,
-            Err(failure) => {
-                let error = Error::from(failure);
-                if self.top || error.kind() == Kind::Media || matches!(error.http_status(), Some(401 | 403)) {
-                    self.state.give_up(error);
-                } else {
-                    log::write(log::level::ERROR, &format!("{error}\n"));
-                }
-                return Err(AvError::from_errno(libc::EIO));
-            }
-        };
-        self.led(&resolved)
-    }
-
-    /// The target behind the hops of a walk; `None` if there were none.
-    fn led(&mut self, resolved: &Resolved) -> Result<Option<Target>, AvError> {
-        let Some(url) = Url::parse(&resolved.url).ok().filter(|_| !resolved.hops.is_empty()) else { return Ok(None) };
-        self.redirected = true;
-        if self.top {
-            self.state.renewals.found_top(&url);
-            self.state.segments.add_playlist(url.as_str());
-        }
-        if resolved.downgraded {
-            return Ok(Some(Target { origin: Origin::of(&url), url, token: None }));
-        }
-        self.target(url).map(Some)
-    }
-
-    /// Asks again with our own client why `target` was refused, and gives up; a 403 that was about the token alone (RFC 6750
-    /// section 3.1, `invalid_token`) has brought a new one on the way.
-    fn refused(&mut self, target: Target, code: AvError) -> Result<Target, AvError> {
-        let Some(media) = &self.state.access.media else { return Err(code) };
-        let request = self.state.own_request(target.url.as_str(), "GET", self.state.request.fields());
-        let failure = media.explain(&request, &self.state.stop);
-        let is_newer = self.token(&target).is_some_and(|(bearer, published)| bearer.slot.generation() > published.generation);
-        if failure.answer.is_none() && is_newer && !std::mem::replace(&mut self.revived, true) {
-            return self.target(target.url);
-        }
-        Err(self.give_up(failure.error, code))
-    }
-
-    /// Asks again with our own client for the reason that libav keeps to itself, and gives up.
-    fn explain(&self, target: &Target, code: AvError) -> AvError {
-        let Some(media) = &self.state.access.media else { return code };
-        let request = self.state.own_request(target.url.as_str(), "GET", self.state.request.fields());
-        let failure = media.explain(&request, &self.state.stop);
-        self.give_up(failure.error, code)
     }
 
     pub(super) fn give_up(&self, error: Error, code: AvError) -> AvError {
