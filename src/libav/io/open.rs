@@ -114,7 +114,7 @@ pub(super) struct Open<'a> {
     /// What is opened is not what was named.
     pub(super) redirected: bool,
     /// A fresh URL has been asked for.
-    renewed: bool,
+    pub(super) renewed: bool,
     /// A refusal has brought another token.
     pub(super) revived: bool,
 }
