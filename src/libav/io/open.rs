@@ -415,6 +415,7 @@ impl Open<'_> {
                 url: target.url.to_string(),
                 playlist_itself: stripped,
                 generation: target.token.as_ref().map_or(0, |(_, published)| published.generation),
+                sent: target.token.as_ref().map_or(0, |(_, published)| published.generation),
                 top: self.top,
                 playlist: self.playlist,
                 stripped,

@@ -20,7 +20,7 @@ use crate::shutdown::Shutdown;
 use crate::tls::Roots;
 
 use super::entity::Entities;
-use super::live::{self, Registry};
+use super::live::{self, Live, Registry};
 use super::renewal::Renewals;
 use super::request::RequestOptions;
 use super::segments::Segments;
@@ -307,6 +307,21 @@ impl State {
         }
     }
 
+    /// A body was cut, and what is left of it was refused. From libavformat 61 on http.c takes the length of the refusal's body for
+    /// that of the file, and what it has for all of it.
+    fn refused_midway(&self, live: &Live, status: i64) {
+        if !cfg!(error_bodies) || !self.entities.went_on(live.protocol.addr()) {
+            return;
+        }
+        let text = format!("{}: the server refused to go on ({status})", redact::url(&live.url));
+        if live.top {
+            self.note_failure(Error::new(Kind::MediaServer, text));
+        } else {
+            log::write(log::level::ERROR, &format!("{text}\n"));
+            self.segments.lose(1);
+        }
+    }
+
     fn on_event(&self, protocol: *mut c_void, event: Event<'_>) {
         match event {
             Event::DashSectionFailed if self.is_authenticated() && !self.stop.is_requested() => {
@@ -325,6 +340,7 @@ impl State {
             Event::Request => {
                 let same = self.live.of_protocol(protocol).is_some_and(|live| live.top && !live.playlist_itself);
                 self.entities.ask(protocol.addr(), same);
+                self.live.sends(protocol);
                 self.count(|counts| counts.requests += 1);
                 // The one before was answered well: http.c logs no success.
                 if self.unanswered.replace(true) {
@@ -348,24 +364,19 @@ impl State {
                 if let Some(live) = self.live.of_protocol(protocol)
                     && let Some(index) = live.bearer
                 {
-                    self.reject(index, live.generation);
+                    self.reject(index, live.sent);
+                    if self.tokens.get(index).is_some_and(|token| token.refusals.get() > FRESH_REFUSALS) {
+                        // SAFETY: registered contexts are live and of this thread; http.c does not hold the option now
+                        // (invariants 1 and 3).
+                        unsafe { live::stop_asking(live.context) };
+                        self.refused_midway(&live, 401);
+                    }
                 }
             }
             Event::HttpError(status) => {
                 self.unanswered.set(false);
-                // It takes the length of the refusal's body for that of the file, and this for its end.
-                if cfg!(error_bodies)
-                    && self.entities.went_on(protocol.addr())
-                    && !live::is_retried(status)
-                    && let Some(live) = self.live.of_protocol(protocol)
-                {
-                    let text = format!("{}: the server refused to go on ({status})", redact::url(&live.url));
-                    if live.top {
-                        self.note_failure(Error::new(Kind::MediaServer, text));
-                    } else {
-                        log::write(log::level::ERROR, &format!("{text}\n"));
-                        self.segments.lose(1);
-                    }
+                if let Some(live) = self.live.of_protocol(protocol).filter(|_| !live::is_retried(status)) {
+                    self.refused_midway(&live, status);
                 }
             }
             _ if !self.is_authenticated() => {}
