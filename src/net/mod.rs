@@ -98,6 +98,8 @@ pub struct Request {
     pub http2: bool,
     /// How long to wait for a token, and for a server that asks to come back later.
     pub wait: Duration,
+    /// How long it may take to connect.
+    pub connect: Duration,
     /// How long a connection may stand still, and how long an answer may take.
     pub timeout: Duration,
     /// The most redirects to follow; 0 = none.
@@ -113,7 +115,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// A request with the defaults: verified TLS, 60 s for a token, 30 s of silence, 8 redirects, 3 retries.
+    /// A request with the defaults: verified TLS, 60 s for a token, 10 s to connect, 30 s of silence, 8 redirects, 3 retries.
     pub fn new(method: impl Into<String>, url: impl Into<String>, bearers: Bearers, roots: Roots) -> Self {
         Self {
             url: url.into(),
@@ -127,6 +129,7 @@ impl Request {
             tls_verify: true,
             http2: false,
             wait: Duration::from_secs(60),
+            connect: Duration::from_secs(10),
             timeout: Duration::from_secs(30),
             max_redirects: 8,
             retries: 3,
