@@ -87,6 +87,8 @@ pub struct Request {
     pub roots: Roots,
     /// `false` only where the user asked for it by name (`-tls_verify 0`).
     pub tls_verify: bool,
+    /// A new token has been refused as well: no other is asked for.
+    pub renewed: bool,
     /// How long to wait for a token, and for a server that asks to come back later.
     pub wait: Duration,
     /// How long a connection may stand still, and how long an answer may take.
@@ -115,6 +117,7 @@ impl Request {
             reach: Reach::anywhere(),
             roots,
             tls_verify: true,
+            renewed: false,
             wait: Duration::from_secs(60),
             timeout: Duration::from_secs(30),
             max_redirects: 8,

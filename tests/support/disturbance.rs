@@ -21,6 +21,8 @@ pub enum Fault {
     RetryAfter(u16, u64),
     /// The connection is reset, and there is no answer.
     Reset,
+    /// There is no answer, and the connection stays.
+    Silence,
     /// It is reset in the middle of the body.
     Cut,
     /// It ends in the middle of the body, as if that were all.
@@ -59,6 +61,11 @@ impl Disturbance {
 }
 
 impl Fault {
+    /// Does the connection end with it?
+    pub fn ends_connection(self) -> bool {
+        !matches!(self, Self::Status(_) | Self::RetryAfter(..))
+    }
+
     /// The answer in place of the one that there should be.
     pub fn instead(self) -> Option<Response<Body>> {
         match self {
@@ -69,7 +76,7 @@ impl Fault {
                 Some(response)
             }
             Self::Reset => Some(Response::builder().status(599).extension(NoAnswer).body(Body::from("")).expect("a response")),
-            Self::Cut | Self::Truncation | Self::Stall | Self::WrongLength => None,
+            Self::Silence | Self::Cut | Self::Truncation | Self::Stall | Self::WrongLength => None,
         }
     }
 

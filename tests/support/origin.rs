@@ -269,6 +269,9 @@ impl State {
         };
         let path = request.uri().path().to_owned();
         let fault = lock(&self.disturbances).iter_mut().find_map(|disturbance| disturbance.meet(&path));
+        if fault == Some(disturbance::Fault::Silence) {
+            return std::future::pending().await;
+        }
         if let Some(answer) = fault.and_then(|fault| fault.instead()) {
             if fault == Some(disturbance::Fault::Reset) {
                 reset();

@@ -26,6 +26,8 @@ pub struct Live {
     pub top: bool,
     /// The hls.c playlist whose segment it is.
     pub playlist: Option<i32>,
+    /// Its body broke off and could not be taken up again.
+    pub broken: bool,
     /// Its `headers` were taken off, so that hls.c does not copy them to each segment.
     pub stripped: bool,
 }
@@ -61,9 +63,13 @@ impl Registry {
         self.entries.borrow().iter().find(|live| live.protocol == protocol).cloned()
     }
 
-    /// The contexts of nested files.
-    pub fn contexts(&self) -> Vec<*mut ffi::AVIOContext> {
-        self.entries.borrow().iter().filter(|live| !live.top).map(|live| live.context).collect()
+    /// How many contexts of nested files have broken off since this was asked last.
+    pub fn newly_broken(&self) -> usize {
+        let mut entries = self.entries.borrow_mut();
+        let whole = entries.iter_mut().filter(|live| !live.top && !live.broken);
+        // SAFETY: registered contexts are live and of this thread; nothing is called back (invariants 1 and 3).
+        let broken = whole.filter(|live| unsafe { take_error(live.context) }.is_some());
+        broken.map(|live| live.broken = true).count()
     }
 
     /// Is a segment of this playlist open and not at its end?

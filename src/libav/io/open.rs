@@ -15,7 +15,7 @@ use crate::libav::error::AvError;
 use crate::libav::option::{self, Dictionary};
 use crate::libav::{ffi, log, panic};
 use crate::net::retry::{self, Purpose, Trouble};
-use crate::net::{Failure, NetError};
+use crate::net::{Failure, NetError, Request};
 use crate::origin::Origin;
 use crate::redact;
 
@@ -99,12 +99,15 @@ pub(super) struct Open<'a> {
     failing: Option<(Now, u32)>,
 }
 
+/// Refusals of a request in the middle of a file after which http.c asks again.
+const MAY_PASS: &str = "401,408,425,429,5xx";
+
 /// What http.c has opened.
 enum Found {
     Good,
     /// It can be read by a context of ours only.
     Unfit,
-    /// A playlist that breaks off in the middle.
+    /// The answer broke off before anybody could look at it, or is a playlist that breaks off in the middle.
     Broken,
 }
 
@@ -210,7 +213,7 @@ impl Open<'_> {
                     Found::Good => return Ok(()),
                     Found::Unfit => return self.read_ourselves(target, purpose),
                     Found::Broken => {
-                        let text = format!("{}: the playlist broke off in the middle", redact::url(target.url.as_str()));
+                        let text = format!("{}: the answer broke off in the middle", redact::url(target.url.as_str()));
                         let error = Error::new(Kind::MediaServer, text).retryable(true);
                         let failure = Failure { error, answer: None, retry_after: None };
                         let trouble = (Trouble::Busy, AvError::from_errno(libc::EIO));
@@ -367,6 +370,11 @@ impl Open<'_> {
         let in_query = self.token(target).is_some_and(|(bearer, _)| !matches!(bearer.placement, Placement::Header { .. }));
         let looked_at = self.top || in_query || !seekable;
         let beginning = if looked_at { self.beginning(context) } else { Beginning::Media };
+        // SAFETY: as above (invariant 1).
+        if looked_at && unsafe { live::take_error(context) }.is_some() {
+            self.close_native(context);
+            return Ok(Found::Broken);
+        }
         if beginning == Beginning::DashManifest && self.top && !cfg!(dash_io_open) {
             self.close_native(context);
             return self.detour().map(|()| Found::Good);
@@ -394,7 +402,8 @@ impl Open<'_> {
             // For seeks. Only now: as an option of the open, http.c would ask again with the same token. Not for what hls.c
             // keeps alive: a 401 comes back to io_open there, which need not wait as http.c does.
             if self.top && beginning == Beginning::Media {
-                let _ = option::set(context.cast(), "reconnect_on_http_error", Some("401"));
+                let _ = option::set(context.cast(), "reconnect_on_http_error", Some(MAY_PASS));
+                let _ = option::set(context.cast(), "reconnect_on_network_error", Some("1"));
             }
             if stripped {
                 live::set_headers(context, None);
@@ -407,6 +416,7 @@ impl Open<'_> {
                 generation: target.token.as_ref().map_or(0, |(_, published)| published.generation),
                 top: self.top,
                 playlist: self.playlist,
+                broken: false,
                 stripped,
             });
         }
@@ -521,6 +531,7 @@ impl Open<'_> {
     fn explain(&self, target: &Target, code: AvError) -> AvError {
         let Some(media) = &self.state.access.media else { return code };
         let request = self.state.own_request(target.url.as_str(), "GET", self.state.request.fields());
+        let request = Request { renewed: code == AvError::HTTP_UNAUTHORIZED, ..request };
         let failure = media.explain(&request, &self.state.stop);
         self.give_up(failure.error, code)
     }

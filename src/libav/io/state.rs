@@ -188,6 +188,15 @@ impl State {
         is_known || token.refusals.get() < FRESH_REFUSALS || refused.credential.is_inherited()
     }
 
+    /// The token that came after a refused one is refused too.
+    fn refused_again(&self, index: usize, refused: &Published) {
+        self.reject(index, refused.generation);
+        let name = self.bearer(index).map_or("", |bearer| &bearer.name);
+        let url = redact::url(&self.access.url);
+        let text = format!("{url}: the server refused the token of profile `{name}`, and a new one too (401 Unauthorized)");
+        self.give_up(Error::new(Kind::MediaServer, text).with_http_status(401));
+    }
+
     /// Puts a newer token on the live contexts, if there is one.
     pub fn swap_tokens(&self) {
         for (index, (bearer, token)) in self.access.bearers.iter().zip(&self.tokens).enumerate() {
@@ -222,9 +231,7 @@ impl State {
 
     /// Counts the bodies that broke off and could not be taken up again: hls.c takes them for complete.
     pub fn note_broken(&self) {
-        // SAFETY: registered contexts are live and of this thread (invariants 1 and 3).
-        let broken = self.live.contexts().into_iter().filter(|context| unsafe { live::take_error(*context) }.is_some()).count();
-        self.segments.lose(broken as u64);
+        self.segments.lose(self.live.newly_broken() as u64);
     }
 
     /// Keeps the first failure for whoever asks, and goes on.
@@ -314,7 +321,14 @@ impl State {
                 if let Some(live) = self.live.of_protocol(protocol)
                     && let Some(index) = live.bearer
                 {
-                    self.reject(index, live.generation);
+                    let sent = self.bearer(index).and_then(|bearer| bearer.slot.latest());
+                    let sent = sent.filter(|published| published.generation == live.generation);
+                    // http.c would ask again and again.
+                    if let Some(sent) = sent.filter(|sent| live.top && !self.may_renew(index, sent)) {
+                        self.refused_again(index, &sent);
+                    } else {
+                        self.reject(index, live.generation);
+                    }
                 }
             }
             Event::HttpError(_) => self.unanswered.set(false),
