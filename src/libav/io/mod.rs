@@ -246,11 +246,15 @@ impl Hook {
         self.0.segments.losses.clone()
     }
 
-    /// The input has ended: whatever failed last will not come any more.
+    /// The input has ended, or failed: whatever failed last will not come any more.
     pub fn at_end(&self) {
         self.0.make_current();
-        self.0.note_broken();
-        self.0.segments.end();
+        self.0.note_end();
+        // What was broken off because somebody asked to stop is not lost.
+        if !self.0.stop.is_requested() {
+            self.0.note_broken();
+            self.0.segments.end();
+        }
     }
 
     /// What happened so far.

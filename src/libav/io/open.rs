@@ -402,6 +402,7 @@ impl Open<'_> {
             // For seeks. Only now: as an option of the open, http.c would ask again with the same token. Not for what hls.c
             // keeps alive: a 401 comes back to io_open there, which need not wait as http.c does.
             if self.top && beginning == Beginning::Media {
+                self.state.has_end.set(size > 0);
                 let _ = option::set(context.cast(), "reconnect_on_http_error", Some(MAY_PASS));
                 let _ = option::set(context.cast(), "reconnect_on_network_error", Some("1"));
             }

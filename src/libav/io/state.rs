@@ -57,6 +57,8 @@ pub struct State {
     own_counters: net::Counters,
     /// For requests of our own in place of those of http.c, which keeps its own.
     pub cookies: net::Cookies,
+    /// The file itself is read as it is, and where it ends is known: by its length, or by our own client.
+    pub has_end: Cell<bool>,
     /// Somebody asks for the counts.
     pub settled: Cell<bool>,
     failure: RefCell<Option<Error>>,
@@ -114,6 +116,7 @@ impl State {
             counts: Cell::default(),
             own_counters: net::Counters::default(),
             cookies: net::Cookies::default(),
+            has_end: Cell::new(false),
             settled: Cell::new(writes),
             failure: RefCell::default(),
             given_up: Cell::new(false),
@@ -132,6 +135,7 @@ impl State {
     /// Frees `context` when the format context is gone.
     pub fn keep_top(&self, context: *mut ffi::AVIOContext) {
         self.own_top.set(context);
+        self.has_end.set(!context.is_null());
     }
 
     /// Has avformat_open_input come as far as the demuxer's read_header? It allocates `priv_data` just before.
@@ -189,8 +193,7 @@ impl State {
     }
 
     /// The token that came after a refused one is refused too.
-    fn refused_again(&self, index: usize, refused: &Published) {
-        self.reject(index, refused.generation);
+    fn refused_again(&self, index: usize) {
         let name = self.bearer(index).map_or("", |bearer| &bearer.name);
         let url = redact::url(&self.access.url);
         let text = format!("{url}: the server refused the token of profile `{name}`, and a new one too (401 Unauthorized)");
@@ -232,6 +235,30 @@ impl State {
     /// Counts the bodies that broke off and could not be taken up again: hls.c takes them for complete.
     pub fn note_broken(&self) {
         self.segments.lose(self.live.newly_broken() as u64);
+    }
+
+    /// The file itself was read to what libavformat calls its end. If its connection broke off and could not be taken up again,
+    /// that is none.
+    pub fn note_end(&self) {
+        let context = self.context.get();
+        if !self.has_end.get() || self.stop.is_requested() || self.has_given_up() || context.is_null() {
+            return;
+        }
+        // SAFETY: the context is valid as long as the hook's owner uses it, its pb too if there is one (invariants 1 and 2).
+        let error = unsafe {
+            let pb = (*context).pb;
+            if pb.is_null() { None } else { live::take_error(pb) }
+        };
+        let (Some(error), Some(media)) = (error, &self.access.media) else { return };
+        let url = redact::url(&self.access.url);
+        let failure = media.explain(&self.own_request(&self.access.url, "GET", self.request.fields()), &self.stop);
+        self.note_failure(match failure.answer {
+            Some(_) => failure.error,
+            None => {
+                let text = format!("{url}: the connection broke off and could not be taken up again ({error})");
+                Error::new(Kind::MediaServer, text).retryable(true)
+            }
+        });
     }
 
     /// Keeps the first failure for whoever asks, and goes on.
@@ -324,8 +351,8 @@ impl State {
                     let sent = self.bearer(index).and_then(|bearer| bearer.slot.latest());
                     let sent = sent.filter(|published| published.generation == live.generation);
                     // http.c would ask again and again.
-                    if let Some(sent) = sent.filter(|sent| live.top && !self.may_renew(index, sent)) {
-                        self.refused_again(index, &sent);
+                    if live.top && sent.is_some_and(|sent| !self.may_renew(index, &sent)) {
+                        self.refused_again(index);
                     } else {
                         self.reject(index, live.generation);
                     }
