@@ -12,7 +12,8 @@ use tokio::sync::mpsc;
 use super::origin::refuse;
 use super::server::{Body, Cut, NoAnswer};
 
-/// What happens to a request.
+/// What happens to a request. Of an upload, a cut one is read in part, a truncated one is stored without an answer, and so is a
+/// stalled one, whose connection stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// A refusal.
@@ -31,6 +32,11 @@ pub enum Fault {
     Stall,
     /// The answer says that the body is longer than it is.
     WrongLength,
+}
+
+/// The connection ends instead of an answer.
+pub fn no_answer() -> Response<Body> {
+    Response::builder().status(599).extension(NoAnswer).body(Body::from("")).expect("a response")
 }
 
 /// A fault, and which requests meet it.
@@ -75,7 +81,7 @@ impl Fault {
                 response.headers_mut().insert("retry-after", seconds.into());
                 Some(response)
             }
-            Self::Reset => Some(Response::builder().status(599).extension(NoAnswer).body(Body::from("")).expect("a response")),
+            Self::Reset => Some(no_answer()),
             Self::Silence | Self::Cut | Self::Truncation | Self::Stall | Self::WrongLength => None,
         }
     }
