@@ -27,6 +27,7 @@ mod redaction;
 mod redirect_matrix;
 mod shell;
 mod signals;
+mod stop;
 mod store;
 mod streaming;
 mod support;

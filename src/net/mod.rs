@@ -93,6 +93,8 @@ pub struct Request {
     pub wait: Duration,
     /// How long a connection may stand still, and how long an answer may take.
     pub timeout: Duration,
+    /// Once it is raised, an upload waits no longer for a server that takes nothing and says nothing.
+    pub hurry: Shutdown,
     /// The most redirects to follow; 0 = none.
     pub max_redirects: u32,
     /// How often an upload is sent again for causes that may pass.
@@ -120,6 +122,7 @@ impl Request {
             renewed: false,
             wait: Duration::from_secs(60),
             timeout: Duration::from_secs(30),
+            hurry: Shutdown::new(),
             max_redirects: 8,
             retries: 3,
             backoff: Backoff { first: Duration::from_millis(500), limit: Duration::from_secs(8) },

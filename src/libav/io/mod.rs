@@ -12,6 +12,7 @@
 //! - `detour` sends dashdec.c of FFmpeg before 7 through a server on this machine, since it opens URLs behind our back;
 //! - `trouble` and `segments` tell what may pass and is tried again, and keep count of what libavformat goes on without;
 //! - `streaming` puts the token into the URLs of rtmp, rtsp and srt;
+//! - `pipe` writes into a pipe without being held there by who does not read;
 //! - `upload` writes through one of our own, because http.c never looks at the answer to a PUT or POST.
 
 mod beginning;
@@ -19,6 +20,7 @@ mod detour;
 mod exported;
 mod live;
 mod open;
+mod pipe;
 mod request;
 mod resume;
 mod segments;
@@ -63,6 +65,8 @@ pub struct Access {
     pub reach: Reach,
     /// The HTTP client for redirects, uploads and the reason behind a failure; needed wherever there are bearers.
     pub media: Option<Media>,
+    /// The job is about to end: an output no longer waits for somebody who does nothing.
+    pub hurry: Shutdown,
     /// Gets the counts of opens that came to nothing: nobody is left then to ask for them.
     pub in_vain: Tally,
     /// Who serves what a demuxer opens behind the hook's back; without it such inputs are refused.
@@ -182,6 +186,13 @@ impl Hook {
                 open::io_open(context, &mut (*context).pb, url.as_ptr(), ffi::AVIO_FLAG_WRITE, options.as_mut_ptr())
             };
         }
+        if let Some(pipe) = pipe::open(&self.0, &url.to_string_lossy()) {
+            // An option of libavformat's own.
+            options.remove("blocksize");
+            // SAFETY: the caller's promise (invariant 1).
+            unsafe { (*context).pb = pipe };
+            return 0;
+        }
         let placed = match self.placed(url, options) {
             Ok(placed) => placed,
             Err(error) => return error.0,
@@ -217,6 +228,8 @@ impl Hook {
             let pb = std::mem::replace(&mut (*context).pb, std::ptr::null_mut());
             if pb.is_null() {
                 0
+            } else if pipe::is_ours(pb) {
+                pipe::close(pb)
             } else if self.0.is_authenticated() {
                 open::io_close2(context, pb)
             } else {

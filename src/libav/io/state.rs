@@ -296,6 +296,7 @@ impl State {
         net::Request {
             headers,
             reach: self.access.reach.clone(),
+            hurry: self.access.hurry.clone(),
             own_origin: Origin::parse(&self.access.url),
             tls_verify: !self.request.unverified,
             timeout: self.request.stall.unwrap_or(defaults.timeout),
