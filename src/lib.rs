@@ -10,6 +10,7 @@ pub mod error;
 pub mod job;
 pub mod libav;
 pub mod loopback;
+pub mod manifest;
 pub mod net;
 pub mod oauth;
 pub mod origin;
@@ -21,3 +22,13 @@ pub mod tls;
 
 #[cfg(feature = "cli")]
 pub mod cli;
+#[cfg(feature = "relay")]
+pub mod relay;
+
+pub use config::Config;
+pub use env::Env;
+pub use error::{Error, Kind};
+pub use job::{
+    Event, Events, Exit, FileIndex, FileReport, Input, Job, JobBuilder, LogLevel, Output, Report, RunningJob, Session, Status,
+    TokenReport,
+};

@@ -1,8 +1,8 @@
 //! Profiles from a TOML file and the environment.
 //!
 //! Precedence: environment, file, preset, built-in default. A wrong value or an unknown key in the file is an error at once,
-//! with file, line and key. What is missing in one profile, or not in this version, matters to whoever uses that profile; so
-//! does every fault of a variable, since an environment is shared by many programs.
+//! with file, line and key. What is missing in one profile matters to whoever uses that profile; so does every fault
+//! of a variable, since an environment is shared by many programs.
 
 mod document;
 mod environment;
@@ -13,6 +13,7 @@ mod permission;
 mod preset;
 mod profile;
 mod proof;
+mod relay;
 mod resolve;
 mod secret;
 mod settings;
@@ -31,6 +32,7 @@ use key::Key;
 use nearest::nearest;
 
 pub use profile::{Profile, StoreKind};
+pub use relay::Relay;
 
 /// All profiles that the file and the environment name.
 #[derive(Clone, Debug, Default)]
@@ -39,6 +41,7 @@ pub struct Config {
     profiles: BTreeMap<String, Result<Profile, ConfigError>>,
     /// Profiles that no file names; theirs are the names of variables in lower case.
     only_in_environment: BTreeSet<String>,
+    relay: Relay,
 }
 
 impl Config {
@@ -70,9 +73,9 @@ impl Config {
     }
 
     fn assemble(document: Option<&Document>, env: &Env) -> Result<Self, ConfigError> {
-        let mut in_file = match document {
-            Some(document) => profiles_of(document)?,
-            None => BTreeMap::new(),
+        let InFile { profiles: mut in_file, relay } = match document {
+            Some(document) => tables_of(document)?,
+            None => InFile::default(),
         };
         let mut names: BTreeMap<String, String> = BTreeMap::new();
         for name in in_file.keys() {
@@ -100,7 +103,7 @@ impl Config {
                 profile => profiles.insert(name.clone(), profile),
             };
         }
-        Ok(Self { file: document.map(|document| document.path().to_owned()), profiles, only_in_environment })
+        Ok(Self { file: document.map(|document| document.path().to_owned()), profiles, only_in_environment, relay })
     }
 
     /// The file that was read.
@@ -144,13 +147,22 @@ impl Config {
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.profiles.keys().map(String::as_str)
     }
+
+    /// The settings of the relay.
+    pub fn relay(&self) -> &Relay {
+        &self.relay
+    }
 }
 
-type InFile<'t> = BTreeMap<String, (Place, BTreeMap<&'static str, Setting<'t>>)>;
+/// What stands in the file.
+#[derive(Default)]
+struct InFile<'t> {
+    profiles: BTreeMap<String, (Place, BTreeMap<&'static str, Setting<'t>>)>,
+    relay: Relay,
+}
 
-/// The profiles in the file; its other tables are checked on the way.
-fn profiles_of(document: &Document) -> Result<InFile<'_>, ConfigError> {
-    let mut profiles = BTreeMap::new();
+fn tables_of(document: &Document) -> Result<InFile<'_>, ConfigError> {
+    let mut found = InFile::default();
     for (table, value) in &document.parse()? {
         let not_a_table = |what: &str| ConfigError::Value {
             place: document.place(table.span()),
@@ -178,7 +190,7 @@ fn profiles_of(document: &Document) -> Result<InFile<'_>, ConfigError> {
                     check_name(name.get_ref(), &place)?;
                     let settings = document.settings(&title, "", content, key::PROFILE)?;
                     let by_key = settings.into_iter().map(|(key, setting)| (key.name, setting)).collect();
-                    profiles.insert(name.get_ref().clone().into_owned(), (place, by_key));
+                    found.profiles.insert(name.get_ref().clone().into_owned(), (place, by_key));
                 }
                 continue;
             }
@@ -191,9 +203,12 @@ fn profiles_of(document: &Document) -> Result<InFile<'_>, ConfigError> {
                 });
             }
         };
-        document.settings(what, "", content.ok_or_else(|| not_a_table(what))?, alone)?;
+        let given = document.settings(what, "", content.ok_or_else(|| not_a_table(what))?, alone)?;
+        if what == "relay" {
+            found.relay = Relay::read(&given)?;
+        }
     }
-    Ok(profiles)
+    Ok(found)
 }
 
 /// A name must be one word of `-auth NAME,NAME`.

@@ -26,7 +26,7 @@ use super::read::PAUSE;
 use super::source::{Read, Source};
 use super::sync::Counts;
 use super::transcode::DecodeCounts;
-use super::{Control, Ended, Observer, report, summary};
+use super::{Control, Ended, InputOutcome, Observer, OutputOutcome, Standing, report, summary};
 
 /// A stopped job waits no longer for the last packets of its inputs.
 const LAST: Duration = Duration::from_millis(200);
@@ -94,6 +94,11 @@ impl Job<'_> {
                     return Ended::Eof;
                 }
                 Choice::Wait => {
+                    // What encoders have done meanwhile shall not wait for the next frame.
+                    if let Err(error) = self.write_ready(false) {
+                        self.fail(error);
+                        return Ended::Eof;
+                    }
                     self.forget_waiting();
                     thread::sleep(PAUSE);
                 }
@@ -301,9 +306,20 @@ impl Job<'_> {
         self.reported = Some(now);
         let progress = report::progress(self, elapsed(&now, &self.began), last);
         self.observer.progress(&progress, last);
+        self.observer.standing(self);
         if last {
             summary::statistics(&self.sources, &self.outputs, progress.size);
         }
+    }
+}
+
+impl Standing for Job<'_> {
+    fn inputs(&self) -> Vec<InputOutcome> {
+        self.sources.iter().map(Source::outcome).collect()
+    }
+
+    fn outputs(&self) -> Vec<OutputOutcome> {
+        self.outputs.iter().map(Output::outcome).collect()
     }
 }
 

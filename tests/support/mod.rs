@@ -1,6 +1,7 @@
 //! The far end of every test: an authorization server, media servers, and the program between them.
 
 pub mod apache;
+pub mod cdn;
 pub mod client_auth;
 pub mod disturbance;
 pub mod dpop;
@@ -14,6 +15,7 @@ pub mod oidc_provider;
 pub mod origin;
 pub mod process;
 pub mod python;
+pub mod relay;
 pub mod run;
 pub mod server;
 pub mod sign_in;
