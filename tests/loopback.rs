@@ -249,6 +249,7 @@ fn bound_tokens_lead_through_it_too() {
         retry: Duration::from_secs(1),
         reach: Reach::of(&url),
         media: Some(media),
+        hurry: Shutdown::new(),
         in_vain: Tally::default(),
         detour: Some(Arc::new(move |request, retry, losses, stop| {
             Ok(Box::new(Loopback::start(&own, request, retry, losses, stop)?) as Box<dyn Detour>)

@@ -33,6 +33,7 @@ mod redirect_matrix;
 mod relay;
 mod shell;
 mod signals;
+mod stop;
 mod store;
 mod streaming;
 mod support;

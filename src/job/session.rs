@@ -324,6 +324,6 @@ impl Files for PlanFiles<'_> {
 
     fn output(&self, index: usize) -> Result<Access, Error> {
         let output = self.plan.outputs.get(index).ok_or_else(|| Error::new(Kind::Internal, format!("no output {index}")))?;
-        self.session.access(&output.url, &output.auth, self.stop)
+        Ok(Access { hurry: self.stop.clone(), ..self.session.access(&output.url, &output.auth, self.stop)? })
     }
 }

@@ -323,7 +323,11 @@ impl Demuxer {
                 self.hook.at_end();
                 Ok(false)
             }
-            Err(error) => Err(error),
+            Err(error) if error.is_again() => Err(error),
+            Err(error) => {
+                self.hook.at_end();
+                Err(error)
+            }
         }
     }
 

@@ -94,6 +94,8 @@ pub struct Request {
     pub roots: Roots,
     /// `false` only where the user asked for it by name (`-tls_verify 0`).
     pub tls_verify: bool,
+    /// A new token has been refused as well: no other is asked for.
+    pub renewed: bool,
     /// The server may speak HTTP/2, if it offers that in the TLS handshake.
     pub http2: bool,
     /// How long to wait for a token, and for a server that asks to come back later.
@@ -102,6 +104,8 @@ pub struct Request {
     pub connect: Duration,
     /// How long a connection may stand still, and how long an answer may take.
     pub timeout: Duration,
+    /// Once it is raised, an upload waits no longer for a server that takes nothing and says nothing.
+    pub hurry: Shutdown,
     /// The most redirects to follow; 0 = none.
     pub max_redirects: u32,
     /// How often an upload is sent again for causes that may pass.
@@ -127,10 +131,12 @@ impl Request {
             reach: Reach::anywhere(),
             roots,
             tls_verify: true,
+            renewed: false,
             http2: false,
             wait: Duration::from_secs(60),
             connect: Duration::from_secs(10),
             timeout: Duration::from_secs(30),
+            hurry: Shutdown::new(),
             max_redirects: 8,
             retries: 3,
             backoff: Backoff { first: Duration::from_millis(500), limit: Duration::from_secs(8) },

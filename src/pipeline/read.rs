@@ -241,6 +241,11 @@ impl Reader {
         if let State::Kept(kept) = &self.state { kept.tally().lost() } else { self.losses.count() }
     }
 
+    /// Is the input kept going?
+    pub fn is_kept(&self) -> bool {
+        matches!(self.state, State::Kept(_))
+    }
+
     /// See [`Tally::is_away`](super::ingest::Tally::is_away).
     pub fn is_away(&self) -> bool {
         if let State::Kept(kept) = &self.state { kept.tally().is_away } else { false }

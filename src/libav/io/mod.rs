@@ -16,6 +16,7 @@
 //! - `lookup` waits for host names, so that nobody waits in libavformat for them;
 //! - `streaming` puts the token into the URLs of rtmp, rtsp and srt;
 //! - `file` waits where a disk is full;
+//! - `pipe` writes into a pipe without being held there by who does not read;
 //! - `upload` writes through one of our own, because http.c never looks at the answer to a PUT or POST.
 
 mod beginning;
@@ -27,6 +28,7 @@ mod file;
 mod live;
 mod lookup;
 mod open;
+mod pipe;
 mod renewal;
 mod request;
 mod resume;
@@ -83,6 +85,8 @@ pub struct Access {
     pub reach: Reach,
     /// The HTTP client for redirects, uploads and the reason behind a failure; needed wherever there are bearers.
     pub media: Option<Media>,
+    /// The job is about to end: an output no longer waits for somebody who does nothing.
+    pub hurry: Shutdown,
     /// Gets the counts of opens that came to nothing: nobody is left then to ask for them.
     pub in_vain: Tally,
     /// Who serves what a demuxer opens behind the hook's back; without it such inputs are refused.
@@ -203,6 +207,13 @@ impl Hook {
                 open::io_open(context, &mut (*context).pb, url.as_ptr(), ffi::AVIO_FLAG_WRITE, options.as_mut_ptr())
             };
         }
+        if let Some(pipe) = pipe::open(&self.0, &url.to_string_lossy()) {
+            // An option of libavformat's own.
+            options.remove("blocksize");
+            // SAFETY: the caller's promise (invariant 1).
+            unsafe { (*context).pb = pipe };
+            return 0;
+        }
         let placed = match self.placed(url, options) {
             Ok(placed) => placed,
             Err(error) => return error.0,
@@ -238,6 +249,8 @@ impl Hook {
             let pb = std::mem::replace(&mut (*context).pb, std::ptr::null_mut());
             if pb.is_null() {
                 0
+            } else if pipe::is_ours(pb) {
+                pipe::close(pb)
             } else if self.0.is_hooked() {
                 open::io_close2(context, pb)
             } else {
@@ -272,11 +285,15 @@ impl Hook {
         self.0.has_changed()
     }
 
-    /// The input has ended: whatever failed last will not come any more.
+    /// The input has ended, or failed: whatever failed last will not come any more.
     pub fn at_end(&self) {
         self.0.make_current();
-        self.0.note_broken();
-        self.0.segments.end();
+        self.0.note_end();
+        // What was broken off because somebody asked to stop is not lost.
+        if !self.0.stop.is_requested() {
+            self.0.note_broken();
+            self.0.segments.end();
+        }
     }
 
     /// What happened so far.

@@ -128,7 +128,7 @@ enum Found {
     Good,
     /// It can be read by a context of ours only.
     Unfit,
-    /// A playlist that breaks off in the middle.
+    /// The answer broke off before anybody could look at it, or is a playlist that breaks off in the middle.
     Broken,
 }
 
@@ -256,7 +256,7 @@ impl Open<'_> {
                         return self.read_ourselves(given, purpose);
                     }
                     Found::Broken => {
-                        let text = format!("{}: the playlist broke off in the middle", redact::url(target.url.as_str()));
+                        let text = format!("{}: the answer broke off in the middle", redact::url(target.url.as_str()));
                         let error = Error::new(Kind::MediaServer, text).retryable(true);
                         let failure = Failure { error, answer: None, retry_after: None };
                         let trouble = (Trouble::Busy, AvError::from_errno(libc::EIO));
@@ -438,6 +438,11 @@ impl Open<'_> {
         let in_query = self.token(target).is_some_and(|(bearer, _)| !matches!(bearer.placement, Placement::Header { .. }));
         let looked_at = self.top || in_query || !seekable;
         let beginning = if looked_at { self.beginning(context) } else { Beginning::Media };
+        // SAFETY: as above (invariant 1).
+        if looked_at && unsafe { live::take_error(context) }.is_some() {
+            self.close_native(context);
+            return Ok(Found::Broken);
+        }
         if beginning == Beginning::DashManifest && self.top && !cfg!(dash_io_open) {
             self.close_native(context);
             return self.detour().map(|()| Found::Good);
@@ -468,6 +473,10 @@ impl Open<'_> {
             if (self.top || cfg!(error_bodies)) && beginning == Beginning::Media {
                 let _ = option::set(context.cast(), "reconnect_on_http_error", Some(live::RETRIED));
             }
+            if self.top && beginning == Beginning::Media {
+                self.state.has_end.set(size > 0);
+                let _ = option::set(context.cast(), "reconnect_on_network_error", Some("1"));
+            }
             if stripped {
                 live::set_headers(context, None);
             }
@@ -482,6 +491,7 @@ impl Open<'_> {
                 sent: target.token.as_ref().map_or(0, |(_, published)| published.generation),
                 top: self.top,
                 playlist: self.playlist,
+                broken: false,
                 stripped,
             });
         }
