@@ -1,6 +1,7 @@
 //! ffauth seen from outside: what the servers received, and the packets that came out.
 
 mod auth_log;
+mod authenticator;
 mod bad_input;
 mod check;
 mod command_line;
@@ -20,6 +21,7 @@ mod layering;
 mod linking;
 mod login;
 mod loopback;
+mod media;
 mod mutated;
 mod outage;
 mod parity;

@@ -4,6 +4,7 @@
 //! with file, line and key. What is missing in one profile matters to whoever uses that profile; so does every fault
 //! of a variable, since an environment is shared by many programs.
 
+mod builder;
 mod document;
 mod environment;
 mod error;
@@ -26,15 +27,16 @@ use std::path::{Path, PathBuf};
 use crate::env::Env;
 use crate::error::{Error, Kind};
 
-use document::{Document, Setting};
+use document::Document;
 use error::{ConfigError, Place};
 use key::Key;
 use nearest::nearest;
 
+pub use builder::{ProfileBuilder, Value};
 pub use profile::{Profile, StoreKind};
 pub use relay::Relay;
 
-/// All profiles that the file and the environment name.
+/// Profiles by name: all that a configuration file and the environment name, or those that code made.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
     file: Option<PathBuf>,
@@ -72,6 +74,16 @@ impl Config {
         Ok(Self::assemble(document.as_ref(), env)?)
     }
 
+    /// The profiles in a text that is in no file. The environment adds nothing to it; what the text takes from there by
+    /// `{ env = … }` is read when it is needed. Relative paths are those of the process.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn from_toml(text: &str) -> Result<Self, Error> {
+        let config = Self::assemble(Some(&Document::of_text("configuration", text)), &Env::default())?;
+        Ok(Self { file: None, ..config })
+    }
+
     fn assemble(document: Option<&Document>, env: &Env) -> Result<Self, ConfigError> {
         let InFile { profiles: mut in_file, relay } = match document {
             Some(document) => tables_of(document)?,
@@ -96,7 +108,8 @@ impl Config {
             let (place, mut by_key) = in_file.remove(name).unwrap_or_else(|| (place(), BTreeMap::new()));
             let profile = in_environment.remove(form).unwrap_or_else(|| Ok(Vec::new())).and_then(|settings| {
                 by_key.extend(settings.into_iter().map(|(key, setting)| (key.name, setting)));
-                resolve::profile(&settings::Settings { name, place, by_key })
+                let (secrets, holder) = (BTreeMap::new(), None);
+                resolve::profile(&settings::Settings { name, place, by_key, secrets, holder })
             });
             match profile {
                 Err(error) if !error.waits_for_use() => return Err(error),
@@ -149,6 +162,7 @@ impl Config {
     }
 
     /// The settings of the relay.
+    #[doc(hidden)]
     pub fn relay(&self) -> &Relay {
         &self.relay
     }
@@ -157,7 +171,7 @@ impl Config {
 /// What stands in the file.
 #[derive(Default)]
 struct InFile<'t> {
-    profiles: BTreeMap<String, (Place, BTreeMap<&'static str, Setting<'t>>)>,
+    profiles: BTreeMap<String, (Place, BTreeMap<&'static str, document::Setting<'t>>)>,
     relay: Relay,
 }
 
@@ -223,7 +237,7 @@ fn check_name(name: &str, place: &Place) -> Result<(), ConfigError> {
     Ok(())
 }
 
-fn check_stream(settings: &[(&'static Key, Setting<'_>)]) -> Result<(), ConfigError> {
+fn check_stream(settings: &[(&'static Key, document::Setting<'_>)]) -> Result<(), ConfigError> {
     for (key, setting) in settings {
         let word = setting.value.get_ref().as_str().unwrap_or_default();
         if key.name == "restart" && !["always", "on_failure", "never"].contains(&word) {

@@ -15,6 +15,7 @@
 
 pub mod plan;
 
+mod alone;
 mod copy;
 mod decode;
 mod demux;
@@ -57,6 +58,7 @@ use crate::libav::hw::Devices;
 use crate::libav::io::{Access, IoCounts};
 use crate::shutdown::Shutdown;
 
+pub use alone::{LoneInput, LoneOutput};
 pub use live::{FilterCommand, Live};
 pub use progress::{Progress, Psnr, VideoProgress};
 
@@ -129,6 +131,7 @@ pub trait Standing {
 
 /// Media that is missing from an input.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Gap {
     /// The stream where it showed.
     pub stream: usize,
@@ -142,6 +145,7 @@ pub struct Gap {
 
 impl Gap {
     /// For the summary: times in seconds.
+    #[doc(hidden)]
     pub fn to_json(&self) -> serde_json::Value {
         let seconds = |time: Micros| time as f64 / 1e6;
         serde_json::json!({"stream": self.stream, "from": seconds(self.from), "to": seconds(self.to), "cause": self.cause})

@@ -18,6 +18,7 @@ pub mod python;
 pub mod relay;
 pub mod run;
 pub mod server;
+pub mod service;
 pub mod sign_in;
 pub mod tls;
 pub mod token_server;

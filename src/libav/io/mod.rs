@@ -95,6 +95,7 @@ pub struct Access {
 
 /// What happened on the network for one file, for the summary.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct IoCounts {
     /// HTTP requests sent, retries and hops included.
     pub requests: u64,
