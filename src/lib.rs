@@ -24,3 +24,11 @@ pub mod tls;
 pub mod cli;
 #[cfg(feature = "relay")]
 pub mod relay;
+
+pub use config::Config;
+pub use env::Env;
+pub use error::{Error, Kind};
+pub use job::{
+    Event, Events, Exit, FileIndex, FileReport, Input, Job, JobBuilder, LogLevel, Output, Report, RunningJob, Session, Status,
+    TokenReport,
+};

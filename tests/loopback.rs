@@ -242,6 +242,7 @@ fn bound_tokens_lead_through_it_too() {
     let (url, own) = (origin.url(kind.entry), media.clone());
     let access = Access {
         url: url.clone(),
+        pointer: None,
         bearers: bearers(&url, Some(Arc::new(Word))),
         wait: Duration::from_secs(1),
         retry: Duration::from_secs(1),

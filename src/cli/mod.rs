@@ -18,7 +18,6 @@ mod profiles;
 mod providers;
 #[cfg(feature = "relay")]
 mod relay;
-mod report;
 mod run;
 mod shell;
 mod terminal;

@@ -37,7 +37,7 @@ pub fn run(args: &RelayArgs, config: Config, env: &Env, out: &mut dyn Write) -> 
     // Each byte of media goes through it: as many threads as there are processors.
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Error::new(Kind::Internal, format!("the runtime cannot be started: {error}")))?;
-    let session = Arc::new(Session::new(config, env.clone(), runtime.handle().clone()));
+    let session = Arc::new(Session::on(config, env.clone(), runtime.handle().clone()));
     let relay = Relay::start(Arc::clone(&session), &args.profiles, settings)?;
     let listening = relay.listening();
     let mut ready = json!({ "listening": listening.first(), "relay": relay.urls() });

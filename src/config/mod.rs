@@ -1,8 +1,8 @@
 //! Profiles from a TOML file and the environment.
 //!
 //! Precedence: environment, file, preset, built-in default. A wrong value or an unknown key in the file is an error at once,
-//! with file, line and key. What is missing in one profile, or not in this version, matters to whoever uses that profile; so
-//! does every fault of a variable, since an environment is shared by many programs.
+//! with file, line and key. What is missing in one profile matters to whoever uses that profile; so does every fault
+//! of a variable, since an environment is shared by many programs.
 
 mod document;
 mod environment;

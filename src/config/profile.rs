@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use url::Url;
 
-use crate::bearer::Placement;
+use crate::bearer::{MediaPointer, Placement};
 use crate::oauth::client::Client;
 use crate::oauth::registration::Plan;
 use crate::origin::OriginPattern;
@@ -27,6 +27,8 @@ pub struct Profile {
     pub placement: Placement,
     /// Header fields that go with the token, to the same origins only.
     pub media_headers: Vec<(String, SecretSource)>,
+    /// Where in the JSON that an input's URL answers the media URL stands; `None` = that URL answers media.
+    pub media_pointer: Option<MediaPointer>,
     /// The relay's upstream.
     pub base_url: Option<Url>,
     /// Where tokens are kept.

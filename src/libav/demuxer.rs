@@ -313,6 +313,8 @@ impl Demuxer {
         let code = unsafe { ffi::av_read_frame(self.as_mut_ptr(), packet.as_mut_ptr()) };
         panic::resume();
         match AvError::check(code) {
+            // What came may have parts of both.
+            Ok(_) if self.hook.has_changed() => Err(AvError::EXIT),
             Ok(_) => Ok(true),
             Err(AvError::EOF) => {
                 self.hook.at_end();

@@ -228,7 +228,7 @@ impl Shared {
         &self,
         request: &Request,
         url: &Url,
-        range: &str,
+        range: Option<&str>,
         downgraded: bool,
         stop: &Shutdown,
     ) -> Result<(Response, Carried), NetError> {
@@ -236,7 +236,11 @@ impl Shared {
         loop {
             let (builder, carried) = self.prepare(request, url, downgraded, stop).await?;
             request.counters.request();
-            let answer = tokio::time::timeout(request.timeout, builder.header(header::RANGE, range).send()).await;
+            let builder = match range {
+                Some(range) => builder.header(header::RANGE, range),
+                None => builder,
+            };
+            let answer = tokio::time::timeout(request.timeout, builder.send()).await;
             match answer {
                 Ok(Ok(response)) => {
                     if let Some(cookies) = &request.cookies {

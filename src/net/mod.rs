@@ -3,7 +3,8 @@
 //! libavformat re-sends its headers to any redirect target, tells nothing of a response but a code, and takes every PUT and
 //! POST for done (`http.c`: `http_open_cnx`, `check_http_code`, `http_shutdown`). What follows from that is done here:
 //!
-//! - [`Media::resolve`] walks the redirects of a URL hop by hop without reading media, so that libav opens the last one;
+//! - [`Media::resolve`] walks the redirects of a URL hop by hop without reading media, so that libav opens the last one; where an
+//!   API says in JSON where the media is, that is a hop too;
 //! - [`Media::explain`] asks again after libav failed and says in one sentence what the server wants;
 //! - [`Download`] reads what libav cannot, or not whole: from a thread that may block, or from a task;
 //! - [`Media::forward`] hands a request on for somebody else, and its answer back;
@@ -28,6 +29,7 @@ mod explain;
 mod forward;
 mod freshness;
 mod hop;
+mod pointer;
 mod reach;
 pub mod retry;
 mod token;
@@ -43,7 +45,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use crate::backoff::Backoff;
-use crate::bearer::Bearers;
+use crate::bearer::{Bearers, MediaPointer};
 use crate::clock::{Clock, SystemClock};
 use crate::origin::Origin;
 use crate::shutdown::Shutdown;
@@ -52,7 +54,7 @@ use crate::tls::Roots;
 pub use answer::{Answer, Challenge, TokenUse};
 pub use cookies::Cookies;
 pub use download::Download;
-pub use error::{Cause, NetError, RedirectFault};
+pub use error::{Cause, NetError, PointerFault, RedirectFault};
 pub use explain::Failure;
 pub use forward::{Forwarded, Inflow, Outflow, Writer};
 pub use hop::{Hop, Resolved};
@@ -76,6 +78,8 @@ struct Shared {
 pub struct Request {
     /// The URL, http or https.
     pub url: String,
+    /// Where in the JSON that `url` answers the URL of the media stands; `None` = `url` answers media.
+    pub pointer: Option<MediaPointer>,
     /// The method as libav has it: `GET`, `PUT`, `POST`, `DELETE`.
     pub method: String,
     /// The profiles of the file.
@@ -113,6 +117,7 @@ impl Request {
     pub fn new(method: impl Into<String>, url: impl Into<String>, bearers: Bearers, roots: Roots) -> Self {
         Self {
             url: url.into(),
+            pointer: None,
             method: method.into(),
             bearers,
             headers: Vec::new(),

@@ -8,6 +8,7 @@
 //! - `live` keeps the contexts that are open and puts a newer token on them: between packets, and in the interrupt callback;
 //! - `resume` reads through an `AVIOContext` of our own where libavformat's would lose media: tokens in the query, AES-128,
 //!   servers without ranges;
+//! - `renewal` asks for fresh URLs where signed ones have expired, `entity` looks whether what goes on is what began;
 //! - `detour` sends dashdec.c of FFmpeg before 7 through a server on this machine, since it opens URLs behind our back;
 //! - `trouble` and `segments` tell what may pass and is tried again, and keep count of what libavformat goes on without;
 //! - `streaming` puts the token into the URLs of rtmp, rtsp and srt;
@@ -15,9 +16,11 @@
 
 mod beginning;
 mod detour;
+mod entity;
 mod exported;
 mod live;
 mod open;
+mod renewal;
 mod request;
 mod resume;
 mod segments;
@@ -29,7 +32,7 @@ mod upload;
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::time::Duration;
 
-use crate::bearer::Bearers;
+use crate::bearer::{Bearers, MediaPointer};
 use crate::error::Error;
 use crate::net::{Media, Reach};
 use crate::shutdown::Shutdown;
@@ -45,11 +48,19 @@ pub use detour::{Detour, StartDetour};
 pub(in crate::libav) use state::{log_event, reveal};
 pub use streaming::{check as check_streaming, is_rtsp, is_streaming};
 
+/// The bytes that libavformat lends to `AVIOContext.write_packet`.
+#[cfg(constant_writes)]
+type Lent = *const u8;
+#[cfg(not(constant_writes))]
+type Lent = *mut u8;
+
 /// What one input or output may use on the network.
 #[derive(Clone, Default)]
 pub struct Access {
     /// The URL as given to `-i` or as output.
     pub url: String,
+    /// Where in the JSON that `url` answers the URL of the media stands.
+    pub pointer: Option<MediaPointer>,
     /// The tokens of `-auth`; empty = plain ffmpeg behaviour.
     pub bearers: Bearers,
     /// How long to keep trying when no token can be had.
@@ -219,6 +230,11 @@ impl Hook {
     /// What the input went on without; alive as long as anybody looks.
     pub fn losses(&self) -> Losses {
         self.0.segments.losses.clone()
+    }
+
+    /// Is what came last of another entity than what came before?
+    pub fn has_changed(&self) -> bool {
+        self.0.has_changed()
     }
 
     /// The input has ended: whatever failed last will not come any more.

@@ -51,6 +51,16 @@ impl Segments {
         }
     }
 
+    /// What is at `url` may be a playlist.
+    pub fn add_playlist(&self, url: &str) {
+        self.playlists.borrow_mut().insert(url.to_owned());
+    }
+
+    /// The playlists that were asked for, the file itself among them.
+    pub fn playlists(&self) -> BTreeSet<String> {
+        self.playlists.borrow().clone()
+    }
+
     /// Is it too early to ask for this next segment again?
     pub fn is_held_back(&self, url: &str, now: &Now) -> bool {
         self.held_back.borrow().as_ref().is_some_and(|(held, since)| held == url && now.since(since) < NEXT_PAUSE)
