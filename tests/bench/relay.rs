@@ -1,4 +1,7 @@
-//! `curl` through `ffauth relay` against `curl` at the server itself, in turn: throughput over loopback.
+//! A read through `ffauth relay` against one at the server itself, in turn: throughput over loopback.
+//!
+//! The readers are `ffmpeg -c copy`, and `curl`, which does nothing with what it reads: where no TLS makes work for anybody
+//! either, that one measures how often the machine can copy memory (each byte is copied twice without the relay, four times with it).
 //!
 //! `cargo bench --bench relay` prints the median ratios. `FFAUTH_BENCH_PAIRS` (9) and `FFAUTH_BENCH_MB` (1000) change the size.
 #![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs)]
@@ -26,9 +29,10 @@ fn main() {
         std::fs::set_permissions(dir.path().join(name), std::fs::Permissions::from_mode(0o600)).unwrap();
     };
     write("token", "benchmark-token");
+    let media: &'static [u8] = Box::leak(media(dir.path()).into_boxed_slice());
     let (certificate, tls) = certificate();
     write("ca.pem", &certificate);
-    let (http, https) = (serve(None), serve(Some(tls)));
+    let (http, https) = (serve(None, media), serve(Some(tls), media));
     let profile = |name: &str, base: &str| {
         format!("[profile.{name}]\naccess_token = {{ file = \"token\" }}\nca_file = \"ca.pem\"\nbase_url = \"{base}\"\n")
     };
@@ -41,12 +45,23 @@ fn main() {
     BufReader::new(relay.stdout.take().unwrap()).read_line(&mut ready).unwrap();
     let ready: serde_json::Value = serde_json::from_str(&ready).unwrap();
 
-    println!("{pairs} alternating pairs of curl; each ratio is the median of relay / direct");
-    let segments = format!("{SEGMENT}?[1-{}]", megabytes * 1_000_000 / SEGMENT);
+    println!("{pairs} alternating pairs; each ratio is the median of relay / direct");
+    let bytes = megabytes * 1_000_000;
+    let segments = format!("{SEGMENT}.ts?[1-{}]", bytes / SEGMENT);
     for (name, base) in [("https", &https), ("http", &http)] {
         let through = ready["relay"][name].as_str().unwrap();
-        compare(&format!("{name}, one file"), base, through, &format!("{}", megabytes * 1_000_000), dir.path(), pairs);
-        compare(&format!("{name}, segments of {} MB", SEGMENT / 1_000_000), base, through, &segments, dir.path(), pairs);
+        for (what, reader, path) in [
+            ("ffmpeg, one file", ffmpeg as Reader, format!("{bytes}.ts")),
+            ("curl, one file", curl, format!("{bytes}.ts")),
+            ("curl, segments", curl, segments.clone()),
+        ] {
+            let read = |base: &str| {
+                let began = Instant::now();
+                assert_eq!(reader(&format!("{base}{path}"), dir.path()), bytes, "{what}: bytes read");
+                began.elapsed().as_secs_f64()
+            };
+            compare(&format!("{name}, {what}"), || (read(base), read(through)), megabytes as f64, pairs);
+        }
     }
     relay.kill().unwrap();
     relay.wait().unwrap();
@@ -56,17 +71,13 @@ fn setting<T: std::str::FromStr>(name: &str, default: T) -> T {
     std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
 }
 
-fn compare(what: &str, base: &str, through: &str, path: &str, dir: &Path, pairs: usize) {
+fn compare(what: &str, pair: impl Fn() -> (f64, f64), megabytes: f64, pairs: usize) {
     let (mut ratios, mut direct, mut relayed) = (Vec::new(), Vec::new(), Vec::new());
-    for pair in 0..=pairs {
-        let (straight, detour) = (read(&format!("{base}{path}"), dir), read(&format!("{through}{path}"), dir));
-        // The first pair warms the connections.
-        if pair > 0 {
-            ratios.push(straight.0 / detour.0);
-            direct.push(straight.1 as f64 / straight.0 / 1e6);
-            relayed.push(detour.1 as f64 / detour.0 / 1e6);
-        }
-        assert_eq!(straight.1, detour.1, "the two bodies differ in length");
+    // The first pair warms the connections.
+    for (straight, detour) in (0..=pairs).map(|_| pair()).skip(1) {
+        ratios.push(straight / detour);
+        direct.push(megabytes / straight);
+        relayed.push(megabytes / detour);
     }
     let [ratio, direct, relayed] = [ratios, direct, relayed].map(median);
     println!("{what}: {ratio:.3}  ({relayed:.0} MB/s / {direct:.0} MB/s)");
@@ -77,25 +88,25 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// Seconds and bytes of a read of `url`, which may stand for many.
-fn read(url: &str, dir: &Path) -> (f64, u64) {
-    let began = Instant::now();
+/// Reads a URL, which may stand for many, and counts the bytes.
+type Reader = fn(&str, &Path) -> u64;
+
+fn curl(url: &str, dir: &Path) -> u64 {
     let mut curl = Command::new("curl");
-    curl.args([
-        "-sS",
-        "--fail",
-        "--cacert",
-        "ca.pem",
-        "-H",
-        "Authorization: Bearer benchmark-token",
-        "-w",
-        "%{stderr}%{size_download}\n",
-    ]);
-    let output = curl.arg(url).current_dir(dir).stdout(Stdio::null()).output().unwrap();
-    let seconds = began.elapsed().as_secs_f64();
+    curl.args(["-sS", "--fail", "--cacert", "ca.pem", "-H", "Authorization: Bearer benchmark-token"]);
+    curl.args(["-w", "%{stderr}%{size_download}\n", url]).current_dir(dir).stdout(Stdio::null());
+    let output = curl.output().unwrap();
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{text}");
-    (seconds, text.lines().map(|line| line.parse::<u64>().unwrap()).sum())
+    text.lines().map(|line| line.parse::<u64>().unwrap()).sum()
+}
+
+fn ffmpeg(url: &str, dir: &Path) -> u64 {
+    let mut ffmpeg = Command::new("ffmpeg");
+    ffmpeg.args(["-v", "fatal", "-nostdin", "-y", "-headers", "Authorization: Bearer benchmark-token\r\n"]);
+    ffmpeg.args(["-i", url, "-c", "copy", "-f", "mpegts", "/dev/null"]).current_dir(dir);
+    assert!(ffmpeg.stderr(Stdio::null()).status().unwrap().success(), "ffmpeg {url}");
+    url.rsplit('/').next().unwrap().trim_end_matches(".ts").parse().unwrap()
 }
 
 fn certificate() -> (String, Arc<rustls::ServerConfig>) {
@@ -107,8 +118,17 @@ fn certificate() -> (String, Arc<rustls::ServerConfig>) {
     (certificate.pem(), Arc::new(config.unwrap()))
 }
 
-/// A server on loopback whose files are as long as their names say; ends with the process.
-fn serve(tls: Option<Arc<rustls::ServerConfig>>) -> String {
+/// A few seconds of mpegts.
+fn media(dir: &Path) -> Vec<u8> {
+    let source = "testsrc2=size=1280x720:rate=25:duration=5,noise=alls=30:allf=t";
+    let mut ffmpeg = Command::new("ffmpeg");
+    ffmpeg.args(["-v", "error", "-nostdin", "-f", "lavfi", "-i", source, "-c:v", "mpeg2video", "-b:v", "8M", "media.ts"]);
+    assert!(ffmpeg.current_dir(dir).status().unwrap().success());
+    std::fs::read(dir.join("media.ts")).unwrap()
+}
+
+/// A server on loopback whose files are as long as their names say, `media` over and over; ends with the process.
+fn serve(tls: Option<Arc<rustls::ServerConfig>>, media: &'static [u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let scheme = if tls.is_some() { "https" } else { "http" };
     let base = format!("{scheme}://{}/", listener.local_addr().unwrap());
@@ -117,16 +137,15 @@ fn serve(tls: Option<Arc<rustls::ServerConfig>>) -> String {
             stream.set_nodelay(true).unwrap();
             let tls = tls.clone();
             std::thread::spawn(move || match tls {
-                None => answer(stream),
-                Some(tls) => answer(rustls::StreamOwned::new(rustls::ServerConnection::new(tls).unwrap(), stream)),
+                None => answer(stream, media),
+                Some(tls) => answer(rustls::StreamOwned::new(rustls::ServerConnection::new(tls).unwrap(), stream), media),
             });
         }
     });
     base
 }
 
-fn answer(mut stream: impl Read + Write) -> std::io::Result<()> {
-    let block = vec![0x47; 256 * 1024];
+fn answer(mut stream: impl Read + Write, media: &[u8]) -> std::io::Result<()> {
     loop {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
@@ -137,12 +156,12 @@ fn answer(mut stream: impl Read + Write) -> std::io::Result<()> {
         let head = String::from_utf8(head).unwrap();
         assert!(head.to_ascii_lowercase().contains("authorization: bearer benchmark-token"), "{head}");
         let path = head.split(' ').nth(1).unwrap().trim_start_matches('/');
-        let mut left: u64 = path.split('?').next().unwrap().parse().unwrap();
+        let mut left: usize = path.split('.').next().unwrap().parse().unwrap();
         write!(stream, "HTTP/1.1 200 OK\r\nContent-Type: video/mp2t\r\nContent-Length: {left}\r\n\r\n")?;
         while left > 0 {
-            let part = block.len().min(usize::try_from(left).unwrap());
-            stream.write_all(&block[..part])?;
-            left -= part as u64;
+            let part = media.len().min(left);
+            stream.write_all(&media[..part])?;
+            left -= part;
         }
         stream.flush()?;
     }
