@@ -11,7 +11,7 @@ use crate::clock::SystemClock;
 use crate::config::{Config, Profile, StoreKind};
 use crate::env::Env;
 use crate::error::{Error, Kind};
-use crate::libav::io::Access;
+use crate::libav::io::{Access, Tally};
 use crate::net::{Media, Reach};
 use crate::oauth::source::Source;
 use crate::oauth::store::{FileStore, KeyringStore, MemoryStore, Store};
@@ -103,14 +103,18 @@ impl Session {
 
     /// Does what `plan` says; ends early, with the outputs finished, when `control` says so.
     pub fn run(&self, plan: &Plan, control: &Control, observer: &dyn Observer) -> Report {
-        let files = PlanFiles { session: self, plan, stop: &control.stop };
+        let in_vain = plan.inputs.iter().map(|_| Tally::default()).collect();
+        let files = PlanFiles { session: self, plan, in_vain, stop: &control.stop };
         // Whatever can be said about the profiles is said before anything is opened.
         if let Err(error) = self.check_scopes(plan) {
             return Report::failed(plan, error);
         }
         let outcome = pipeline::run(plan, &files, control, observer);
         let mut report = Report::of(plan);
-        report.inputs.iter_mut().zip(outcome.inputs).for_each(|(file, seen)| file.take_input(seen));
+        for ((file, seen), in_vain) in report.inputs.iter_mut().zip(outcome.inputs).zip(&files.in_vain) {
+            file.take_input(seen);
+            file.io += in_vain.get();
+        }
         report.outputs.iter_mut().zip(outcome.outputs).for_each(|(file, seen)| file.take_output(seen));
         report.tokens = self.token_reports();
         report.exit = match (&outcome.error, outcome.ended) {
@@ -306,13 +310,16 @@ impl Drop for Inner {
 struct PlanFiles<'a> {
     session: &'a Session,
     plan: &'a Plan,
+    /// What opens that came to nothing did, input by input.
+    in_vain: Vec<Tally>,
     stop: &'a Shutdown,
 }
 
 impl Files for PlanFiles<'_> {
     fn input(&self, index: usize, url: &str) -> Result<Access, Error> {
         let input = self.plan.inputs.get(index).ok_or_else(|| Error::new(Kind::Internal, format!("no input {index}")))?;
-        self.session.access(url, &input.auth, self.stop)
+        let access = self.session.access(url, &input.auth, self.stop)?;
+        Ok(Access { in_vain: self.in_vain.get(index).cloned().unwrap_or_default(), ..access })
     }
 
     fn output(&self, index: usize) -> Result<Access, Error> {

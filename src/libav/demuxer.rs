@@ -350,6 +350,11 @@ impl Demuxer {
         self.hook.take_failure()
     }
 
+    /// The input will be read, and its counts asked for; see [`Access::in_vain`].
+    pub fn settle(&self) {
+        self.hook.settle();
+    }
+
     /// What happened on the network.
     pub fn counts(&self) -> IoCounts {
         self.hook.counts()

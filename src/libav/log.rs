@@ -135,8 +135,8 @@ pub(in crate::libav) enum Event<'a> {
     Request,
     /// A connection will be taken up again.
     Reconnect,
-    /// hls.c is about to read this segment, or initialization section, of a playlist.
-    SegmentAsked(i32, &'a str),
+    /// hls.c is about to read this segment, or initialization section, of a playlist, from this byte on.
+    SegmentAsked(i32, &'a str, i64),
     /// hls.c goes on without the segment of this number of a playlist.
     SegmentFailed(i32, i64),
     /// hls.c gives a playlist up, since it has no initialization section.
@@ -254,7 +254,7 @@ extern "C" fn ffauth_log_event(context: *mut c_void, event: c_int, number: i64, 
             0 => Event::HttpError(number),
             1 => Event::Request,
             2 => Event::Reconnect,
-            3 => Event::SegmentAsked(playlist, &text),
+            3 => Event::SegmentAsked(playlist, &text, number),
             4 => Event::SegmentFailed(playlist, number),
             5 => Event::SectionFailed(playlist),
             6 => Event::SegmentsExpired(number),

@@ -32,6 +32,7 @@ mod mux;
 mod option;
 mod overwrite;
 mod progress;
+mod queue;
 mod read;
 mod report;
 mod scheduler;

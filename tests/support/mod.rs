@@ -3,6 +3,7 @@
 pub mod apache;
 pub mod cdn;
 pub mod client_auth;
+pub mod disturbance;
 pub mod dpop;
 pub mod edge;
 pub mod family;

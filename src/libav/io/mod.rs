@@ -9,6 +9,7 @@
 //! - `resume` reads through an `AVIOContext` of our own where libavformat's would lose media: tokens in the query, AES-128,
 //!   servers without ranges;
 //! - `renewal` asks for fresh URLs where signed ones have expired, `entity` looks whether what goes on is what began;
+//! - `whole` reads playlists and keys to their end before hls.c sees any of them;
 //! - `detour` sends dashdec.c of FFmpeg before 7 through a server on this machine, since it opens URLs behind our back;
 //! - `trouble` and `segments` tell what may pass and is tried again, and keep count of what libavformat goes on without;
 //! - `streaming` puts the token into the URLs of rtmp, rtsp and srt;
@@ -28,8 +29,10 @@ mod state;
 mod streaming;
 mod trouble;
 mod upload;
+mod whole;
 
 use std::ffi::{CStr, CString, c_int, c_void};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::bearer::{Bearers, MediaPointer};
@@ -71,6 +74,8 @@ pub struct Access {
     pub reach: Reach,
     /// The HTTP client for redirects, uploads and the reason behind a failure; needed wherever there are bearers.
     pub media: Option<Media>,
+    /// Gets the counts of opens that came to nothing: nobody is left then to ask for them.
+    pub in_vain: Tally,
     /// Who serves what a demuxer opens behind the hook's back; without it such inputs are refused.
     pub detour: Option<StartDetour>,
 }
@@ -97,6 +102,21 @@ impl std::ops::AddAssign for IoCounts {
         self.reconnects += more.reconnects;
         self.token_swaps += more.token_swaps;
         self.retries += more.retries;
+    }
+}
+
+/// A sum of counts; clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Tally(Arc<Mutex<IoCounts>>);
+
+impl Tally {
+    /// The sum so far.
+    pub fn get(&self) -> IoCounts {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, counts: IoCounts) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) += counts;
     }
 }
 
@@ -225,6 +245,11 @@ impl Hook {
     /// The URL as it was given, where the context has another one.
     pub fn given_url(&self) -> Option<&str> {
         self.0.detour.get().map(|_| self.0.access.url.as_str())
+    }
+
+    /// The input is open, with all that belongs to it: what happened is asked for from now on.
+    pub fn settle(&self) {
+        self.0.settled.set(true);
     }
 
     /// What the input went on without; alive as long as anybody looks.

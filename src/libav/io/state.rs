@@ -57,6 +57,10 @@ pub struct State {
     tokens: Vec<TokenState>,
     counts: Cell<IoCounts>,
     own_counters: net::Counters,
+    /// For requests of our own in place of those of http.c, which keeps its own.
+    pub cookies: net::Cookies,
+    /// Somebody asks for the counts.
+    pub settled: Cell<bool>,
     failure: RefCell<Option<Error>>,
     /// Going on would lose media: the interrupt callback ends whatever libav is doing.
     given_up: Cell<bool>,
@@ -117,6 +121,8 @@ impl State {
             tokens,
             counts: Cell::default(),
             own_counters: net::Counters::default(),
+            cookies: net::Cookies::default(),
+            settled: Cell::new(writes),
             failure: RefCell::default(),
             given_up: Cell::new(false),
             changed: Cell::new(false),
@@ -268,16 +274,18 @@ impl State {
     pub fn own_request(&self, url: &str, method: &str, headers: Vec<(String, String)>) -> net::Request {
         let bearers = self.access.bearers.clone();
         let roots = bearers.iter().next().map_or_else(|| Roots::new(&Env::default(), None), |bearer| bearer.roots.clone());
+        let defaults = net::Request::new(method, url, bearers, roots);
         net::Request {
             headers,
             pointer: self.access.pointer.clone().filter(|_| url == self.access.url && method == "GET"),
             reach: self.access.reach.clone(),
             own_origin: Origin::parse(&self.access.url),
             tls_verify: !self.request.unverified,
+            timeout: self.request.stall.unwrap_or(defaults.timeout),
             wait: self.access.wait,
             max_redirects: self.request.max_redirects,
             counters: self.own_counters.clone(),
-            ..net::Request::new(method, url, bearers, roots)
+            ..defaults
         }
     }
 
@@ -339,9 +347,9 @@ impl State {
             }
             Event::HttpError(_) => self.unanswered.set(false),
             _ if !self.is_authenticated() => {}
-            Event::SegmentAsked(playlist, url) => {
+            Event::SegmentAsked(playlist, url, offset) => {
                 self.note_broken();
-                self.segments.ask(playlist, url);
+                self.segments.ask(playlist, url, offset);
             }
             // hls.c looks at the scheme before it asks io_open, and drops what it does not like: `concat:`, say.
             Event::SegmentFailed(playlist, number) if !self.segments.failed(playlist) => {
@@ -362,6 +370,9 @@ impl State {
 
 impl Drop for State {
     fn drop(&mut self) {
+        if !self.settled.get() {
+            self.access.in_vain.add(self.counts());
+        }
         let own_top = self.own_top.get();
         if !own_top.is_null() {
             // SAFETY: from resume::open; the format context that used it is closed (invariant 2).
