@@ -15,6 +15,7 @@
 
 pub mod plan;
 
+mod bench;
 mod copy;
 mod decode;
 mod demux;
@@ -29,6 +30,7 @@ mod keys;
 mod live;
 mod metadata;
 mod mux;
+mod norm;
 mod option;
 mod overwrite;
 mod progress;
@@ -235,6 +237,7 @@ fn prepare(
         inputs.push(ingest::open(index, plan, files, &*control.clock, began, inputs_stop)?);
     }
     demux::synchronize(inputs, &plan.inputs, &plan.global)?;
+    let plan = &*norm::settle(plan, inputs)?;
     for (index, filter) in plan.global.complex_filters.iter().enumerate() {
         let description = match filter {
             ComplexFilter::Graph(description) => description.clone(),
