@@ -104,7 +104,7 @@ impl Job<'_> {
         let fine = Rational::new(base.num, base.den << extra);
         let exact = (rescale(pts, filter_base, fine) - rescale(start, MICROSECONDS, fine)) as f64 / f64::from(1 << extra);
         // Away from exact midpoints, where rounding would be a matter of luck.
-        let nudge = if exact > 0.0 { 1.0 } else { -f64::from(exact < 0.0) } / f64::from(1 << 17);
+        let nudge = if exact > 0.0 { 1.0 } else { -1.0 } / f64::from(1 << 17);
         frame.set_pts(Some(rescale(pts, filter_base, base) - rescale(start, MICROSECONDS, base)));
         Some(exact + nudge)
     }
