@@ -16,6 +16,7 @@
 pub mod plan;
 
 mod alone;
+mod bench;
 mod copy;
 mod decode;
 mod demux;
@@ -30,6 +31,7 @@ mod keys;
 mod live;
 mod metadata;
 mod mux;
+mod norm;
 mod numbering;
 mod option;
 mod overwrite;
@@ -306,6 +308,7 @@ fn prepare(
         inputs.push(ingest::open(index, plan, files, &*control.clock, began, inputs_stop)?);
     }
     demux::synchronize(inputs, &plan.inputs, &plan.global)?;
+    let plan = &*norm::settle(plan, inputs)?;
     for (index, filter) in plan.global.complex_filters.iter().enumerate() {
         let description = match filter {
             ComplexFilter::Graph(description) => description.clone(),
