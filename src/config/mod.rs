@@ -1,9 +1,10 @@
-//! Profiles from a TOML file and the environment.
+//! Profiles from a TOML file and the environment; from the file also what the daemon is to run.
 //!
 //! Precedence: environment, file, preset, built-in default. A wrong value or an unknown key in the file is an error at once,
 //! with file, line and key. What is missing in one profile, or not in this version, matters to whoever uses that profile; so
 //! does every fault of a variable, since an environment is shared by many programs.
 
+mod daemon;
 mod document;
 mod environment;
 mod error;
@@ -30,6 +31,8 @@ use error::{ConfigError, Place};
 use key::Key;
 use nearest::nearest;
 
+pub(crate) use daemon::is_stream_name;
+pub use daemon::{Listen, Restart, Serve, Stream};
 pub use profile::{Profile, StoreKind};
 
 /// All profiles that the file and the environment name.
@@ -39,6 +42,8 @@ pub struct Config {
     profiles: BTreeMap<String, Result<Profile, ConfigError>>,
     /// Profiles that no file names; theirs are the names of variables in lower case.
     only_in_environment: BTreeSet<String>,
+    streams: BTreeMap<String, Stream>,
+    serve: Serve,
 }
 
 impl Config {
@@ -70,9 +75,9 @@ impl Config {
     }
 
     fn assemble(document: Option<&Document>, env: &Env) -> Result<Self, ConfigError> {
-        let mut in_file = match document {
-            Some(document) => profiles_of(document)?,
-            None => BTreeMap::new(),
+        let InFile { profiles: mut in_file, streams, serve } = match document {
+            Some(document) => tables_of(document)?,
+            None => InFile::default(),
         };
         let mut names: BTreeMap<String, String> = BTreeMap::new();
         for name in in_file.keys() {
@@ -100,7 +105,7 @@ impl Config {
                 profile => profiles.insert(name.clone(), profile),
             };
         }
-        Ok(Self { file: document.map(|document| document.path().to_owned()), profiles, only_in_environment })
+        Ok(Self { file: document.map(|document| document.path().to_owned()), profiles, only_in_environment, streams, serve })
     }
 
     /// The file that was read.
@@ -144,13 +149,28 @@ impl Config {
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.profiles.keys().map(String::as_str)
     }
+
+    /// The streams of the daemon, in order of name.
+    pub fn streams(&self) -> &BTreeMap<String, Stream> {
+        &self.streams
+    }
+
+    /// The settings of the daemon.
+    pub fn serve(&self) -> &Serve {
+        &self.serve
+    }
 }
 
-type InFile<'t> = BTreeMap<String, (Place, BTreeMap<&'static str, Setting<'t>>)>;
+/// What stands in the file.
+#[derive(Default)]
+struct InFile<'t> {
+    profiles: BTreeMap<String, (Place, BTreeMap<&'static str, Setting<'t>>)>,
+    streams: BTreeMap<String, Stream>,
+    serve: Serve,
+}
 
-/// The profiles in the file; its other tables are checked on the way.
-fn profiles_of(document: &Document) -> Result<InFile<'_>, ConfigError> {
-    let mut profiles = BTreeMap::new();
+fn tables_of(document: &Document) -> Result<InFile<'_>, ConfigError> {
+    let mut found = InFile::default();
     for (table, value) in &document.parse()? {
         let not_a_table = |what: &str| ConfigError::Value {
             place: document.place(table.span()),
@@ -172,13 +192,15 @@ fn profiles_of(document: &Document) -> Result<InFile<'_>, ConfigError> {
                         reason: "must be a table".to_owned(),
                     })?;
                     if what == "stream" {
-                        check_stream(&document.settings(&title, "", content, key::STREAM)?)?;
+                        let wrong = |key: &str, reason| ConfigError::Value { place: place.clone(), key: key.to_owned(), reason };
+                        let given = document.settings(&title, "", content, key::STREAM)?;
+                        daemon::stream(name.get_ref(), &given, &mut found.streams, wrong)?;
                         continue;
                     }
                     check_name(name.get_ref(), &place)?;
                     let settings = document.settings(&title, "", content, key::PROFILE)?;
                     let by_key = settings.into_iter().map(|(key, setting)| (key.name, setting)).collect();
-                    profiles.insert(name.get_ref().clone().into_owned(), (place, by_key));
+                    found.profiles.insert(name.get_ref().clone().into_owned(), (place, by_key));
                 }
                 continue;
             }
@@ -191,9 +213,12 @@ fn profiles_of(document: &Document) -> Result<InFile<'_>, ConfigError> {
                 });
             }
         };
-        document.settings(what, "", content.ok_or_else(|| not_a_table(what))?, alone)?;
+        let given = document.settings(what, "", content.ok_or_else(|| not_a_table(what))?, alone)?;
+        if what == "serve" {
+            found.serve = daemon::serve(&given)?;
+        }
     }
-    Ok(profiles)
+    Ok(found)
 }
 
 /// A name must be one word of `-auth NAME,NAME`.
@@ -204,16 +229,6 @@ fn check_name(name: &str, place: &Place) -> Result<(), ConfigError> {
             key: "profile".to_owned(),
             reason: format!("`{}` cannot be the name of a profile: no commas, no spaces, no `-` in front", name.escape_debug()),
         });
-    }
-    Ok(())
-}
-
-fn check_stream(settings: &[(&'static Key, Setting<'_>)]) -> Result<(), ConfigError> {
-    for (key, setting) in settings {
-        let word = setting.value.get_ref().as_str().unwrap_or_default();
-        if key.name == "restart" && !["always", "on_failure", "never"].contains(&word) {
-            return Err(setting.refuse(key.name, "must be \"always\", \"on_failure\" or \"never\""));
-        }
     }
     Ok(())
 }
