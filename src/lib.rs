@@ -16,6 +16,8 @@ pub mod origin;
 pub mod pipeline;
 pub mod redact;
 pub mod secret;
+#[cfg(feature = "serve")]
+pub mod serve;
 pub mod shutdown;
 pub mod tls;
 
