@@ -23,3 +23,11 @@ pub mod tls;
 
 #[cfg(feature = "cli")]
 pub mod cli;
+
+pub use config::Config;
+pub use env::Env;
+pub use error::{Error, Kind};
+pub use job::{
+    Event, Events, Exit, FileIndex, FileReport, Input, Job, JobBuilder, LogLevel, Output, Report, RunningJob, Session, Status,
+    TokenReport,
+};

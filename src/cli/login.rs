@@ -56,7 +56,7 @@ pub fn run(args: &LoginArgs, config: Config, env: &Env, out: &mut dyn Write, say
     terminal::stop_on_signals(&stop)
         .map_err(|error| Error::new(Kind::Internal, format!("signals cannot be watched: {error}")))?;
     let runtime = super::runtime()?;
-    let session = Session::new(config, env.clone(), runtime.handle().clone());
+    let session = Session::on(config, env.clone(), runtime.handle().clone());
     let source = session.source(&args.name)?;
     let mut person = Person { args, env, profile: &profile, source: &source, stop, out, say };
     let signed_in = runtime.block_on(person.sign_in());

@@ -16,7 +16,6 @@ pub mod probe;
 mod process;
 mod profiles;
 mod providers;
-mod report;
 mod run;
 mod shell;
 mod terminal;

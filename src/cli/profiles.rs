@@ -25,7 +25,7 @@ use super::token::rfc3339;
 /// The profile that was asked for cannot be used; standard output cannot be written.
 pub fn run(args: &ProfilesArgs, config: Config, env: &Env, out: &mut dyn Write) -> anyhow::Result<i32> {
     let runtime = super::runtime()?;
-    let session = Session::new(config, env.clone(), runtime.handle().clone());
+    let session = Session::on(config, env.clone(), runtime.handle().clone());
     if let Some(ProfilesCommand::Show { name }) = &args.show {
         let profile = session.config().profile(name)?;
         let token = match session.source(name) {

@@ -31,7 +31,7 @@ pub fn run(args: &TokenArgs, config: Config, env: &Env, out: &mut dyn Write, war
     let wanted = args.min_valid.unwrap_or_default();
     let placement = config.profile(&args.name)?.placement.clone();
     let runtime = super::runtime()?;
-    let session = Session::new(config, env.clone(), runtime.handle().clone());
+    let session = Session::on(config, env.clone(), runtime.handle().clone());
     let source = session.source(&args.name)?;
     let token = unless_interrupted(&runtime, source.token(wanted));
     if token.is_err() {

@@ -4,18 +4,26 @@
 //! [`Plan`](crate::pipeline::plan::Plan) says. Everything below it knows either tokens or media, never both.
 
 mod access;
+mod build;
 pub mod check;
 mod detour;
+mod event;
 mod explain;
 mod feed;
+mod network;
 mod options;
 pub mod probe;
 mod registration;
 mod report;
+mod running;
 mod session;
+pub mod summary;
 
+pub use build::{Input, Job, JobBuilder, Output};
+pub use event::{Event, Events, FileIndex, LogLevel};
 pub use explain::explain;
 pub use options::LinkedOptions;
 pub use registration::Registered;
 pub use report::{Exit, FileReport, Report, TokenReport};
+pub use running::{RunningJob, Status};
 pub use session::Session;

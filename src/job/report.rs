@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use crate::error::Error;
 use crate::libav::io::IoCounts;
-use crate::pipeline::Gap;
 use crate::pipeline::plan::{Auth, Plan};
+use crate::pipeline::{Gap, InputOutcome, OutputOutcome};
 use crate::redact;
 
 /// Everything that a job did.
@@ -117,6 +117,18 @@ impl Report {
 }
 
 impl FileReport {
+    /// Takes over what an input did.
+    pub(super) fn take_input(&mut self, seen: InputOutcome) {
+        (self.packets, self.bytes, self.io, self.gaps) = (seen.packets, seen.bytes, seen.io, seen.gaps);
+        (self.lost, self.restarts, self.duplicates) = (seen.lost, seen.restarts, seen.duplicates);
+    }
+
+    /// Takes over what an output did.
+    pub(super) fn take_output(&mut self, seen: OutputOutcome) {
+        (self.packets, self.bytes, self.io) = (seen.packets, seen.bytes, seen.io);
+        (self.uploads, self.unconfirmed) = (seen.uploads, seen.unconfirmed);
+    }
+
     fn input_json(&self) -> Value {
         let gaps: Vec<Value> = self.gaps.iter().map(Gap::to_json).collect();
         json!({

@@ -1,7 +1,7 @@
 //! Profiles in use, and the run of a plan with them.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -12,7 +12,7 @@ use crate::config::{Config, Profile, StoreKind};
 use crate::env::Env;
 use crate::error::{Error, Kind};
 use crate::libav::io::Access;
-use crate::net::{Media, Reach};
+use crate::net::Reach;
 use crate::oauth::source::Source;
 use crate::oauth::store::{FileStore, KeyringStore, MemoryStore, Store};
 use crate::oauth::transport::HttpTransport;
@@ -22,24 +22,44 @@ use crate::shutdown::Shutdown;
 use crate::tls::Roots;
 
 use super::feed::Feed;
+use super::network::Network;
 use super::report::{Exit, Report, TokenReport};
 use super::{access, detour};
 
-/// The profiles of one configuration, with a token feed for each that has been used: jobs of one session share tokens, jobs of
-/// two sessions never do.
-pub struct Session {
+/// A configuration at work: its profiles, and a token feed for each that has been used. Jobs, demuxers and muxers of one
+/// session share tokens, connections and the one thread that does their HTTP; those of two sessions never do.
+///
+/// Clones share everything. With the last clone, job, demuxer and muxer the session ends: nothing is refreshed any more, and
+/// its thread is gone as soon as a token request that is under way has been answered, after 3 s at most.
+#[derive(Clone)]
+pub struct Session(Arc<Inner>);
+
+struct Inner {
     config: Config,
     env: Env,
-    /// `None` in a session that has no profile to ask for.
-    network: Option<Network>,
-    feeds: Mutex<BTreeMap<String, (Arc<Feed>, Roots)>>,
+    /// Begun when it is needed first.
+    network: Mutex<Option<Network>>,
+    feeds: Arc<Feeds>,
     /// Ends the background refresh.
     over: Shutdown,
 }
 
-pub(super) struct Network {
-    pub(super) runtime: Handle,
-    media: Media,
+/// The token feeds in use, by profile.
+#[derive(Default)]
+pub struct Feeds(Mutex<BTreeMap<String, (Arc<Feed>, Roots)>>);
+
+impl Feeds {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, (Arc<Feed>, Roots)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Completes when no token request is under way that has a refresh token at stake.
+    pub async fn settled(&self) {
+        let feeds: Vec<_> = self.lock().values().map(|(feed, _)| Arc::clone(feed)).collect();
+        for feed in feeds {
+            feed.settled().await;
+        }
+    }
 }
 
 /// `-auth_wait` where none is given.
@@ -48,22 +68,26 @@ const DEFAULT_WAIT: Duration = Duration::from_secs(60);
 const DEFAULT_RETRY: Duration = Duration::from_secs(60);
 
 impl Session {
-    /// A session in which nothing has been asked for yet. `runtime` does the input and output of tokens and uploads; the
-    /// calls below block and must not be made from one of its workers.
-    pub fn new(config: Config, env: Env, runtime: Handle) -> Self {
-        let media = Media::new(runtime.clone());
-        Self { config, env, network: Some(Network { runtime, media }), feeds: Mutex::default(), over: Shutdown::new() }
+    /// A session in which nothing has been asked for yet. `env` is where secrets of the kind `{ env = … }` and the places of
+    /// token store and certificates are looked up: mostly [`Env::of_process`].
+    pub fn new(config: Config, env: Env) -> Self {
+        Self::with_network(config, env, None)
     }
 
-    /// A session for plans without `-auth`.
-    pub fn without_profiles() -> Self {
-        let (config, env) = (Config::default(), Env::default());
-        Self { config, env, network: None, feeds: Mutex::default(), over: Shutdown::new() }
+    /// A session on a runtime that somebody else drives. Calls that block must not be made from one of its workers.
+    #[cfg(feature = "cli")]
+    pub(crate) fn on(config: Config, env: Env, runtime: Handle) -> Self {
+        Self::with_network(config, env, Some(Network::on(runtime)))
+    }
+
+    fn with_network(config: Config, env: Env, network: Option<Network>) -> Self {
+        let network = Mutex::new(network);
+        Self(Arc::new(Inner { config, env, network, feeds: Arc::default(), over: Shutdown::new() }))
     }
 
     /// The configuration.
     pub fn config(&self) -> &Config {
-        &self.config
+        &self.0.config
     }
 
     /// The token source of a profile that is to be asked for tokens themselves.
@@ -71,7 +95,7 @@ impl Session {
     /// # Errors
     /// The profile is unknown or incomplete.
     pub fn source(&self, name: &str) -> Result<Source, Error> {
-        let profile = self.config.profile(name)?;
+        let profile = self.0.config.profile(name)?;
         self.new_source(profile, &self.roots(profile))
     }
 
@@ -79,22 +103,13 @@ impl Session {
     pub fn run(&self, plan: &Plan, control: &Control, observer: &dyn Observer) -> Report {
         let files = PlanFiles { session: self, plan, stop: &control.stop };
         // Whatever can be said about the profiles is said before anything is opened.
-        let auths = plan.inputs.iter().map(|input| (&input.url, &input.auth));
-        for (url, auth) in auths.chain(plan.outputs.iter().map(|output| (&output.url, &output.auth))) {
-            if let Err(error) = self.check_scope(url, auth) {
-                return Report::failed(plan, error);
-            }
+        if let Err(error) = self.check_scopes(plan) {
+            return Report::failed(plan, error);
         }
         let outcome = pipeline::run(plan, &files, control, observer);
         let mut report = Report::of(plan);
-        for (file, seen) in report.inputs.iter_mut().zip(outcome.inputs) {
-            (file.packets, file.bytes, file.io, file.gaps) = (seen.packets, seen.bytes, seen.io, seen.gaps);
-            (file.lost, file.restarts, file.duplicates) = (seen.lost, seen.restarts, seen.duplicates);
-        }
-        for (file, seen) in report.outputs.iter_mut().zip(outcome.outputs) {
-            (file.packets, file.bytes, file.io) = (seen.packets, seen.bytes, seen.io);
-            (file.uploads, file.unconfirmed) = (seen.uploads, seen.unconfirmed);
-        }
+        report.inputs.iter_mut().zip(outcome.inputs).for_each(|(file, seen)| file.take_input(seen));
+        report.outputs.iter_mut().zip(outcome.outputs).for_each(|(file, seen)| file.take_output(seen));
         report.tokens = self.token_reports();
         report.exit = match (&outcome.error, outcome.ended) {
             (Some(_), _) => Exit::Error,
@@ -133,86 +148,84 @@ impl Session {
             });
         }
         let reach = if auth.allow_private { Reach::anywhere() } else { Reach::of(url) };
-        let media = &self.network()?.media;
-        let detour = Some(detour::starter(media));
-        Ok(Access { reach, bearers: Bearers::new(bearers), media: Some(media.clone()), detour, ..plain })
+        let media = self.network()?.media;
+        let detour = Some(detour::starter(&media));
+        Ok(Access { reach, bearers: Bearers::new(bearers), media: Some(media), detour, ..plain })
     }
 
-    /// Waits for token requests that are under way, at most `limit`: a refresh token that is used up and whose successor is lost
-    /// costs a login. Blocks.
+    /// Waits for token requests that are under way and have a refresh token at stake, at most `limit`. Blocks.
     pub fn settle(&self, limit: Duration) {
-        let Some(network) = &self.network else { return };
-        let feeds: Vec<_> =
-            self.feeds.lock().unwrap_or_else(PoisonError::into_inner).values().map(|(feed, _)| Arc::clone(feed)).collect();
-        network.runtime.block_on(async {
+        let network = self.0.network.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(network) = network {
             // One that takes longer is left to its fate; the next process finds it marked in the store.
-            let _ = tokio::time::timeout(limit, async {
-                for feed in feeds {
-                    feed.settled().await;
-                }
-            })
-            .await;
-        });
+            let _ = network.runtime.block_on(async { tokio::time::timeout(limit, self.0.feeds.settled()).await });
+        }
     }
 
     /// Token requests so far, by profile.
     pub fn token_reports(&self) -> BTreeMap<String, TokenReport> {
-        let feeds = self.feeds.lock().unwrap_or_else(PoisonError::into_inner);
+        let feeds = self.0.feeds.lock();
         let counts = feeds.iter().map(|(name, (feed, _))| (name.clone(), feed.counts()));
         counts.map(|(name, counts)| (name, TokenReport { refreshes: counts.refreshes, failures: counts.failures })).collect()
     }
 
-    pub(super) fn network(&self) -> Result<&Network, Error> {
-        self.network.as_ref().ok_or_else(|| Error::new(Kind::Internal, "this session has no profiles"))
+    pub(super) fn network(&self) -> Result<Network, Error> {
+        let mut network = self.0.network.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*network {
+            Some(network) => Ok(network.clone()),
+            None => Ok(network.insert(Network::start(self.0.over.clone(), Arc::clone(&self.0.feeds))?).clone()),
+        }
     }
 
-    fn check_scope(&self, url: &str, auth: &Auth) -> Result<(), Error> {
-        if auth.profiles.is_empty() {
-            return Ok(());
+    /// May each file of the plan have the tokens that it is to have?
+    ///
+    /// # Errors
+    /// A profile is unknown or cannot be used, or may not send its token there.
+    pub(super) fn check_scopes(&self, plan: &Plan) -> Result<(), Error> {
+        let auths = plan.inputs.iter().map(|input| (&input.url, &input.auth));
+        for (url, auth) in auths.chain(plan.outputs.iter().map(|output| (&output.url, &output.auth))) {
+            if !auth.profiles.is_empty() {
+                access::scopes(url, &self.profiles(auth)?)?;
+            }
         }
-        access::scopes(url, &self.profiles(auth)?).map(drop)
+        Ok(())
     }
 
     fn profiles(&self, auth: &Auth) -> Result<Vec<&Profile>, Error> {
-        auth.profiles.iter().map(|name| self.config.profile(name)).collect()
+        auth.profiles.iter().map(|name| self.0.config.profile(name)).collect()
     }
 
     fn feed(&self, profile: &Profile) -> Result<(Arc<Feed>, Roots), Error> {
-        let mut feeds = self.feeds.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut feeds = self.0.feeds.lock();
         if let Some((feed, roots)) = feeds.get(&profile.name) {
             return Ok((Arc::clone(feed), roots.clone()));
         }
         let fields = profile.media_headers.iter().map(|(name, source)| {
             let value = source
-                .read(&self.env)
+                .read(&self.0.env)
                 .map_err(|error| Error::new(Kind::Config, format!("profile {}: media_headers.{name}: {error}", profile.name)));
             Ok((name.clone(), value?))
         });
         let fields = fields.collect::<Result<Vec<_>, Error>>()?;
         let roots = self.roots(profile);
-        let feed = Feed::start(
-            self.new_source(profile, &roots)?,
-            fields,
-            self.network()?.runtime.clone(),
-            Arc::new(SystemClock),
-            &self.over,
-        );
+        let feed =
+            Feed::start(self.new_source(profile, &roots)?, fields, self.network()?.runtime, Arc::new(SystemClock), &self.0.over);
         feeds.insert(profile.name.clone(), (Arc::clone(&feed), roots.clone()));
         Ok((feed, roots))
     }
 
     pub(super) fn roots(&self, profile: &Profile) -> Roots {
-        Roots::new(&self.env, profile.ca_file.as_deref()).showing(profile.client.certificate.clone())
+        Roots::new(&self.0.env, profile.ca_file.as_deref()).showing(profile.client.certificate.clone())
     }
 
     pub(super) fn env(&self) -> &Env {
-        &self.env
+        &self.0.env
     }
 
     /// Where the tokens of a profile are kept.
     pub(super) fn store(&self, profile: &Profile) -> Result<Arc<dyn Store>, Error> {
         let folder = || {
-            let folder = self.env.state_dir().ok_or_else(|| {
+            let folder = self.0.env.state_dir().ok_or_else(|| {
                 Error::new(Kind::Config, "there is no place for tokens: neither HOME, XDG_STATE_HOME nor FFAUTH_STATE is set")
                     .with_hint("set FFAUTH_STATE, or `store = \"memory\"` in the profile")
             })?;
@@ -229,11 +242,18 @@ impl Session {
         let store = self.store(profile)?;
         let client = self.client(profile, &*store)?;
         let transport = Arc::new(HttpTransport::new(roots.clone(), client.timeout));
-        Ok(Source::new(client, store, transport, Arc::new(SystemClock), self.env.clone(), self.network()?.runtime.clone()))
+        Ok(Source::new(client, store, transport, Arc::new(SystemClock), self.0.env.clone(), self.network()?.runtime))
     }
 }
 
-impl Drop for Session {
+/// A session without profiles, for files that need no token.
+impl Default for Session {
+    fn default() -> Self {
+        Self::new(Config::default(), Env::default())
+    }
+}
+
+impl Drop for Inner {
     fn drop(&mut self) {
         self.over.request();
     }

@@ -105,10 +105,24 @@ pub trait Observer: Send + Sync {
     /// Called when the headers are written, every `-stats_period` after that, and once at the end (`last`).
     fn progress(&self, progress: &Progress, last: bool);
 
+    /// Called with each [`progress`](Self::progress) for whoever wants to know what the files did so far.
+    fn standing(&self, so_far: &dyn Standing) {
+        let _ = so_far;
+    }
+
     /// The description (SDP) of a job whose outputs are all RTP: what a receiver needs to know.
     fn session_description(&self, text: &str) {
         let _ = text;
     }
+}
+
+/// What the files of a running job did so far.
+pub trait Standing {
+    /// One for each input, in order.
+    fn inputs(&self) -> Vec<InputOutcome>;
+
+    /// One for each output, in order.
+    fn outputs(&self) -> Vec<OutputOutcome>;
 }
 
 /// Media that is missing from an input.

@@ -26,7 +26,7 @@ use super::read::PAUSE;
 use super::source::{Read, Source};
 use super::sync::Counts;
 use super::transcode::DecodeCounts;
-use super::{Control, Ended, Observer, report, summary};
+use super::{Control, Ended, InputOutcome, Observer, OutputOutcome, Standing, report, summary};
 
 /// A running job.
 pub struct Job<'a> {
@@ -276,9 +276,20 @@ impl Job<'_> {
         self.reported = Some(now);
         let progress = report::progress(self, elapsed(&now, &self.began), last);
         self.observer.progress(&progress, last);
+        self.observer.standing(self);
         if last {
             summary::statistics(&self.sources, &self.outputs, progress.size);
         }
+    }
+}
+
+impl Standing for Job<'_> {
+    fn inputs(&self) -> Vec<InputOutcome> {
+        self.sources.iter().map(Source::outcome).collect()
+    }
+
+    fn outputs(&self) -> Vec<OutputOutcome> {
+        self.outputs.iter().map(Output::outcome).collect()
     }
 }
 

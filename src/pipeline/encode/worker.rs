@@ -10,6 +10,7 @@ use crate::error::{Error, Kind};
 use crate::libav::encoder::{Encoder, Received};
 use crate::libav::error::AvError;
 use crate::libav::frame::Frame;
+use crate::libav::log::Listener;
 use crate::libav::packet::Packet;
 use crate::libav::rational::Rational;
 use crate::libav::subtitle::Subtitle;
@@ -83,7 +84,9 @@ impl Worker {
         }
         let (tasks, from_job) = sync_channel(QUEUE);
         let (to_job, done) = channel();
+        let listener = Listener::current();
         let work = move || {
+            let _listening = Listener::listen(listener);
             while let Ok(task) = from_job.recv() {
                 if let Task::Debug(flags) = task {
                     desk.encoder.set_debug(flags);
