@@ -1,3 +1,6 @@
 //! The daemon.
 
 pub mod fence;
+mod gate;
+mod notify;
+mod state;
