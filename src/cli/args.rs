@@ -43,6 +43,9 @@ pub enum Command {
     Completions(CompletionsArgs),
     /// Prints the man page, as roff
     Man(ManArgs),
+    /// Runs many streams, with an HTTP API, Prometheus metrics and a dashboard
+    #[cfg(feature = "serve")]
+    Serve(ServeArgs),
     #[command(flatten)]
     Later(Later),
 }
@@ -52,7 +55,8 @@ pub enum Command {
 pub enum Later {
     /// Serves players that know no OAuth (not in this version)
     Relay(Rest),
-    /// Runs many streams (not in this version)
+    /// Runs many streams (built without the feature `serve`)
+    #[cfg(not(feature = "serve"))]
     Serve(Rest),
 }
 
@@ -61,7 +65,75 @@ impl Later {
     pub fn instead(&self) -> (&'static str, &'static str) {
         match self {
             Later::Relay(_) => ("relay", "give other tools a token with `ffauth token NAME --format header`"),
+            #[cfg(not(feature = "serve"))]
             Later::Serve(_) => ("serve", "run one `ffauth` per stream under systemd or another supervisor"),
+        }
+    }
+}
+
+/// `ffauth serve`.
+#[cfg(feature = "serve")]
+#[derive(Debug, Group)]
+pub struct ServeArgs {
+    /// Where the API, the metrics and the dashboard are, as 127.0.0.1:8460 or unix:/run/ffauth.sock [default: `listen` of [serve]]
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<crate::config::Listen>,
+    /// Ends when no stream is left to run, with 1 if any has failed
+    #[arg(long)]
+    pub exit_when_idle: bool,
+    /// Prints something that belongs beside the daemon, and ends
+    #[arg(long, value_enum)]
+    pub print: Option<Print>,
+    /// How much is logged, one JSON object a line, on standard error
+    #[arg(long, value_enum, default_value_t = LogLevel::Info, value_name = "LEVEL")]
+    pub log: LogLevel,
+    /// Where profiles and streams are.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+/// What `ffauth serve --print` prints.
+#[cfg(feature = "serve")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Print {
+    /// A unit for systemd
+    Unit,
+    /// A dashboard for Grafana
+    Grafana,
+    /// Alert rules for Prometheus
+    Alerts,
+    /// A configuration with every key of the daemon, explained
+    Config,
+    /// A link that signs a browser in, once, within ten minutes
+    SignIn,
+}
+
+/// How much the daemon logs.
+#[cfg(feature = "serve")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogLevel {
+    /// What failed
+    Error,
+    /// And what looks wrong
+    Warning,
+    /// And what happens
+    Info,
+    /// And how
+    Debug,
+    /// Everything
+    Trace,
+}
+
+#[cfg(feature = "serve")]
+impl LogLevel {
+    /// The level of `tracing`.
+    pub fn level(self) -> tracing::Level {
+        match self {
+            Self::Error => tracing::Level::ERROR,
+            Self::Warning => tracing::Level::WARN,
+            Self::Info => tracing::Level::INFO,
+            Self::Debug => tracing::Level::DEBUG,
+            Self::Trace => tracing::Level::TRACE,
         }
     }
 }

@@ -9,6 +9,8 @@ mod demo;
 mod exit;
 mod help;
 mod interrupt;
+#[cfg(feature = "serve")]
+mod json_log;
 mod log_file;
 mod login;
 mod logout;
@@ -17,6 +19,8 @@ mod process;
 mod profiles;
 mod providers;
 mod run;
+#[cfg(feature = "serve")]
+mod serve;
 mod shell;
 mod terminal;
 mod token;
@@ -105,6 +109,8 @@ fn dispatch(command: Command, env: &Env) -> anyhow::Result<i32> {
         Command::Demo(args) => demo::run(&args, &mut stdout()),
         Command::Completions(args) => shell::completions(&args, &mut stdout()),
         Command::Man(args) => shell::man(&args, &mut stdout()),
+        #[cfg(feature = "serve")]
+        Command::Serve(args) => serve::run(&args, env, &mut stdout()),
         Command::Later(later) => {
             let (word, instead) = later.instead();
             let error = Error::new(Kind::Usage, format!("`ffauth {word}` is not in this version")).with_hint(instead);

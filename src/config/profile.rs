@@ -11,7 +11,7 @@ use crate::origin::OriginPattern;
 use crate::secret::SecretSource;
 
 /// One `[profile.NAME]` after presets, defaults and the environment.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
     /// The name that `-auth` takes.
     pub name: String,

@@ -1,6 +1,6 @@
 //! A job before it runs: from an ffmpeg command line, or put together option by option.
 
-use crate::command_line::{self, Parsed};
+use crate::command_line::{self, OptionLookup, Parsed};
 use crate::error::{Error, Kind};
 use crate::pipeline::plan::{Auth, Plan};
 
@@ -48,7 +48,12 @@ impl Job {
     /// As [`parse`](Self::parse).
     pub fn from_args<A: Into<String>>(args: impl IntoIterator<Item = A>) -> Result<Self, Error> {
         let args: Vec<String> = args.into_iter().map(Into::into).collect();
-        let Parsed::Run { mut plan, warnings } = command_line::parse(&args, &LinkedOptions)? else {
+        Self::of_args(&args, &LinkedOptions)
+    }
+
+    /// The same with AVOptions, and the files of presets, as `options` has them.
+    pub(crate) fn of_args(args: &[String], options: &dyn OptionLookup) -> Result<Self, Error> {
+        let Parsed::Run { mut plan, warnings } = command_line::parse(args, options)? else {
             return Err(Error::new(Kind::Usage, "the command line asks for help or a list, not for a job"));
         };
         if let Some(option) = for_the_process(&plan) {
@@ -95,6 +100,12 @@ impl Job {
     #[doc(hidden)]
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// The same, to be changed by whoever knows what is allowed.
+    #[cfg(feature = "serve")]
+    pub(crate) fn plan_mut(&mut self) -> &mut Plan {
+        &mut self.plan
     }
 
     /// Starts it on a thread of its own; a stream copy of one input needs no other. The session ends no earlier than the job.

@@ -24,6 +24,6 @@ pub use event::{Event, Events, FileIndex, LogLevel};
 pub use explain::explain;
 pub use options::LinkedOptions;
 pub use registration::Registered;
-pub use report::{Exit, FileReport, Report, TokenReport};
+pub use report::{Exit, FileReport, Report, TokenReport, TokenState};
 pub use running::{RunningJob, Status};
 pub use session::Session;

@@ -66,6 +66,7 @@ const VERSION: u32 = 1;
 const STREAMS: &str = "streams.json";
 const TOKEN: &str = "api_token";
 const ADDRESS: &str = "address";
+const LOCK: &str = "lock";
 /// Of a random bearer.
 const TOKEN_BYTES: usize = 32;
 
@@ -96,7 +97,7 @@ impl StateDir {
             Error::new(Kind::Config, format!("{}: {error}", folder.display()))
                 .with_hint(format!("chmod go-w {}", folder.display()))
         })?;
-        let lock = OpenOptions::new().create(true).append(true).mode(0o600).open(folder.join("lock")).map_err(failed)?;
+        let lock = OpenOptions::new().create(true).append(true).mode(0o600).open(folder.join(LOCK)).map_err(failed)?;
         if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
             return Err(Error::new(Kind::Config, format!("{}: another `ffauth serve` uses this state folder", folder.display()))
                 .with_hint("end it first, or give this one another `state_dir` in [serve]"));
@@ -206,6 +207,11 @@ pub fn token_of(folder: &Path, serve: &Serve, env: &Env) -> Result<Option<Secret
         Err(error) => return Err(unusable(&path, error)),
     }
     Ok(Some(text.trim_end()).filter(|text| !text.is_empty()).map(Secret::from))
+}
+
+/// The files in the state folder, those included that are not there yet.
+pub fn files(folder: &Path) -> Vec<PathBuf> {
+    [STREAMS, TOKEN, ADDRESS, LOCK].iter().map(|name| folder.join(name)).collect()
 }
 
 /// Where the daemon whose state is in `folder` listens, or did last.

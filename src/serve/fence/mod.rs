@@ -3,7 +3,7 @@
 //! Whoever holds the bearer of the API may run media jobs; that must not make them the user that the daemon runs as. A command
 //! line reads and writes files in many ways besides `-i` and its last word: filters (`movie`, `subtitles`), scripts, reports,
 //! statistics, two-pass logs, presets, playlists that name other files, muxers that open others. So this is a list of what is
-//! allowed, not of what is not: [`Fence::admit`] takes a plan apart field by field, without `..`, and whatever is not known to be
+//! allowed, not of what is not: `Fence::admit` takes a plan apart field by field, without `..`, and whatever is not known to be
 //! harmless is refused. Streams of the configuration file have no fence; who writes that file is trusted.
 //!
 //! - Local files: below `allow_paths`, symbolic links resolved; inputs of formats that hold all they need, so that no playlist
@@ -17,7 +17,9 @@ mod options;
 
 use std::path::{Component, Path, PathBuf};
 
+use crate::command_line::{self, OptionLookup, OptionUse};
 use crate::error::{Error, Kind};
+use crate::job::{Job, LinkedOptions};
 use crate::pipeline::plan::{Auth, AvOptions, ComplexFilter, Global, Input, Output, Plan};
 use crate::redact;
 
@@ -51,11 +53,21 @@ impl Fence {
     ///
     /// # Errors
     /// Of [`Kind::Usage`], naming what is not allowed and, where there is one, the key that would allow it.
-    pub fn admit(&self, plan: &mut Plan) -> Result<(), Error> {
+    fn admit(&self, plan: &mut Plan) -> Result<(), Error> {
         let Plan { global, inputs, outputs } = plan;
         self.admit_global(global)?;
         inputs.iter_mut().try_for_each(|input| self.admit_input(input))?;
         outputs.iter().try_for_each(|output| self.admit_output(output))
+    }
+
+    /// The job of a command line that the API was given.
+    ///
+    /// # Errors
+    /// Of [`Kind::Usage`]: what is not allowed, or what is wrong with the command line itself.
+    pub fn job(&self, run: &str) -> Result<Job, Error> {
+        let mut job = Job::of_args(&command_line::words(run)?, &WithoutFiles)?;
+        self.admit(job.plan_mut())?;
+        Ok(job)
     }
 
     fn admit_global(&self, global: &Global) -> Result<(), Error> {
@@ -327,20 +339,32 @@ impl Fence {
         if path.components().any(|part| part == Component::ParentDir) {
             return Err(refuse());
         }
-        let real = match path.canonicalize() {
-            Ok(real) => real,
-            // A link that leads nowhere would be followed when the file is made.
-            Err(_) if path.symlink_metadata().is_ok() || to == Use::Read => return Err(refuse()),
-            Err(_) => {
-                let name = path.file_name().ok_or_else(refuse)?;
-                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-                folder.canonicalize().map_err(|_| refuse())?.join(name)
-            }
-        };
-        let below = |folders: &[PathBuf]| {
-            folders.iter().filter_map(|folder| folder.canonicalize().ok()).any(|folder| real.starts_with(folder))
-        };
+        let is_broken_link = || path.symlink_metadata().is_ok() && path.canonicalize().is_err();
+        // A link that leads nowhere would be followed when the file is made.
+        if is_broken_link() || to == Use::Read && !path.exists() {
+            return Err(refuse());
+        }
+        let real = real_path(path).ok_or_else(refuse)?;
+        let below =
+            |folders: &[PathBuf]| folders.iter().filter_map(|folder| real_path(folder)).any(|folder| real.starts_with(folder));
         if below(&self.paths) && !below(&self.own) { Ok(()) } else { Err(refuse()) }
+    }
+}
+
+/// Without symbolic links; of a file that is not there yet, what it will be.
+fn real_path(path: &Path) -> Option<PathBuf> {
+    path.canonicalize().ok().or_else(|| {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Some(folder.canonicalize().ok()?.join(path.file_name()?))
+    })
+}
+
+/// Knows the AVOptions, and reads no file of presets: an error in one would quote it.
+struct WithoutFiles;
+
+impl OptionLookup for WithoutFiles {
+    fn find(&self, name: &str) -> Option<OptionUse> {
+        LinkedOptions.find(name)
     }
 }
 

@@ -4,8 +4,6 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use super::*;
-use crate::command_line::{self, Parsed};
-use crate::job::LinkedOptions;
 
 /// A folder with `media/`, where streams of the API may work, and a secret beside it.
 struct Place {
@@ -30,13 +28,8 @@ impl Place {
     /// `M` stands for the folder of media, `S` for the one around it.
     fn admit(&self, line: &str) -> Result<Plan, Error> {
         let around = self.folder.path().display().to_string();
-        let words: Vec<String> = line
-            .split(' ')
-            .map(|word| word.replace("M/", &format!("{around}/media/")).replace("S/", &format!("{around}/")))
-            .collect();
-        let Parsed::Run { mut plan, .. } = command_line::parse(&words, &LinkedOptions)? else { panic!("{line}: no job") };
-        self.fence.admit(&mut plan)?;
-        Ok(*plan)
+        let run = line.replace("M/", &format!("{around}/media/")).replace("S/", &format!("{around}/"));
+        Ok(self.fence.job(&run)?.plan().clone())
     }
 }
 
@@ -139,6 +132,8 @@ fn whatever_reaches_beyond_is_refused() {
         "-i M/in.ts -filter_complex amovie=S/secret M/o.ts",
         "-i M/in.ts -filter_complex_script S/secret M/o.ts",
         "-i M/in.ts -filter_script:v S/secret M/o.ts",
+        "-i M/in.ts -c:v libx264 -vpre ../../../secret M/o.ts",
+        "-i M/in.ts -c:v libx264 -fpre S/secret M/o.ts",
         "-i M/in.ts -attach S/secret M/o.mkv",
         "-dump_attachment:t S/x -i M/in.ts M/o.mkv",
         "-progress S/x -i M/in.ts M/o.ts",
