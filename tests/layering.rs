@@ -17,7 +17,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("command_line", &["pipeline::plan"]),
     ("config", &["oauth", "bearer"]),
     ("job", &["oauth", "bearer", "net", "libav", "loopback", "pipeline", "command_line", "config"]),
-    ("cli", &["oauth", "bearer", "net", "libav", "pipeline", "command_line", "config", "job"]),
+    ("serve", &["oauth", "bearer", "net", "libav", "pipeline", "command_line", "config", "job"]),
+    ("cli", &["serve", "oauth", "bearer", "net", "libav", "pipeline", "command_line", "config", "job"]),
 ];
 
 /// What only some places may mention, and which these are.

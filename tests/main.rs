@@ -23,6 +23,7 @@ mod probe;
 mod readme;
 mod real_servers;
 mod redaction;
+mod serve;
 mod shell;
 mod signals;
 mod store;

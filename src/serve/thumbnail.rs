@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
 use crate::clock::{Clock, Now, SystemClock};
+use crate::libav::log::{Listener, level};
 
 use super::stream::Stream;
 
@@ -63,7 +64,12 @@ impl Thumbnails {
             Some(key_frame) => key_frame,
         };
         let _turn = self.turn.acquire().await.ok()?;
-        let picture = spawn_blocking(move || key_frame.to_jpeg(WIDTH)).await.ok()?;
+        let decode = move || {
+            // What the decoder says about one picture is of no use to anybody.
+            let _quiet = Listener::listen(Some(Listener::new(level::QUIET, |_, _| ())));
+            key_frame.to_jpeg(WIDTH)
+        };
+        let picture = spawn_blocking(decode).await.ok()?;
         match picture {
             Ok(picture) => {
                 let picture = Bytes::from(picture);

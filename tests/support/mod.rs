@@ -2,6 +2,7 @@
 
 pub mod apache;
 pub mod client_auth;
+pub mod daemon;
 pub mod dpop;
 pub mod edge;
 pub mod family;
