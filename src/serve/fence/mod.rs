@@ -305,7 +305,7 @@ impl Fence {
             match options::find(name) {
                 Some(Means::Harmless) => {}
                 Some(Means::Muxer) => admit_muxer(Some(value))?,
-                Some(Means::File) => drop(self.admit_file(value, Use::Write)?),
+                Some(Means::File) => self.admit_file(value, Use::Write).map(|_| ())?,
                 Some(Means::Beside) if protocol(file).is_some() => {
                     let inside = Path::new(value).components().all(|part| matches!(part, Component::Normal(_)));
                     refuse_if(!inside || protocol(value).is_some(), name)?;
