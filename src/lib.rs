@@ -24,10 +24,13 @@ pub mod tls;
 #[cfg(feature = "cli")]
 pub mod cli;
 
-pub use config::Config;
+pub use config::{Config, Profile, ProfileBuilder, Value};
 pub use env::Env;
-pub use error::{Error, Kind};
+pub use error::{BoxError, Error, Kind};
 pub use job::{
-    Event, Events, Exit, FileIndex, FileReport, Input, Job, JobBuilder, LogLevel, Output, Report, RunningJob, Session, Status,
-    TokenReport,
+    AccessToken, Authenticator, DevicePrompt, Event, Events, Exit, FileIndex, FileReport, Input, Job, JobBuilder, LogLevel,
+    Output, Report, RunningJob, Session, Status, TokenReport,
 };
+pub use oauth::held::{Bearer, HeldToken};
+pub use oauth::store::TokenStore;
+pub use secret::{ReadSecret, Secret, SecretSource};

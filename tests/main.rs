@@ -1,6 +1,7 @@
 //! ffauth seen from outside: what the servers received, and the packets that came out.
 
 mod auth_log;
+mod authenticator;
 mod bad_input;
 mod check;
 mod command_line;
@@ -12,6 +13,7 @@ mod faults;
 mod grants;
 mod handover;
 mod ingest;
+mod job;
 mod layering;
 mod linking;
 mod login;

@@ -4,6 +4,7 @@
 //! with file, line and key. What is missing in one profile, or not in this version, matters to whoever uses that profile; so
 //! does every fault of a variable, since an environment is shared by many programs.
 
+mod builder;
 mod daemon;
 mod document;
 mod environment;
@@ -26,16 +27,17 @@ use std::path::{Path, PathBuf};
 use crate::env::Env;
 use crate::error::{Error, Kind};
 
-use document::{Document, Setting};
+use document::Document;
 use error::{ConfigError, Place};
 use key::Key;
 use nearest::nearest;
 
 pub(crate) use daemon::is_stream_name;
+pub use builder::{ProfileBuilder, Value};
 pub use daemon::{Listen, Restart, Serve, Stream};
 pub use profile::{Profile, StoreKind};
 
-/// All profiles that the file and the environment name.
+/// Profiles by name: all that a configuration file and the environment name, or those that code made.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
     file: Option<PathBuf>,
@@ -74,6 +76,16 @@ impl Config {
         Ok(Self::assemble(document.as_ref(), env)?)
     }
 
+    /// The profiles in a text that is in no file. The environment adds nothing to it; what the text takes from there by
+    /// `{ env = … }` is read when it is needed. Relative paths are those of the process.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn from_toml(text: &str) -> Result<Self, Error> {
+        let config = Self::assemble(Some(&Document::of_text("configuration", text)), &Env::default())?;
+        Ok(Self { file: None, ..config })
+    }
+
     fn assemble(document: Option<&Document>, env: &Env) -> Result<Self, ConfigError> {
         let InFile { profiles: mut in_file, streams, serve } = match document {
             Some(document) => tables_of(document)?,
@@ -98,7 +110,8 @@ impl Config {
             let (place, mut by_key) = in_file.remove(name).unwrap_or_else(|| (place(), BTreeMap::new()));
             let profile = in_environment.remove(form).unwrap_or_else(|| Ok(Vec::new())).and_then(|settings| {
                 by_key.extend(settings.into_iter().map(|(key, setting)| (key.name, setting)));
-                resolve::profile(&settings::Settings { name, place, by_key })
+                let (secrets, holder) = (BTreeMap::new(), None);
+                resolve::profile(&settings::Settings { name, place, by_key, secrets, holder })
             });
             match profile {
                 Err(error) if !error.waits_for_use() => return Err(error),
@@ -164,7 +177,7 @@ impl Config {
 /// What stands in the file.
 #[derive(Default)]
 struct InFile<'t> {
-    profiles: BTreeMap<String, (Place, BTreeMap<&'static str, Setting<'t>>)>,
+    profiles: BTreeMap<String, (Place, BTreeMap<&'static str, document::Setting<'t>>)>,
     streams: BTreeMap<String, Stream>,
     serve: Serve,
 }

@@ -71,6 +71,16 @@ impl Feed {
         Arc::clone(&self.slot)
     }
 
+    /// Where its tokens come from.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// Runs `work` to its end. Blocks.
+    pub fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
     /// Completes when no token request is under way.
     pub async fn settled(&self) {
         self.source.settled().await;

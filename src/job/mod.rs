@@ -4,6 +4,7 @@
 //! [`Plan`](crate::pipeline::plan::Plan) says. Everything below it knows either tokens or media, never both.
 
 mod access;
+mod authenticator;
 mod build;
 pub mod check;
 mod detour;
@@ -19,6 +20,7 @@ mod running;
 mod session;
 pub mod summary;
 
+pub use authenticator::{AccessToken, Authenticator, DevicePrompt};
 pub use build::{Input, Job, JobBuilder, Output};
 pub use event::{Event, Events, FileIndex, LogLevel};
 pub use explain::explain;

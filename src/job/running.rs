@@ -6,7 +6,7 @@ use std::thread::{self, JoinHandle};
 
 use tokio::sync::watch;
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, panic_text};
 use crate::libav::avio;
 use crate::libav::log::{self, Listener, level};
 use crate::pipeline::plan::{Overwrite, Plan};
@@ -22,8 +22,8 @@ const STACK: usize = 4 << 20;
 
 /// A job that runs. Everything here may be called from several threads, and the async calls on any runtime.
 ///
-/// Dropping it stops the job: local outputs are finished, uploads are broken off, and soon afterwards nothing of the job is left.
-/// Nobody waits for that; who wants the outputs whole calls [`stop`](Self::stop) and [`wait`](Self::wait) first.
+/// Dropping it [stops](Self::stop) the job: its outputs are finished, and then nothing of it is left. Nobody waits for that, so
+/// who wants to know how it ended calls [`wait`](Self::wait) first, and who cannot wait for a server [`abort`](Self::abort).
 #[derive(Debug)]
 pub struct RunningJob {
     shared: Arc<Shared>,
@@ -80,7 +80,9 @@ impl RunningJob {
             let _listening = Listener::listen(Some(listener));
             warnings.iter().for_each(|warning| log::write(level::WARNING, &format!("{}\n", warning.trim_end())));
             let report = catch_unwind(AssertUnwindSafe(|| run(&plan, &session, &working)));
-            let report = report.unwrap_or_else(|panic| Report::failed(&plan, panicked(&*panic)));
+            let report = report.unwrap_or_else(|panic| {
+                Report::failed(&plan, Error::new(Kind::Internal, format!("the job has come down: {}", panic_text(&*panic))))
+            });
             // What the session's last clone leaves is gone before anybody knows of the end.
             drop(session);
             let exit = report.exit;
@@ -114,12 +116,13 @@ impl RunningJob {
         self.shared.status().clone()
     }
 
-    /// Asks it to end gracefully: reading stops at once, outputs are finished. Returns at once.
+    /// Asks it to end gracefully: reading stops at once, outputs are finished; uploads to a server that does not answer may take
+    /// as long as `-auth_wait` and the protocol's own limits allow. Returns at once.
     pub fn stop(&self) {
         self.shared.control.stop.request();
     }
 
-    /// Asks it to end without waiting for servers: local outputs are finished, uploads are broken off. Returns at once.
+    /// Asks it to end without waiting for anybody: what is being written stays as it is, cut off. Returns at once.
     pub fn abort(&self) {
         self.shared.control.stop.request();
         self.shared.control.abort.request();
@@ -155,7 +158,7 @@ impl RunningJob {
 
 impl Drop for RunningJob {
     fn drop(&mut self) {
-        self.abort();
+        self.stop();
     }
 }
 
@@ -197,11 +200,6 @@ fn listener(limit: i32, span: tracing::Span, shared: Arc<Shared>) -> Listener {
         };
         shared.listeners.tell(&Event::Log(level, line.to_owned()));
     })
-}
-
-fn panicked(panic: &(dyn std::any::Any + Send)) -> Error {
-    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    Error::new(Kind::Internal, format!("the job has come down: {}", text.unwrap_or("a panic without a message")))
 }
 
 /// A thread that ended without a report was ended from outside.

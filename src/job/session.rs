@@ -24,7 +24,7 @@ use crate::tls::Roots;
 use super::feed::Feed;
 use super::network::Network;
 use super::report::{Exit, Report, TokenReport, TokenState};
-use super::{access, detour};
+use super::{Authenticator, access, detour};
 
 /// A configuration at work: its profiles, and a token feed for each that has been used. Jobs, demuxers and muxers of one
 /// session share tokens, connections and the one thread that does their HTTP; those of two sessions never do.
@@ -92,16 +92,27 @@ impl Session {
         &self.0.config
     }
 
+    /// Who hands out the tokens of a profile. Nothing is asked for before somebody wants one.
+    ///
+    /// # Errors
+    /// Of [`Kind::Config`]: the profile is unknown or cannot be used.
+    pub fn authenticator(&self, name: &str) -> Result<Authenticator, Error> {
+        let (feed, _) = self.feed(self.0.config.profile(name)?)?;
+        Ok(Authenticator::new(self.clone(), feed))
+    }
+
     /// The token source of a profile that is to be asked for tokens themselves.
     ///
     /// # Errors
     /// The profile is unknown or incomplete.
+    #[doc(hidden)]
     pub fn source(&self, name: &str) -> Result<Source, Error> {
         let profile = self.0.config.profile(name)?;
         self.new_source(profile, &self.roots(profile))
     }
 
     /// Does what `plan` says; ends early, with the outputs finished, when `control` says so.
+    #[doc(hidden)]
     pub fn run(&self, plan: &Plan, control: &Control, observer: &dyn Observer) -> Report {
         let files = PlanFiles { session: self, plan, stop: &control.stop };
         // Whatever can be said about the profiles is said before anything is opened.
@@ -128,6 +139,7 @@ impl Session {
     ///
     /// # Errors
     /// The profile is unknown, may not send its token there, or gets none.
+    #[doc(hidden)]
     pub fn access(&self, url: &str, auth: &Auth, stop: &Shutdown) -> Result<Access, Error> {
         let wait = auth.wait.unwrap_or(DEFAULT_WAIT);
         let retry = auth.retry.unwrap_or(DEFAULT_RETRY);
@@ -250,6 +262,9 @@ impl Session {
 
     /// Where the tokens of a profile are kept.
     pub(super) fn store(&self, profile: &Profile) -> Result<Arc<dyn Store>, Error> {
+        if let Some(own) = &profile.own_store {
+            return Ok(Arc::new(own.clone()));
+        }
         let folder = || {
             let folder = self.0.env.state_dir().ok_or_else(|| {
                 Error::new(Kind::Config, "there is no place for tokens: neither HOME, XDG_STATE_HOME nor FFAUTH_STATE is set")

@@ -16,6 +16,7 @@ pub mod process;
 pub mod python;
 pub mod run;
 pub mod server;
+pub mod service;
 pub mod sign_in;
 pub mod tls;
 pub mod token_server;
