@@ -10,6 +10,7 @@ pub mod error;
 pub mod job;
 pub mod libav;
 pub mod loopback;
+pub mod manifest;
 pub mod net;
 pub mod oauth;
 pub mod origin;
@@ -23,6 +24,8 @@ pub mod tls;
 
 #[cfg(feature = "cli")]
 pub mod cli;
+#[cfg(feature = "relay")]
+pub mod relay;
 
 pub use config::{Config, Profile, ProfileBuilder, Value};
 pub use env::Env;

@@ -12,13 +12,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("bearer", &[]),
     ("net", &["bearer"]),
     ("libav", &["net", "bearer"]),
-    ("loopback", &["net", "bearer"]),
+    ("manifest", &[]),
+    ("loopback", &["net", "bearer", "manifest"]),
     ("pipeline", &["libav"]),
     ("command_line", &["pipeline::plan"]),
     ("config", &["oauth", "bearer"]),
     ("job", &["oauth", "bearer", "net", "libav", "loopback", "pipeline", "command_line", "config"]),
+    ("relay", &["net", "manifest", "config", "job"]),
     ("serve", &["oauth", "bearer", "net", "libav", "pipeline", "command_line", "config", "job"]),
-    ("cli", &["serve", "oauth", "bearer", "net", "libav", "pipeline", "command_line", "config", "job"]),
+    ("cli", &["oauth", "bearer", "net", "libav", "pipeline", "command_line", "config", "job", "relay", "serve"]),
 ];
 
 /// What only some places may mention, and which these are.

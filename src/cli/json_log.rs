@@ -1,34 +1,34 @@
-//! The log of the daemon: one JSON object a line, on standard error.
+//! The log of what runs for long: one JSON object a line, on standard error.
 
 use std::io::Write;
 
 use serde_json::{Map, Value, json};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id};
-use tracing::{Event, Level, Metadata, Subscriber};
+use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{self, Clock, SystemClock};
 use crate::redact;
 
-/// Writes events up to `limit`. The first call of a process counts.
-pub fn start(limit: Level) {
+use super::trace::level_of;
+
+/// Writes events up to `limit`, one of libav's levels. The first call of a process counts.
+pub fn start(limit: i32) {
     // Somebody who has a subscriber already keeps it.
     let _ = tracing_subscriber::registry().with(Lines { limit }).try_init();
 }
 
 struct Lines {
-    limit: Level,
+    limit: i32,
 }
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
     fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
         let target = metadata.target();
-        metadata.is_span() || (target.starts_with("ffauth") || target == "libav") && *metadata.level() <= self.limit
+        metadata.is_span() || (target.starts_with("ffauth") || target == "libav") && level_of(metadata.level()) <= self.limit
     }
 
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
@@ -43,9 +43,8 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
         let mut fields = Fields::default();
         event.record(&mut fields);
         let metadata = event.metadata();
-        let now = OffsetDateTime::from(SystemClock.now().wall);
         let mut line = Map::new();
-        line.insert("time".to_owned(), json!(now.format(&Rfc3339).unwrap_or_default()));
+        line.insert("time".to_owned(), json!(clock::rfc3339(SystemClock.now().wall)));
         line.insert("level".to_owned(), json!(metadata.level().as_str().to_ascii_lowercase()));
         line.insert("target".to_owned(), json!(metadata.target()));
         let names = context.event_scope(event).into_iter().flatten().filter(|span| span.name() == "job");

@@ -9,7 +9,7 @@ mod demo;
 mod exit;
 mod help;
 mod interrupt;
-#[cfg(feature = "serve")]
+#[cfg(any(feature = "relay", feature = "serve"))]
 mod json_log;
 mod log_file;
 mod login;
@@ -18,6 +18,8 @@ pub mod probe;
 mod process;
 mod profiles;
 mod providers;
+#[cfg(feature = "relay")]
+mod relay;
 mod run;
 #[cfg(feature = "serve")]
 mod serve;
@@ -106,16 +108,16 @@ fn dispatch(command: Command, env: &Env) -> anyhow::Result<i32> {
         Command::Providers(args) => providers::run(&args, &mut stdout()),
         Command::Probe(args) => probe::command(&args, env),
         Command::Check(args) => check::run(&args, env, &mut stdout()),
+        #[cfg(feature = "relay")]
+        Command::Relay(args) => {
+            trace::start_as(trace::limit(args.log), args.json);
+            relay::run(&args, load(&args.config)?, env, &mut stdout())
+        }
         Command::Demo(args) => demo::run(&args, &mut stdout()),
         Command::Completions(args) => shell::completions(&args, &mut stdout()),
         Command::Man(args) => shell::man(&args, &mut stdout()),
         #[cfg(feature = "serve")]
         Command::Serve(args) => serve::run(&args, env, &mut stdout()),
-        Command::Later(later) => {
-            let (word, instead) = later.instead();
-            let error = Error::new(Kind::Usage, format!("`ffauth {word}` is not in this version")).with_hint(instead);
-            Err(error.into())
-        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::Write;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{self, Clock, SystemClock};
 use crate::config::{Config, Profile};
 use crate::env::Env;
 use crate::error::{Error, Kind};
@@ -17,7 +17,6 @@ use crate::secret::Secret;
 
 use super::args::{ProfilesArgs, ProfilesCommand};
 use super::exit;
-use super::token::rfc3339;
 
 /// Lists the profiles and the state of their tokens, or shows one in full.
 ///
@@ -119,7 +118,7 @@ fn state(profile: &Profile, source: &Source) -> anyhow::Result<Value> {
     };
     Ok(json!({
         "state": state,
-        "expires_at": expires.map(rfc3339).transpose()?,
+        "expires_at": expires.and_then(clock::rfc3339),
         "fingerprint": fingerprint(&entry),
         "scope": entry.scope,
         "refresh_token": entry.refresh_token.is_some(),

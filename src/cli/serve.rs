@@ -14,7 +14,7 @@ use crate::libav::log;
 use crate::serve::{Daemon, Signal, print, sign_in_link};
 
 use super::args::{Print, ServeArgs};
-use super::{exit, json_log};
+use super::{exit, json_log, trace};
 
 /// Runs the daemon to its end, or prints what belongs to it.
 ///
@@ -35,7 +35,7 @@ pub fn run(args: &ServeArgs, env: &Env, out: &mut dyn Write) -> anyhow::Result<i
 }
 
 fn serve(args: &ServeArgs, config: Config, env: &Env, out: &mut dyn Write) -> anyhow::Result<i32> {
-    json_log::start(args.log.level());
+    json_log::start(trace::limit(args.log));
     // libav's lines that belong to no stream.
     log::set_sink(Box::new(|level, text| log::trace(level, text.trim_end())));
     log::set_level(log::level::WARNING);

@@ -9,17 +9,40 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::libav::log::level;
 use crate::redact;
 
+#[cfg(any(feature = "relay", feature = "serve"))]
+use super::args::LogLevel;
+#[cfg(feature = "relay")]
+use super::json_log;
+
 /// Prints events up to `limit`, one of libav's levels. The first call of a process counts.
 pub fn start(limit: i32) {
     // Somebody who has a subscriber already keeps it.
     let _ = tracing_subscriber::registry().with(Lines { limit }).try_init();
 }
 
+/// The same, as lines of JSON if that is wanted.
+#[cfg(feature = "relay")]
+pub fn start_as(limit: i32, json: bool) {
+    if json { json_log::start(limit) } else { start(limit) }
+}
+
+/// The limit that a word of the command line means.
+#[cfg(any(feature = "relay", feature = "serve"))]
+pub fn limit(log: LogLevel) -> i32 {
+    match log {
+        LogLevel::Quiet => level::QUIET,
+        LogLevel::Error => level::ERROR,
+        LogLevel::Warning => level::WARNING,
+        LogLevel::Info => level::INFO,
+        LogLevel::Debug => level::DEBUG,
+    }
+}
+
 struct Lines {
     limit: i32,
 }
 
-fn level_of(level: &Level) -> i32 {
+pub(super) fn level_of(level: &Level) -> i32 {
     match *level {
         Level::ERROR => level::ERROR,
         Level::WARN => level::WARNING,

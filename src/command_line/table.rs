@@ -298,6 +298,20 @@ pub const ROWS: &[Row] = &[
     .of(TOKEN),
     input("max_restarts", "N", Read(read::max_restarts), "with -ingest_for: how often to try to open it again (no limit)")
         .of(TOKEN),
+    input(
+        "alternative",
+        "URL",
+        Text(|i, v| i.alternatives.push(v)),
+        "with -ingest_for: where the same stream is to be had when this file does not serve; may be repeated",
+    )
+    .of(TOKEN),
+    input(
+        "failback",
+        "SECONDS",
+        Time(|i, t| i.ingest.failback = Some(read::wait(t))),
+        "with -alternative: how often this file is tried again while an alternative serves (30; 0 = never)",
+    )
+    .of(TOKEN),
     global("auth_config", "FILE", Text(|g, v| g.auth_config = Some(v)), "config file with the profiles").of(TOKEN),
     global("auth_log", "LEVEL", Read(level::auth_log), "log level of token events").of(TOKEN),
     global("summary", "FILE", Text(|g, v| g.summary = Some(v)), "write a JSON report at the end").of(TOKEN),

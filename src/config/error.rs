@@ -43,8 +43,6 @@ pub(super) enum ConfigError {
     ExposedSecret { place: Place, key: String, path: PathBuf },
     #[error("profiles `{first}` and `{second}` have the same name in the environment, FFAUTH_{form}_…")]
     SameForm { first: String, second: String, form: String },
-    #[error("{place}: {what} is not in this version")]
-    Later { place: Place, what: String, instead: &'static str },
     #[error("{place}: profile `{profile}`: {reason}")]
     Incomplete { place: Place, profile: String, reason: String, hint: String },
 }
@@ -57,7 +55,7 @@ impl ConfigError {
     /// True if it matters only to whoever uses the profile, false if the file as a whole is refused.
     pub(super) fn waits_for_use(&self) -> bool {
         match self {
-            Self::Later { .. } | Self::Incomplete { .. } => true,
+            Self::Incomplete { .. } => true,
             Self::Value { place, .. } | Self::UnknownKey { place, .. } => matches!(place, Place::Variable(_)),
             _ => false,
         }
@@ -75,7 +73,6 @@ impl ConfigError {
                 path.display()
             )),
             Self::SameForm { .. } => Some("rename one of them".to_owned()),
-            Self::Later { instead, .. } => Some((*instead).to_owned()),
             _ => None,
         }
     }

@@ -1,8 +1,8 @@
 //! Profiles from a TOML file and the environment; from the file also what the daemon is to run.
 //!
 //! Precedence: environment, file, preset, built-in default. A wrong value or an unknown key in the file is an error at once,
-//! with file, line and key. What is missing in one profile, or not in this version, matters to whoever uses that profile; so
-//! does every fault of a variable, since an environment is shared by many programs.
+//! with file, line and key. What is missing in one profile matters to whoever uses that profile; so does every fault
+//! of a variable, since an environment is shared by many programs.
 
 mod builder;
 mod daemon;
@@ -15,6 +15,7 @@ mod permission;
 mod preset;
 mod profile;
 mod proof;
+mod relay;
 mod resolve;
 mod secret;
 mod settings;
@@ -32,10 +33,11 @@ use error::{ConfigError, Place};
 use key::Key;
 use nearest::nearest;
 
-pub(crate) use daemon::is_stream_name;
 pub use builder::{ProfileBuilder, Value};
+pub(crate) use daemon::is_stream_name;
 pub use daemon::{Listen, Restart, Serve, Stream};
 pub use profile::{Profile, StoreKind};
+pub use relay::Relay;
 
 /// Profiles by name: all that a configuration file and the environment name, or those that code made.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +48,7 @@ pub struct Config {
     only_in_environment: BTreeSet<String>,
     streams: BTreeMap<String, Stream>,
     serve: Serve,
+    relay: Relay,
 }
 
 impl Config {
@@ -87,7 +90,7 @@ impl Config {
     }
 
     fn assemble(document: Option<&Document>, env: &Env) -> Result<Self, ConfigError> {
-        let InFile { profiles: mut in_file, streams, serve } = match document {
+        let InFile { profiles: mut in_file, streams, serve, relay } = match document {
             Some(document) => tables_of(document)?,
             None => InFile::default(),
         };
@@ -118,7 +121,8 @@ impl Config {
                 profile => profiles.insert(name.clone(), profile),
             };
         }
-        Ok(Self { file: document.map(|document| document.path().to_owned()), profiles, only_in_environment, streams, serve })
+        let file = document.map(|document| document.path().to_owned());
+        Ok(Self { file, profiles, only_in_environment, streams, serve, relay })
     }
 
     /// The file that was read.
@@ -172,6 +176,11 @@ impl Config {
     pub fn serve(&self) -> &Serve {
         &self.serve
     }
+
+    /// The settings of the relay.
+    pub fn relay(&self) -> &Relay {
+        &self.relay
+    }
 }
 
 /// What stands in the file.
@@ -180,6 +189,7 @@ struct InFile<'t> {
     profiles: BTreeMap<String, (Place, BTreeMap<&'static str, document::Setting<'t>>)>,
     streams: BTreeMap<String, Stream>,
     serve: Serve,
+    relay: Relay,
 }
 
 fn tables_of(document: &Document) -> Result<InFile<'_>, ConfigError> {
@@ -227,8 +237,9 @@ fn tables_of(document: &Document) -> Result<InFile<'_>, ConfigError> {
             }
         };
         let given = document.settings(what, "", content.ok_or_else(|| not_a_table(what))?, alone)?;
-        if what == "serve" {
-            found.serve = daemon::serve(&given)?;
+        match what {
+            "serve" => found.serve = daemon::serve(&given)?,
+            _ => found.relay = Relay::read(&given)?,
         }
     }
     Ok(found)

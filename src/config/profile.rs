@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use url::Url;
 
-use crate::bearer::Placement;
+use crate::bearer::{MediaPointer, Placement};
 use crate::oauth::client::Client;
 use crate::oauth::registration::Plan;
 use crate::oauth::store::CustomStore;
@@ -31,6 +31,8 @@ pub struct Profile {
     pub(crate) placement: Placement,
     /// Header fields that go with the token, to the same origins only.
     pub(crate) media_headers: Vec<(String, SecretSource)>,
+    /// Where in the JSON that an input's URL answers the media URL stands; `None` = that URL answers media.
+    pub(crate) media_pointer: Option<MediaPointer>,
     /// The relay's upstream.
     pub(crate) base_url: Option<Url>,
     /// Where tokens are kept.

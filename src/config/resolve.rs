@@ -12,7 +12,7 @@ use super::key::{self, Key, Shape};
 use super::preset::Provided;
 use super::profile::{Profile, StoreKind};
 use super::settings::Settings;
-use super::word::{self, CLIENT_AUTHS, GRANTS, IMPLIED, LATER, STORES};
+use super::word::{self, CLIENT_AUTHS, GRANTS, IMPLIED, STORES};
 
 /// How long one token request may take.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -69,6 +69,7 @@ pub(super) fn profile(settings: &Settings<'_>) -> Result<Profile, ConfigError> {
     }
     let origins = settings.origins(allow_http)?;
     let base_url = url("base_url")?;
+    let media_pointer = settings.media_pointer()?;
     let registration = match (settings.secret("bc_token")?, credentials_url) {
         (Some(token), Some(url)) => Some(Plan {
             url,
@@ -83,11 +84,11 @@ pub(super) fn profile(settings: &Settings<'_>) -> Result<Profile, ConfigError> {
     let client_auth = settings.word("client_auth", CLIENT_AUTHS)?;
 
     client.grant = match grant {
-        Some(grant) => grant?,
+        Some(grant) => grant,
         None => settings.default_grant(preset, &client)?,
     };
     client.client_auth = match client_auth {
-        Some(client_auth) => client_auth?,
+        Some(client_auth) => client_auth,
         None => match (preset, &client.client_secret) {
             (Some(preset), Some(_)) => preset.client_auth,
             (Some(preset), None) if preset.needs.contains(&"client_secret") => preset.client_auth,
@@ -96,10 +97,7 @@ pub(super) fn profile(settings: &Settings<'_>) -> Result<Profile, ConfigError> {
             (_, None) => ClientAuth::None,
         },
     };
-    let store = store.transpose()?.unwrap_or(StoreKind::File);
-    if let Some((key, instead)) = LATER.iter().find(|(key, _)| settings.by_key.contains_key(key)) {
-        return Err(settings.later(key, instead));
-    }
+    let store = store.unwrap_or(StoreKind::File);
     settings.complete(&provided, &client)?;
     settings.check_proof(&client, &placement)?;
     settings.check_sign_in(&client)?;
@@ -113,6 +111,7 @@ pub(super) fn profile(settings: &Settings<'_>) -> Result<Profile, ConfigError> {
         origins,
         placement,
         media_headers,
+        media_pointer,
         base_url,
         store,
         own_store: None,

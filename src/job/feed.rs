@@ -123,6 +123,14 @@ impl Feed {
         })
     }
 
+    /// The token of this moment.
+    ///
+    /// # Errors
+    /// Why there is none, with the command to run where somebody has to sign in.
+    pub async fn token(&self) -> Result<Arc<Token>, Error> {
+        self.source.token(Duration::ZERO).await.map_err(|error| explain(self.source.client(), error))
+    }
+
     /// Renders and publishes `token`; one that cannot stand in a request is remembered as unusable.
     fn publish(&self, token: &Token) {
         let mut unusable = self.unusable.lock().unwrap_or_else(PoisonError::into_inner);

@@ -11,11 +11,13 @@ use crate::clock::SystemClock;
 use crate::config::{Config, Profile, StoreKind};
 use crate::env::Env;
 use crate::error::{Error, Kind};
-use crate::libav::io::Access;
-use crate::net::Reach;
+use crate::libav::io::{Access, Tally};
+use crate::net::{Media, Reach};
 use crate::oauth::source::Source;
 use crate::oauth::store::{FileStore, KeyringStore, MemoryStore, Store};
+use crate::oauth::token::Token;
 use crate::oauth::transport::HttpTransport;
+use crate::origin::Origin;
 use crate::pipeline::plan::{Auth, Plan};
 use crate::pipeline::{self, Control, Ended, Files, Observer};
 use crate::shutdown::Shutdown;
@@ -114,14 +116,18 @@ impl Session {
     /// Does what `plan` says; ends early, with the outputs finished, when `control` says so.
     #[doc(hidden)]
     pub fn run(&self, plan: &Plan, control: &Control, observer: &dyn Observer) -> Report {
-        let files = PlanFiles { session: self, plan, stop: &control.stop };
+        let in_vain = plan.inputs.iter().map(|_| Tally::default()).collect();
+        let files = PlanFiles { session: self, plan, in_vain, stop: &control.stop };
         // Whatever can be said about the profiles is said before anything is opened.
         if let Err(error) = self.check_scopes(plan) {
             return Report::failed(plan, error);
         }
         let outcome = pipeline::run(plan, &files, control, observer);
         let mut report = Report::of(plan);
-        report.inputs.iter_mut().zip(outcome.inputs).for_each(|(file, seen)| file.take_input(seen));
+        for ((file, seen), in_vain) in report.inputs.iter_mut().zip(outcome.inputs).zip(&files.in_vain) {
+            file.take_input(seen);
+            file.io += in_vain.get();
+        }
         report.outputs.iter_mut().zip(outcome.outputs).for_each(|(file, seen)| file.take_output(seen));
         report.tokens = self.token_reports();
         report.exit = match (&outcome.error, outcome.ended) {
@@ -147,24 +153,61 @@ impl Session {
         if auth.profiles.is_empty() {
             return Ok(plain);
         }
-        let profiles = self.profiles(auth)?;
-        let mut bearers = Vec::new();
-        for (profile, scope) in profiles.iter().zip(access::scopes(url, &profiles)?) {
-            let (feed, roots) = self.feed(profile)?;
-            feed.first(wait, stop).map_err(|error| error.context(format!("profile {}", profile.name)))?;
-            bearers.push(Bearer {
-                name: profile.name.as_str().into(),
-                scope,
-                placement: profile.placement.clone(),
-                slot: feed.slot(),
-                renew: feed,
-                roots,
-            });
+        let bearers = self.bearers(url, &auth.profiles)?;
+        for name in &auth.profiles {
+            self.first_token(name, wait, stop)?;
         }
         let reach = if auth.allow_private { Reach::anywhere() } else { Reach::of(url) };
         let media = self.network()?.media;
         let detour = Some(detour::starter(&media));
-        Ok(Access { reach, bearers: Bearers::new(bearers), media: Some(media), detour, ..plain })
+        // That of the profile whose token the file itself gets.
+        let origin = Origin::parse(url);
+        let profiles = self.profiles(&auth.profiles)?;
+        let mut pairs = profiles.iter().zip(access::scopes(url, &profiles)?);
+        let own = pairs.find(|(_, scope)| origin.as_ref().is_some_and(|origin| scope.holds(origin)));
+        let pointer = own.and_then(|(profile, _)| profile.media_pointer.clone());
+        Ok(Access { reach, pointer, bearers, media: Some(media), detour, ..plain })
+    }
+
+    /// What a sender of requests for `url` and all that it names needs to send the tokens of these profiles. Waits for no token.
+    ///
+    /// # Errors
+    /// A profile is unknown, or may not send its token there.
+    pub fn bearers(&self, url: &str, names: &[String]) -> Result<Bearers, Error> {
+        let profiles = self.profiles(names)?;
+        let scopes = access::scopes(url, &profiles)?;
+        let bearers = profiles.into_iter().zip(scopes).map(|(profile, scope)| {
+            let (feed, roots) = self.feed(profile)?;
+            let (name, placement) = (profile.name.as_str().into(), profile.placement.clone());
+            Ok(Bearer { name, scope, placement, slot: feed.slot(), renew: feed, roots })
+        });
+        Ok(Bearers::new(bearers.collect::<Result<Vec<_>, Error>>()?))
+    }
+
+    /// Waits for the first token of a profile, at most `limit`; with a `limit` of zero one attempt is made. Blocks.
+    ///
+    /// # Errors
+    /// The profile is unknown, or gets none.
+    pub fn first_token(&self, name: &str, limit: Duration, stop: &Shutdown) -> Result<(), Error> {
+        let (feed, _) = self.feed(self.0.config.profile(name)?)?;
+        feed.first(limit, stop).map_err(|error| error.context(format!("profile {name}")))
+    }
+
+    /// The token of a profile, refreshed first if it is about to die.
+    ///
+    /// # Errors
+    /// The profile is unknown, or gets none.
+    pub async fn token(&self, name: &str) -> Result<Arc<Token>, Error> {
+        let (feed, _) = self.feed(self.0.config.profile(name)?)?;
+        feed.token().await.map_err(|error| error.context(format!("profile {name}")))
+    }
+
+    /// The sender of media requests.
+    ///
+    /// # Errors
+    /// The session has no profiles.
+    pub fn media(&self) -> Result<Media, Error> {
+        Ok(self.network()?.media)
     }
 
     /// Waits for token requests that are under way and have a refresh token at stake, at most `limit`. Blocks.
@@ -220,17 +263,20 @@ impl Session {
     /// # Errors
     /// A profile is unknown or cannot be used, or may not send its token there.
     pub(crate) fn check_scopes(&self, plan: &Plan) -> Result<(), Error> {
-        let auths = plan.inputs.iter().map(|input| (&input.url, &input.auth));
+        let auths = plan.inputs.iter().flat_map(|input| {
+            let urls = std::iter::once(&input.url).chain(&input.alternatives);
+            urls.map(|url| (url, &input.auth))
+        });
         for (url, auth) in auths.chain(plan.outputs.iter().map(|output| (&output.url, &output.auth))) {
             if !auth.profiles.is_empty() {
-                access::scopes(url, &self.profiles(auth)?)?;
+                access::scopes(url, &self.profiles(&auth.profiles)?)?;
             }
         }
         Ok(())
     }
 
-    fn profiles(&self, auth: &Auth) -> Result<Vec<&Profile>, Error> {
-        auth.profiles.iter().map(|name| self.0.config.profile(name)).collect()
+    fn profiles(&self, names: &[String]) -> Result<Vec<&Profile>, Error> {
+        names.iter().map(|name| self.0.config.profile(name)).collect()
     }
 
     fn feed(&self, profile: &Profile) -> Result<(Arc<Feed>, Roots), Error> {
@@ -252,7 +298,8 @@ impl Session {
         Ok((feed, roots))
     }
 
-    pub(super) fn roots(&self, profile: &Profile) -> Roots {
+    /// Whom the connections of a profile trust.
+    pub fn roots(&self, profile: &Profile) -> Roots {
         Roots::new(&self.0.env, profile.ca_file.as_deref()).showing(profile.client.certificate.clone())
     }
 
@@ -304,13 +351,16 @@ impl Drop for Inner {
 struct PlanFiles<'a> {
     session: &'a Session,
     plan: &'a Plan,
+    /// What opens that came to nothing did, input by input.
+    in_vain: Vec<Tally>,
     stop: &'a Shutdown,
 }
 
 impl Files for PlanFiles<'_> {
-    fn input(&self, index: usize) -> Result<Access, Error> {
+    fn input(&self, index: usize, url: &str) -> Result<Access, Error> {
         let input = self.plan.inputs.get(index).ok_or_else(|| Error::new(Kind::Internal, format!("no input {index}")))?;
-        self.session.access(&input.url, &input.auth, self.stop)
+        let access = self.session.access(url, &input.auth, self.stop)?;
+        Ok(Access { in_vain: self.in_vain.get(index).cloned().unwrap_or_default(), ..access })
     }
 
     fn output(&self, index: usize) -> Result<Access, Error> {

@@ -313,6 +313,8 @@ impl Demuxer {
         let code = unsafe { ffi::av_read_frame(self.as_mut_ptr(), packet.as_mut_ptr()) };
         panic::resume();
         match AvError::check(code) {
+            // What came may have parts of both.
+            Ok(_) if self.hook.has_changed() => Err(AvError::EXIT),
             Ok(_) => Ok(true),
             Err(AvError::EOF) => {
                 self.hook.at_end();
@@ -346,6 +348,11 @@ impl Demuxer {
     /// Why libavformat failed, or took a failure for the end, told better than by its code; once.
     pub fn take_failure(&self) -> Option<Error> {
         self.hook.take_failure()
+    }
+
+    /// The input will be read, and its counts asked for; see [`Access::in_vain`].
+    pub fn settle(&self) {
+        self.hook.settle();
     }
 
     /// What happened on the network.

@@ -135,8 +135,8 @@ pub(in crate::libav) enum Event<'a> {
     Request,
     /// A connection will be taken up again.
     Reconnect,
-    /// hls.c is about to read this segment, or initialization section, of a playlist.
-    SegmentAsked(i32, &'a str),
+    /// hls.c is about to read this segment, or initialization section, of a playlist, from this byte on.
+    SegmentAsked(i32, &'a str, i64),
     /// hls.c goes on without the segment of this number of a playlist.
     SegmentFailed(i32, i64),
     /// hls.c gives a playlist up, since it has no initialization section.
@@ -145,6 +145,8 @@ pub(in crate::libav) enum Event<'a> {
     SegmentsExpired(i64),
     /// dashdec.c ends a stream, since it has no initialization section.
     DashSectionFailed,
+    /// A line in the head of an answer.
+    Header(&'a str),
 }
 
 struct Lines {
@@ -244,19 +246,20 @@ unsafe extern "C" {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn ffauth_log_event(context: *mut c_void, event: c_int, number: i64, playlist: c_int, url: *const c_char) {
+extern "C" fn ffauth_log_event(context: *mut c_void, event: c_int, number: i64, playlist: c_int, text: *const c_char) {
     super::panic::contain((), || {
         // SAFETY: null, or libavformat's terminated string, which lives through the call (invariant 11).
-        let url = unsafe { string(url) }.unwrap_or_default();
+        let text = unsafe { string(text) }.unwrap_or_default();
         let event = match event {
             0 => Event::HttpError(number),
             1 => Event::Request,
             2 => Event::Reconnect,
-            3 => Event::SegmentAsked(playlist, &url),
+            3 => Event::SegmentAsked(playlist, &text, number),
             4 => Event::SegmentFailed(playlist, number),
             5 => Event::SectionFailed(playlist),
             6 => Event::SegmentsExpired(number),
-            _ => Event::DashSectionFailed,
+            7 => Event::DashSectionFailed,
+            _ => Event::Header(&text),
         };
         io::log_event(context, event);
     });

@@ -74,7 +74,10 @@ impl<'a> Trial<'a> {
 impl Shared {
     /// A read of `url` under the rules of the file.
     pub(super) fn download(&self, url: &str, start: u64, end: Option<u64>) -> Download {
-        let request = Request { url: url.to_owned(), method: "GET".to_owned(), retries: 0, ..self.request.clone() };
+        // Only the manifest is behind an API.
+        let pointer = self.request.pointer.clone().filter(|_| url == self.request.url);
+        let (url, method) = (url.to_owned(), "GET".to_owned());
+        let request = Request { url, pointer, method, retries: 0, ..self.request.clone() };
         Download::new(&self.media, request, start, end, &self.over)
     }
 

@@ -152,6 +152,13 @@ impl Download {
         }
     }
 
+    /// The rest comes from `url`, which stands for the same entity.
+    pub fn relocate(&mut self, url: &Url) {
+        self.request.url = url.to_string();
+        self.body = None;
+        self.chunk.clear();
+    }
+
     /// The next byte to be read, counted from the start of the part.
     pub fn position(&self) -> u64 {
         self.position

@@ -39,6 +39,8 @@ pub struct Input {
     pub accurate_seek: bool,
     /// Breaks off whatever it is doing.
     pub session: Shutdown,
+    /// Where it was opened: 0 = the URL itself, else one of the alternatives.
+    pub place: usize,
 }
 
 /// A stream of an input.
@@ -80,7 +82,7 @@ impl Input {
         let opening = opening(plan, &mut options.format, global)?;
         let set_by_us = options.format.get("scan_all_pmts").is_none();
         options.format.set_default("scan_all_pmts", "1").map_err(|error| error.about(url))?;
-        let mut demuxer = Demuxer::open(url, &opening, &mut options.format, files.input(index)?, stop.clone())?;
+        let mut demuxer = Demuxer::open(url, &opening, &mut options.format, files.input(index, url)?, stop.clone())?;
         if set_by_us {
             options.format.remove("scan_all_pmts");
         }
@@ -124,9 +126,11 @@ impl Input {
             own_offset: plan.ts_offset,
             accurate_seek: !plan.no_accurate_seek,
             session: stop.clone(),
+            place: 0,
         };
         let used: Vec<Dictionary> = input.streams.iter().map(|stream| stream.decoding.options.clone()).collect();
         options.check_unused(&used, CodecSide::Decoding, index, url)?;
+        input.demuxer.settle();
         Ok(input)
     }
 

@@ -32,6 +32,7 @@ mod mux;
 mod option;
 mod overwrite;
 mod progress;
+mod queue;
 mod read;
 mod report;
 mod scheduler;
@@ -67,11 +68,11 @@ use plan::{ComplexFilter, Micros, Plan};
 
 /// Where a job gets what it needs to open its files with tokens.
 pub trait Files: Sync {
-    /// For the input at `index`.
+    /// For the input at `index`, which is read from `url`: its own or one of its alternatives.
     ///
     /// # Errors
     /// No token can be had.
-    fn input(&self, index: usize) -> Result<Access, Error>;
+    fn input(&self, index: usize, url: &str) -> Result<Access, Error>;
 
     /// For the output at `index`.
     ///

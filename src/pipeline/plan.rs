@@ -264,6 +264,8 @@ pub struct Input {
     pub fail_on_gap: bool,
     /// Whether it is opened again when it ends.
     pub ingest: Ingest,
+    /// `-alternative`: where the same stream is to be had when the URL does not serve, in order of preference.
+    pub alternatives: Vec<String>,
     /// `-isync`: the input whose clock this one follows.
     pub sync_with: Option<usize>,
     /// `-r`, as typed: the frame rate of its video streams, and the demuxer's `framerate` where it has that option.
@@ -303,6 +305,8 @@ pub struct Ingest {
     pub stall_timeout: Option<Duration>,
     /// `-max_restarts`: attempts to open it again, failed ones included; `None` = without limit.
     pub max_restarts: Option<u32>,
+    /// `-failback`: how often the first URL is tried while an alternative serves; zero = never, `None` = every 30 s.
+    pub failback: Option<Duration>,
 }
 
 /// `-vn -an -sn -dn`.

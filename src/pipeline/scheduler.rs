@@ -88,6 +88,11 @@ impl Job<'_> {
                     return Ended::Eof;
                 }
                 Choice::Wait => {
+                    // What encoders have done meanwhile shall not wait for the next frame.
+                    if let Err(error) = self.write_ready(false) {
+                        self.fail(error);
+                        return Ended::Eof;
+                    }
                     self.forget_waiting();
                     thread::sleep(PAUSE);
                 }

@@ -1,12 +1,8 @@
 //! Streams and profiles as the API and the dashboard show them: JSON without secrets.
 
-use std::time::SystemTime;
-
 use serde_json::{Value, json};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
-use crate::clock::Now;
+use crate::clock::{Now, rfc3339};
 use crate::command_line;
 use crate::error::Kind;
 use crate::job::{FileReport, TokenState};
@@ -81,12 +77,6 @@ pub fn profile(name: &str, state: Option<&TokenState>, now: &Now) -> Value {
 fn shown(run: &str) -> String {
     let Ok(words) = command_line::words(run) else { return redact::line(run).into_owned() };
     redact::command_line(&words)
-}
-
-/// In UTC, whole seconds.
-pub fn rfc3339(at: SystemTime) -> String {
-    let at = OffsetDateTime::from(at);
-    at.replace_nanosecond(0).ok().and_then(|at| at.format(&Rfc3339).ok()).unwrap_or_default()
 }
 
 /// Who must act, in one word.

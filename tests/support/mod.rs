@@ -1,8 +1,10 @@
 //! The far end of every test: an authorization server, media servers, and the program between them.
 
 pub mod apache;
+pub mod cdn;
 pub mod client_auth;
 pub mod daemon;
+pub mod disturbance;
 pub mod dpop;
 pub mod edge;
 pub mod family;
@@ -14,6 +16,7 @@ pub mod oidc_provider;
 pub mod origin;
 pub mod process;
 pub mod python;
+pub mod relay;
 pub mod run;
 pub mod server;
 pub mod service;

@@ -20,10 +20,14 @@ pub struct Live {
     pub bearer: Option<usize>,
     /// The origin that it talks to.
     pub origin: Option<Origin>,
+    /// Where it was opened; not masked.
+    pub url: String,
     /// The generation of the token in its `headers`.
     pub generation: u64,
     /// It is `AVFormatContext.pb`, which libavformat 59 closes without `io_close2`.
     pub top: bool,
+    /// It is the file itself, and a playlist: the next request may bring another one.
+    pub playlist_itself: bool,
     /// The hls.c playlist whose segment it is.
     pub playlist: Option<i32>,
     /// Its `headers` were taken off, so that hls.c does not copy them to each segment.
@@ -46,8 +50,10 @@ impl Registry {
     }
 
     /// Removes a context that is about to be closed.
-    pub fn forget(&self, context: *mut ffi::AVIOContext) {
-        self.entries.borrow_mut().retain(|live| live.context != context);
+    pub fn forget(&self, context: *mut ffi::AVIOContext) -> Option<Live> {
+        let mut entries = self.entries.borrow_mut();
+        let at = entries.iter().position(|live| live.context == context)?;
+        Some(entries.remove(at))
     }
 
     /// Removes the top-level context.

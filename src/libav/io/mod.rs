@@ -8,6 +8,8 @@
 //! - `live` keeps the contexts that are open and puts a newer token on them: between packets, and in the interrupt callback;
 //! - `resume` reads through an `AVIOContext` of our own where libavformat's would lose media: tokens in the query, AES-128,
 //!   servers without ranges;
+//! - `renewal` asks for fresh URLs where signed ones have expired, `entity` looks whether what goes on is what began;
+//! - `whole` reads playlists and keys to their end before hls.c sees any of them;
 //! - `detour` sends dashdec.c of FFmpeg before 7 through a server on this machine, since it opens URLs behind our back;
 //! - `trouble` and `segments` tell what may pass and is tried again, and keep count of what libavformat goes on without;
 //! - `streaming` puts the token into the URLs of rtmp, rtsp and srt;
@@ -15,9 +17,11 @@
 
 mod beginning;
 mod detour;
+mod entity;
 mod exported;
 mod live;
 mod open;
+mod renewal;
 mod request;
 mod resume;
 mod segments;
@@ -25,11 +29,13 @@ mod state;
 mod streaming;
 mod trouble;
 mod upload;
+mod whole;
 
 use std::ffi::{CStr, CString, c_int, c_void};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::bearer::Bearers;
+use crate::bearer::{Bearers, MediaPointer};
 use crate::error::Error;
 use crate::net::{Media, Reach};
 use crate::shutdown::Shutdown;
@@ -45,11 +51,19 @@ pub use detour::{Detour, StartDetour};
 pub(in crate::libav) use state::{log_event, reveal};
 pub use streaming::{check as check_streaming, is_rtsp, is_streaming};
 
+/// The bytes that libavformat lends to `AVIOContext.write_packet`.
+#[cfg(constant_writes)]
+type Lent = *const u8;
+#[cfg(not(constant_writes))]
+type Lent = *mut u8;
+
 /// What one input or output may use on the network.
 #[derive(Clone, Default)]
 pub struct Access {
     /// The URL as given to `-i` or as output.
     pub url: String,
+    /// Where in the JSON that `url` answers the URL of the media stands.
+    pub pointer: Option<MediaPointer>,
     /// The tokens of `-auth`; empty = plain ffmpeg behaviour.
     pub bearers: Bearers,
     /// How long to keep trying when no token can be had.
@@ -60,6 +74,8 @@ pub struct Access {
     pub reach: Reach,
     /// The HTTP client for redirects, uploads and the reason behind a failure; needed wherever there are bearers.
     pub media: Option<Media>,
+    /// Gets the counts of opens that came to nothing: nobody is left then to ask for them.
+    pub in_vain: Tally,
     /// Who serves what a demuxer opens behind the hook's back; without it such inputs are refused.
     pub detour: Option<StartDetour>,
 }
@@ -86,6 +102,21 @@ impl std::ops::AddAssign for IoCounts {
         self.reconnects += more.reconnects;
         self.token_swaps += more.token_swaps;
         self.retries += more.retries;
+    }
+}
+
+/// A sum of counts; clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Tally(Arc<Mutex<IoCounts>>);
+
+impl Tally {
+    /// The sum so far.
+    pub fn get(&self) -> IoCounts {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, counts: IoCounts) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) += counts;
     }
 }
 
@@ -216,9 +247,19 @@ impl Hook {
         self.0.detour.get().map(|_| self.0.access.url.as_str())
     }
 
+    /// The input is open, with all that belongs to it: what happened is asked for from now on.
+    pub fn settle(&self) {
+        self.0.settled.set(true);
+    }
+
     /// What the input went on without; alive as long as anybody looks.
     pub fn losses(&self) -> Losses {
         self.0.segments.losses.clone()
+    }
+
+    /// Is what came last of another entity than what came before?
+    pub fn has_changed(&self) -> bool {
+        self.0.has_changed()
     }
 
     /// The input has ended: whatever failed last will not come any more.

@@ -1,5 +1,7 @@
 //! What the user's options say about requests, and which options each open gets because a token goes along.
 
+use std::time::Duration;
+
 use url::Url;
 
 use crate::bearer::{Bearer, HeaderLines, Published};
@@ -26,6 +28,8 @@ pub struct RequestOptions {
     pub max_redirects: u32,
     /// What the user set of the options in `HANDED_DOWN`, and the certificates.
     chosen: Vec<(&'static str, String)>,
+    /// `-rw_timeout` or `-timeout`, where one is set.
+    pub stall: Option<Duration>,
     /// Seconds that http.c may spend on taking up a connection again.
     reconnect_limit: u64,
 }
@@ -90,13 +94,24 @@ impl RequestOptions {
                 .map_err(|_| Error::new(Kind::Usage, format!("-max_redirects takes a number of redirects, not `{value}`")))?,
             None => MAX_REDIRECTS,
         };
+        // In microseconds; 0 = no limit.
+        let stall = ["rw_timeout", "timeout"].iter().find_map(|name| options.get(name)?.parse().ok().filter(|time| *time > 0));
         let chosen = HANDED_DOWN.into_iter().flatten().filter_map(|name| Some((*name, options.get(name)?))).collect();
         if writes {
             Self::take_for_writing(options)?;
         }
         let origin = Origin::parse(url);
         let reconnect_limit = wait_seconds.clamp(5, 60);
-        Ok(Self { everywhere, own_origin, origin, unverified, max_redirects, chosen, reconnect_limit })
+        Ok(Self {
+            everywhere,
+            own_origin,
+            origin,
+            unverified,
+            max_redirects,
+            chosen,
+            stall: stall.map(Duration::from_micros),
+            reconnect_limit,
+        })
     }
 
     /// Uploads keep their connections themselves, and two features of the muxers read behind our back.

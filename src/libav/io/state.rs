@@ -13,13 +13,15 @@ use crate::error::{Error, Kind};
 use crate::libav::log::Event;
 use crate::libav::option::Dictionary;
 use crate::libav::{ffi, panic};
-use crate::net;
+use crate::net::{self, NetError};
 use crate::origin::Origin;
 use crate::redact;
 use crate::shutdown::Shutdown;
 use crate::tls::Roots;
 
+use super::entity::Entities;
 use super::live::{self, Registry};
+use super::renewal::Renewals;
 use super::request::RequestOptions;
 use super::segments::Segments;
 use super::upload::Uploads;
@@ -55,13 +57,23 @@ pub struct State {
     tokens: Vec<TokenState>,
     counts: Cell<IoCounts>,
     own_counters: net::Counters,
+    /// For requests of our own in place of those of http.c, which keeps its own.
+    pub cookies: net::Cookies,
+    /// Somebody asks for the counts.
+    pub settled: Cell<bool>,
     failure: RefCell<Option<Error>>,
     /// Going on would lose media: the interrupt callback ends whatever libav is doing.
     given_up: Cell<bool>,
+    /// What went on after a cut is not what began.
+    changed: Cell<bool>,
     /// A request was sent, and nothing has been heard against it.
     unanswered: Cell<bool>,
     /// What hls.c is at.
     pub segments: Segments,
+    /// Fresh URLs for expired ones.
+    pub renewals: Renewals,
+    /// What http.c is reading.
+    pub entities: Entities,
     /// The server that the demuxer asks instead.
     pub detour: OnceCell<Box<dyn Detour>>,
 }
@@ -109,10 +121,15 @@ impl State {
             tokens,
             counts: Cell::default(),
             own_counters: net::Counters::default(),
+            cookies: net::Cookies::default(),
+            settled: Cell::new(writes),
             failure: RefCell::default(),
             given_up: Cell::new(false),
+            changed: Cell::new(false),
             unanswered: Cell::new(false),
             segments: Segments::default(),
+            renewals: Renewals::default(),
+            entities: Entities::default(),
             detour: OnceCell::new(),
         })
     }
@@ -237,6 +254,11 @@ impl State {
         self.given_up.get()
     }
 
+    /// See [`Hook::has_changed`](super::Hook::has_changed).
+    pub fn has_changed(&self) -> bool {
+        self.changed.get()
+    }
+
     pub fn take_failure(&self) -> Option<Error> {
         let own = self.failure.borrow_mut().take();
         own.or_else(|| self.detour.get()?.take_failure())
@@ -252,15 +274,18 @@ impl State {
     pub fn own_request(&self, url: &str, method: &str, headers: Vec<(String, String)>) -> net::Request {
         let bearers = self.access.bearers.clone();
         let roots = bearers.iter().next().map_or_else(|| Roots::new(&Env::default(), None), |bearer| bearer.roots.clone());
+        let defaults = net::Request::new(method, url, bearers, roots);
         net::Request {
             headers,
+            pointer: self.access.pointer.clone().filter(|_| url == self.access.url && method == "GET"),
             reach: self.access.reach.clone(),
             own_origin: Origin::parse(&self.access.url),
             tls_verify: !self.request.unverified,
+            timeout: self.request.stall.unwrap_or(defaults.timeout),
             wait: self.access.wait,
             max_redirects: self.request.max_redirects,
             counters: self.own_counters.clone(),
-            ..net::Request::new(method, url, bearers, roots)
+            ..defaults
         }
     }
 
@@ -292,13 +317,24 @@ impl State {
             // Those to a server of our own, which counts its own.
             _ if self.detour.get().is_some() => {}
             Event::Request => {
+                let same = self.live.of_protocol(protocol).is_some_and(|live| live.top && !live.playlist_itself);
+                self.entities.ask(protocol.addr(), same);
                 self.count(|counts| counts.requests += 1);
                 // The one before was answered well: http.c logs no success.
                 if self.unanswered.replace(true) {
                     self.tokens.iter().for_each(|token| token.refusals.set(0));
                 }
             }
-            Event::Reconnect => self.count(|counts| counts.reconnects += 1),
+            Event::Reconnect => {
+                self.entities.resume(protocol.addr());
+                self.count(|counts| counts.reconnects += 1);
+            }
+            Event::Header(line) if self.is_authenticated() && self.entities.hear(protocol.addr(), line) => {
+                self.changed.set(true);
+                let url = self.live.of_protocol(protocol).map_or_else(|| self.access.url.clone(), |live| live.url);
+                self.give_up(NetError::Changed { url: redact::url(&url).into_owned() }.into());
+            }
+            Event::Header(_) => {}
             Event::HttpError(401) => {
                 self.unanswered.set(false);
                 self.count(|counts| counts.http_401 += 1);
@@ -311,9 +347,9 @@ impl State {
             }
             Event::HttpError(_) => self.unanswered.set(false),
             _ if !self.is_authenticated() => {}
-            Event::SegmentAsked(playlist, url) => {
+            Event::SegmentAsked(playlist, url, offset) => {
                 self.note_broken();
-                self.segments.ask(playlist, url);
+                self.segments.ask(playlist, url, offset);
             }
             // hls.c looks at the scheme before it asks io_open, and drops what it does not like: `concat:`, say.
             Event::SegmentFailed(playlist, number) if !self.segments.failed(playlist) => {
@@ -334,6 +370,9 @@ impl State {
 
 impl Drop for State {
     fn drop(&mut self) {
+        if !self.settled.get() {
+            self.access.in_vain.add(self.counts());
+        }
         let own_top = self.own_top.get();
         if !own_top.is_null() {
             // SAFETY: from resume::open; the format context that used it is closed (invariant 2).

@@ -84,8 +84,9 @@ impl Job<'_> {
         self.outputs[file].streams[position].extradata = encoder.extradata_size() as u64;
         let name = codec.id().name();
         let trivial = name.starts_with("pcm_") || matches!(name, "rawvideo" | "wrapped_avframe");
-        let apart = self.concurrent && !trivial && codec.media_type() != MediaType::Subtitle;
-        let worker = Worker::new(encoder, encoding.pass_log.take(), apart, &format!("encoder-{file}-{position}"))?;
+        let kind = codec.media_type();
+        let apart = self.concurrent && !trivial && kind != MediaType::Subtitle;
+        let worker = Worker::new(encoder, kind, encoding.pass_log.take(), apart, &format!("encoder-{file}-{position}"))?;
         encoding.worker = Some(worker);
         Ok(())
     }

@@ -151,6 +151,7 @@ impl Fence {
             auth,
             format,
             options,
+            alternatives,
             dump_attachment,
             hwaccel,
             hwaccel_device,
@@ -197,7 +198,12 @@ impl Fence {
         if let Some(name) = format.as_deref().filter(|name| !formats.clone().any(|known| known == name)) {
             return Err(refusal(format!("-f {name}: an input of this format")));
         }
-        match self.admit_file(url, Use::Read)? {
+        let place = self.admit_file(url, Use::Read)?;
+        for alternative in alternatives {
+            // One list of what the files may name goes for all of them.
+            refuse_if(self.admit_file(alternative, Use::Read)? != place, "alternative")?;
+        }
+        match place {
             Place::Network => options.push(("protocol_whitelist".to_owned(), NESTED.to_owned())),
             Place::Local => {
                 options.push(("format_whitelist".to_owned(), options::LOCAL_INPUTS.join(",")));
@@ -369,6 +375,7 @@ impl OptionLookup for WithoutFiles {
 }
 
 /// Where a file is.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     Local,
     Network,
