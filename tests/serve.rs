@@ -1,6 +1,7 @@
 //! `ffauth serve`: streams that run, end and begin again; what survives; what is told to whom.
 
 mod access;
+mod dashboard;
 mod fence;
 mod lasting;
 mod reload;
