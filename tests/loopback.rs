@@ -243,6 +243,7 @@ fn bound_tokens_lead_through_it_too() {
     let access = Access {
         url: url.clone(),
         pointer: None,
+        waits_for_space: None,
         bearers: bearers(&url, Some(Arc::new(Word))),
         wait: Duration::from_secs(1),
         retry: Duration::from_secs(1),

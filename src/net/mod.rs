@@ -100,6 +100,8 @@ pub struct Request {
     pub http2: bool,
     /// How long to wait for a token, and for a server that asks to come back later.
     pub wait: Duration,
+    /// How long it may take to connect.
+    pub connect: Duration,
     /// How long a connection may stand still, and how long an answer may take.
     pub timeout: Duration,
     /// Once it is raised, an upload waits no longer for a server that takes nothing and says nothing.
@@ -117,7 +119,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// A request with the defaults: verified TLS, 60 s for a token, 30 s of silence, 8 redirects, 3 retries.
+    /// A request with the defaults: verified TLS, 60 s for a token, 10 s to connect, 30 s of silence, 8 redirects, 3 retries.
     pub fn new(method: impl Into<String>, url: impl Into<String>, bearers: Bearers, roots: Roots) -> Self {
         Self {
             url: url.into(),
@@ -132,6 +134,7 @@ impl Request {
             renewed: false,
             http2: false,
             wait: Duration::from_secs(60),
+            connect: Duration::from_secs(10),
             timeout: Duration::from_secs(30),
             hurry: Shutdown::new(),
             max_redirects: 8,

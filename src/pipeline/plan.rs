@@ -260,6 +260,8 @@ pub struct Input {
     pub thread_queue_size: Option<usize>,
     /// `-dump_attachment`: file names; empty = the name in the stream's metadata.
     pub dump_attachment: PerStream<String>,
+    /// `-open_timeout`: how long opening it may take in all; `None` = without limit.
+    pub open_timeout: Option<Duration>,
     /// `-on_gap fail`: parts that are missing in the end make the job fail.
     pub fail_on_gap: bool,
     /// Whether it is opened again when it ends.
@@ -397,6 +399,12 @@ pub struct Output {
     pub format: Option<String>,
     /// Options of the muxer, the protocol, the encoders and (with a specifier) the streams.
     pub options: AvOptions,
+    /// `-continue`: numbers and playlists go on where the files that are there end.
+    pub continues: bool,
+    /// `-on_change new_file`: where an input comes back with other streams, it goes on in another file.
+    pub new_file_on_change: bool,
+    /// `-disk_full wait`: where there is no space left, it waits until there is.
+    pub waits_for_space: bool,
     /// `-map`; empty = automatic selection.
     pub maps: Vec<Map>,
     /// `-c`, `-vcodec`, …: encoder names or `copy`.

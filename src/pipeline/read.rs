@@ -251,6 +251,11 @@ impl Reader {
         if let State::Kept(kept) = &self.state { kept.tally().is_away } else { false }
     }
 
+    /// Has it come back with other streams?
+    pub fn has_changed(&self) -> bool {
+        if let State::Kept(kept) = &self.state { kept.tally().changed } else { false }
+    }
+
     /// How often the input was opened again, and the packets that came once more.
     pub fn restarts(&self) -> (u64, u64) {
         if let State::Kept(kept) = &self.state {

@@ -57,6 +57,10 @@ pub struct Job<'a> {
     pub(super) copy: Packet,
     /// The first thing that went wrong for good.
     pub(super) error: Option<Error>,
+    /// `-on_change new_file`, for all outputs.
+    pub(super) goes_on_in_new_files: bool,
+    /// An input came back with other streams: the outputs end here.
+    pub(super) changed: bool,
 }
 
 /// What the loop does next.
@@ -78,6 +82,9 @@ impl Job<'_> {
                     self.fail(error);
                 }
                 return Ended::Stopped;
+            }
+            if self.changed {
+                return Ended::Eof;
             }
             self.obey();
             if let Err(error) = self.describe_rtp() {

@@ -57,6 +57,8 @@ pub fn run(plan: &Plan, control: &Control, observer: &dyn Observer, opener: &Ope
         quantizers: [0; 52],
         copy: Packet::new(),
         error: None,
+        goes_on_in_new_files: plan.outputs.iter().all(|output| output.new_file_on_change),
+        changed: false,
     };
     let decoders = open_decoders(&mut inputs, &mut job.devices).unwrap_or_else(|error| {
         job.fail(error);
@@ -102,6 +104,7 @@ pub fn run(plan: &Plan, control: &Control, observer: &dyn Observer, opener: &Ope
         ended,
         error_rate_exceeded: job.error.is_none() && job.decoded.exceed(plan.global.max_error_rate),
         error: job.error,
+        changed: job.changed,
     }
 }
 

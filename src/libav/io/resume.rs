@@ -182,9 +182,17 @@ unsafe extern "C" fn read_packet(opaque: *mut c_void, data: *mut u8, size: c_int
             Err(failure) => {
                 // SAFETY: the hook outlives the contexts that it opened (invariant 2).
                 let state = unsafe { &*reader.state };
-                // hls.c takes a segment that breaks off for complete.
-                state.segments.lose(1);
-                state.lose(Error::from(failure)).0
+                if reader.nested.is_some() {
+                    // hls.c takes a segment that breaks off for complete.
+                    state.segments.lose(1);
+                    return state.lose(Error::from(failure)).0;
+                }
+                // The rest of the file itself: ffmpeg would say so, and exit with 0.
+                let (code, untold) = state.refuse(Error::from(failure));
+                if let Some(error) = untold {
+                    state.note_failure(error);
+                }
+                code.0
             }
         }
     })

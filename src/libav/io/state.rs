@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::bearer::{Bearer, Published, RenewError};
 use crate::env::Env;
 use crate::error::{Error, Kind};
-use crate::libav::log::Event;
+use crate::libav::log::{self, Event};
 use crate::libav::option::Dictionary;
 use crate::libav::{ffi, panic};
 use crate::net::{self, NetError};
@@ -20,12 +20,12 @@ use crate::shutdown::Shutdown;
 use crate::tls::Roots;
 
 use super::entity::Entities;
-use super::live::{self, Registry};
+use super::live::{self, Live, Registry};
 use super::renewal::Renewals;
 use super::request::RequestOptions;
 use super::segments::Segments;
 use super::upload::Uploads;
-use super::{Access, Detour, IoCounts, resume};
+use super::{Access, Detour, IoCounts, file, resume};
 
 /// A token that came after so many refusals and is refused as well will not be helped by the next one.
 const FRESH_REFUSALS: u32 = 1;
@@ -154,6 +154,16 @@ impl State {
         let context = self.context.get();
         // SAFETY: the context is valid as long as its callbacks are called (invariant 2).
         !context.is_null() && !unsafe { (*context).priv_data }.is_null()
+    }
+
+    /// `io_open` has something to do.
+    pub fn is_hooked(&self) -> bool {
+        self.is_authenticated() || self.access.waits_for_space.is_some()
+    }
+
+    /// The path of a local file that is to wait for space, and until when.
+    pub fn waits_for_space<'a>(&'a self, url: &'a str) -> Option<(&'a str, &'a Shutdown)> {
+        Some((file::path(url)?, self.access.waits_for_space.as_ref()?))
     }
 
     /// The file has `-auth`.
@@ -308,19 +318,21 @@ impl State {
     pub fn own_request(&self, url: &str, method: &str, headers: Vec<(String, String)>) -> net::Request {
         let bearers = self.access.bearers.clone();
         let roots = bearers.iter().next().map_or_else(|| Roots::new(&Env::default(), None), |bearer| bearer.roots.clone());
-        let defaults = net::Request::new(method, url, bearers, roots);
+        let request = net::Request::new(method, url, bearers, roots);
+        let (connect, stall) = self.request.timeouts();
         net::Request {
+            connect: connect.unwrap_or(request.connect),
+            timeout: stall.unwrap_or(request.timeout),
             headers,
             pointer: self.access.pointer.clone().filter(|_| url == self.access.url && method == "GET"),
             reach: self.access.reach.clone(),
             hurry: self.access.hurry.clone(),
             own_origin: Origin::parse(&self.access.url),
             tls_verify: !self.request.unverified,
-            timeout: self.request.stall.unwrap_or(defaults.timeout),
             wait: self.access.wait,
             max_redirects: self.request.max_redirects,
             counters: self.own_counters.clone(),
-            ..defaults
+            ..request
         }
     }
 
@@ -333,6 +345,21 @@ impl State {
             reconnects: counts.reconnects + own.resumed,
             retries: counts.retries + own.waits,
             ..counts
+        }
+    }
+
+    /// A body was cut, and what is left of it was refused. From libavformat 61 on http.c takes the length of the refusal's body for
+    /// that of the file, and what it has for all of it.
+    fn refused_midway(&self, live: &Live, status: i64) {
+        if !cfg!(error_bodies) || !self.entities.went_on(live.protocol.addr()) {
+            return;
+        }
+        let text = format!("{}: the server refused to go on ({status})", redact::url(&live.url));
+        if live.top {
+            self.note_failure(Error::new(Kind::MediaServer, text));
+        } else {
+            log::write(log::level::ERROR, &format!("{text}\n"));
+            self.segments.lose(1);
         }
     }
 
@@ -354,6 +381,7 @@ impl State {
             Event::Request => {
                 let same = self.live.of_protocol(protocol).is_some_and(|live| live.top && !live.playlist_itself);
                 self.entities.ask(protocol.addr(), same);
+                self.live.sends(protocol);
                 self.count(|counts| counts.requests += 1);
                 // The one before was answered well: http.c logs no success.
                 if self.unanswered.replace(true) {
@@ -378,16 +406,26 @@ impl State {
                     && let Some(index) = live.bearer
                 {
                     let sent = self.bearer(index).and_then(|bearer| bearer.slot.latest());
-                    let sent = sent.filter(|published| published.generation == live.generation);
-                    // http.c would ask again and again.
+                    let sent = sent.filter(|published| published.generation == live.sent);
                     if live.top && sent.is_some_and(|sent| !self.may_renew(index, &sent)) {
                         self.refused_again(index);
-                    } else {
-                        self.reject(index, live.generation);
+                        return;
+                    }
+                    self.reject(index, live.sent);
+                    if self.tokens.get(index).is_some_and(|token| token.refusals.get() > FRESH_REFUSALS) {
+                        // SAFETY: registered contexts are live and of this thread; http.c does not hold the option now
+                        // (invariants 1 and 3).
+                        unsafe { live::stop_asking(live.context) };
+                        self.refused_midway(&live, 401);
                     }
                 }
             }
-            Event::HttpError(_) => self.unanswered.set(false),
+            Event::HttpError(status) => {
+                self.unanswered.set(false);
+                if let Some(live) = self.live.of_protocol(protocol).filter(|_| !live::is_retried(status)) {
+                    self.refused_midway(&live, status);
+                }
+            }
             _ if !self.is_authenticated() => {}
             Event::SegmentAsked(playlist, url, offset) => {
                 self.note_broken();
