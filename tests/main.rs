@@ -10,6 +10,7 @@ mod demo;
 mod dialects;
 mod expiry;
 mod failover;
+mod endurance;
 mod fault_matrix;
 mod faults;
 mod grants;
