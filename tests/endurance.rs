@@ -198,7 +198,7 @@ fn the_origin_is_started_again() {
                 std::thread::sleep(Duration::from_secs(3));
                 let origin = Origin::start_on(port, site);
                 let reading = lead.home.finish_read(running);
-                let story = || format!("{}\n{}", reading.run.tail(), origin.story());
+                let story = || format!("{}\n{}", reading.run.stderr.replace('\r', "\n"), origin.story());
                 assert_eq!(reading.run.code, Some(0), "{}", story());
                 assert_eq!(difference(&reference(&kind), &reading.packets), None, "{}", story());
                 assert_eq!(reading.summary["inputs"][0]["segments_lost"], 0, "{}", story());
