@@ -9,6 +9,7 @@ mod credentials;
 mod dash;
 mod demo;
 mod dialects;
+mod endurance;
 mod expiry;
 mod failover;
 mod fault_matrix;

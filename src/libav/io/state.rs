@@ -407,18 +407,16 @@ impl State {
                 {
                     let sent = self.bearer(index).and_then(|bearer| bearer.slot.latest());
                     let sent = sent.filter(|published| published.generation == live.sent);
-                    if sent.is_none_or(|sent| self.may_renew(index, &sent)) {
-                        self.reject(index, live.sent);
+                    if live.top && sent.is_some_and(|sent| !self.may_renew(index, &sent)) {
+                        self.refused_again(index);
                         return;
                     }
-                    // SAFETY: registered contexts are live and of this thread; http.c does not hold the option now
-                    // (invariants 1 and 3).
-                    unsafe { live::stop_asking(live.context) };
-                    self.refused_midway(&live, 401);
-                    if live.top {
-                        self.refused_again(index);
-                    } else {
-                        self.reject(index, live.sent);
+                    self.reject(index, live.sent);
+                    if self.tokens.get(index).is_some_and(|token| token.refusals.get() > FRESH_REFUSALS) {
+                        // SAFETY: registered contexts are live and of this thread; http.c does not hold the option now
+                        // (invariants 1 and 3).
+                        unsafe { live::stop_asking(live.context) };
+                        self.refused_midway(&live, 401);
                     }
                 }
             }
