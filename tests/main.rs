@@ -31,6 +31,7 @@ mod signals;
 mod store;
 mod streaming;
 mod support;
+mod timeouts;
 mod tls;
 mod token;
 mod transcode;

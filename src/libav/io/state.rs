@@ -341,6 +341,12 @@ impl State {
                 let same = self.live.of_protocol(protocol).is_some_and(|live| live.top && !live.playlist_itself);
                 self.entities.ask(protocol.addr(), same);
                 self.live.sends(protocol);
+                if let Some(live) = self.live.of_protocol(protocol).filter(|live| cfg!(error_bodies) && !live.top) {
+                    // Where a body was cut, it would take the refusal for the end; the next one is asked for by io_open again.
+                    // SAFETY: registered contexts are live and of this thread; http.c does not look at the option now
+                    // (invariants 1 and 3).
+                    unsafe { live::set_retries(live.context, self.entities.went_on(protocol.addr())) };
+                }
                 self.count(|counts| counts.requests += 1);
                 // The one before was answered well: http.c logs no success.
                 if self.unanswered.replace(true) {
@@ -365,12 +371,6 @@ impl State {
                     && let Some(index) = live.bearer
                 {
                     self.reject(index, live.sent);
-                    if self.tokens.get(index).is_some_and(|token| token.refusals.get() > FRESH_REFUSALS) {
-                        // SAFETY: registered contexts are live and of this thread; http.c does not hold the option now
-                        // (invariants 1 and 3).
-                        unsafe { live::stop_asking(live.context) };
-                        self.refused_midway(&live, 401);
-                    }
                 }
             }
             Event::HttpError(status) => {
