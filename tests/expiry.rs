@@ -130,6 +130,22 @@ fn what_an_api_answers_wrongly_is_told() {
 }
 
 #[test]
+fn a_check_shows_the_api_and_what_it_named() {
+    let kind = media::HLS;
+    let tokens = Tokens::living(Duration::from_secs(600));
+    let token_server = TokenServer::start(&tokens);
+    let cdn = Cdn::start(Rules { free: ".ts", ..rules(&kind) }, &tokens, |_, _, sign| json("index.m3u8", sign));
+    let home = Home::new(&run::profile("p", &token_server, POINTER));
+    let run = home.line(&format!("check -auth p --json {}", cdn.api.url("/play")));
+    run.expect_code(0);
+    let steps: serde_json::Value = serde_json::from_str(&run.stdout).expect("JSON");
+    let steps = steps["steps"].as_array().or(steps.as_array()).cloned().unwrap_or_default();
+    let names: Vec<&str> = steps.iter().filter_map(|step| step["step"].as_str()).collect();
+    assert_eq!(names, ["token", "media_pointer", "media request", "first packet"], "{}", run.stdout);
+    assert!(!run.stdout.contains("signature="), "{}", run.stdout);
+}
+
+#[test]
 fn an_api_that_refuses_the_token_is_named() {
     let kind = media::HLS;
     let other = Tokens::living(Duration::from_secs(600));
@@ -139,6 +155,14 @@ fn an_api_that_refuses_the_token_is_named() {
     let reading = home.read(&kind, "p", &cdn.api.url("/play"), &[]);
     assert_eq!(reading.run.code, Some(1), "{}", reading.run.tail());
     assert!(reading.run.stderr.contains("/play") && reading.run.stderr.contains("401"), "{}", reading.run.tail());
+}
+
+#[test]
+fn an_api_names_a_dash_manifest() {
+    let kind = media::DASH;
+    let rules = Rules { free: ".m4s", ..rules(&kind) };
+    let read = read(&kind, rules, |_, _, sign| json("index.mpd", sign), "/play", POINTER, &[]);
+    read.assert_complete(&kind);
 }
 
 /// The window moves on with each request; a signature serves two of them.
