@@ -24,7 +24,7 @@ fn studio(extra: &str) -> String {
 }
 
 fn load<'a>(text: &str, variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Config, Error> {
-    Ok(Config::assemble(Some(&Document::of_text(text)), &Env::from_pairs(variables))?)
+    Ok(Config::assemble(Some(&Document::of_text("/etc/ffauth/test.toml", text)), &Env::from_pairs(variables))?)
 }
 
 fn profile(text: &str, name: &str) -> Profile {

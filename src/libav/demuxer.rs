@@ -323,7 +323,11 @@ impl Demuxer {
                 self.hook.at_end();
                 Ok(false)
             }
-            Err(error) => Err(error),
+            Err(error) if error.is_again() => Err(error),
+            Err(error) => {
+                self.hook.at_end();
+                Err(error)
+            }
         }
     }
 
@@ -351,6 +355,11 @@ impl Demuxer {
     /// Why libavformat failed, or took a failure for the end, told better than by its code; once.
     pub fn take_failure(&self) -> Option<Error> {
         self.hook.take_failure()
+    }
+
+    /// The input will be read, and its counts asked for; see [`Access::in_vain`].
+    pub fn settle(&self) {
+        self.hook.settle();
     }
 
     /// What happened on the network.

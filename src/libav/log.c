@@ -7,6 +7,7 @@
 
 /* log.rs */
 void ffauth_log_event(void *context, int event, int64_t number, int playlist, const char *text);
+int ffauth_log_level(void);
 int ffauth_log_prefix(void);
 void ffauth_log_line(int level, const char *line, int prefix);
 
@@ -91,7 +92,7 @@ static void log_callback(void *context, int level, const char *format, va_list a
     /* The higher bits are a colour. */
     if (level >= 0)
         level &= 0xff;
-    if (level > av_log_get_level())
+    if (level > ffauth_log_level())
         return;
     char line[16384];
     int prefix = ffauth_log_prefix();

@@ -42,45 +42,59 @@ pub(super) struct Clients {
     nobody: OnceLock<Result<Arc<ClientConfig>, TlsError>>,
 }
 
+/// How connections are made, beside whom they trust.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Manner {
+    verify: bool,
+    http2: bool,
+    /// The time for the TCP and TLS handshakes.
+    connect: Duration,
+}
+
 struct Entry {
     roots: Weak<ClientConfig>,
-    verify: bool,
-    connect: Duration,
+    manner: Manner,
     client: Client,
 }
 
 impl Clients {
-    fn get(&self, roots: &Roots, verify: bool, connect: Duration, scheme: &str) -> Result<Client, NetError> {
+    fn get(&self, roots: &Roots, manner: Manner, scheme: &str) -> Result<Client, NetError> {
         let config = match roots.client_config() {
             Ok(config) => config,
             Err(TlsError::NoRoots) if scheme == "http" => self.nobody.get_or_init(trusting_nobody).clone()?,
             Err(error) => return Err(error.into()),
         };
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_alike = |entry: &&Entry| (entry.verify, entry.connect) == (verify, connect);
-        let known = entries.iter().filter(is_alike).find(|entry| std::ptr::eq(entry.roots.as_ptr(), &*config));
+        let alike = entries.iter().filter(|entry| entry.manner == manner);
+        let known = { alike }.find(|entry| std::ptr::eq(entry.roots.as_ptr(), &*config));
         if let Some(entry) = known {
             return Ok(entry.client.clone());
         }
         entries.retain(|entry| entry.roots.strong_count() > 0);
-        let client = build((*config).clone(), verify, connect)?;
-        entries.push(Entry { roots: Arc::downgrade(&config), verify, connect, client: client.clone() });
+        let client = build((*config).clone(), manner)?;
+        entries.push(Entry { roots: Arc::downgrade(&config), manner, client: client.clone() });
         Ok(client)
     }
 }
 
-fn build(mut config: ClientConfig, verify: bool, connect: Duration) -> Result<Client, NetError> {
-    if !verify {
+fn build(mut config: ClientConfig, manner: Manner) -> Result<Client, NetError> {
+    if !manner.verify {
         let provider = Arc::clone(config.crypto_provider());
         config.dangerous().set_certificate_verifier(Arc::new(AnyCertificate(provider)));
     }
-    // HTTP/1.1 as libavformat speaks it; redirects are followed hop by hop by us. The proxy of the environment is obeyed.
-    let client = Client::builder()
+    let builder = if manner.http2 {
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Client::builder()
+    } else {
+        // As libavformat speaks it.
+        Client::builder().http1_only()
+    };
+    // Redirects are followed hop by hop by us. The proxy of the environment is obeyed.
+    let client = builder
         .tls_backend_preconfigured(config)
-        .http1_only()
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
-        .connect_timeout(connect)
+        .connect_timeout(manner.connect)
         .pool_idle_timeout(IDLE)
         .user_agent(concat!("ffauth/", env!("CARGO_PKG_VERSION")))
         .build();
@@ -171,7 +185,8 @@ impl Shared {
         let roots = carried.bearer().map_or_else(|| request.roots.anonymous(), |bearer| bearer.roots.clone());
         let scheme = target.scheme().to_owned();
         let proof = carried.proof(method.as_str(), &target)?;
-        let mut builder = self.clients.get(&roots, request.tls_verify, request.connect, &scheme)?.request(method, target);
+        let manner = Manner { verify: request.tls_verify, http2: request.http2, connect: request.connect };
+        let mut builder = self.clients.get(&roots, manner, &scheme)?.request(method, target);
 
         let own = match &request.own_origin {
             Some(origin) => Some(origin.clone()),

@@ -78,6 +78,14 @@ pub enum NetError {
         /// The URL.
         url: String,
     },
+    /// What came cannot be handed on.
+    #[error("{url}: {reason}")]
+    Unreadable {
+        /// The URL.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// An answer that is no success.
     #[error("{}", .0.sentence())]
     Answer(Box<Answer>),
@@ -180,6 +188,7 @@ impl NetError {
             Self::Stopped
             | Self::Url { .. }
             | Self::Changed { .. }
+            | Self::Unreadable { .. }
             | Self::Redirect { .. }
             | Self::Pointer { .. }
             | Self::OutOfReach { .. }
@@ -244,7 +253,7 @@ impl From<NetError> for Error {
                 );
             }
             NetError::Answer(answer) => return answer.to_error(),
-            NetError::OutOfReach { .. } => Kind::Media,
+            NetError::OutOfReach { .. } | NetError::Unreadable { .. } => Kind::Media,
             NetError::Redirect { .. } | NetError::Pointer { .. } | NetError::Changed { .. } | NetError::Transport { .. } => {
                 Kind::MediaServer
             }

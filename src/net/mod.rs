@@ -7,6 +7,7 @@
 //!   API says in JSON where the media is, that is a hop too;
 //! - [`Media::explain`] asks again after libav failed and says in one sentence what the server wants;
 //! - [`Download`] reads what libav cannot, or not whole: from a thread that may block, or from a task;
+//! - [`Media::forward`] hands a request on for somebody else, and its answer back;
 //! - [`Media::upload`] sends an object, reads the answer, and sends it again where that can help;
 //! - [`Media::delete`] removes one.
 //!
@@ -25,6 +26,7 @@ mod cookies;
 mod download;
 mod error;
 mod explain;
+mod forward;
 mod freshness;
 mod hop;
 mod pointer;
@@ -54,6 +56,7 @@ pub use cookies::Cookies;
 pub use download::Download;
 pub use error::{Cause, NetError, PointerFault, RedirectFault};
 pub use explain::Failure;
+pub use forward::{Forwarded, Inflow, Outflow, Writer};
 pub use hop::{Hop, Resolved};
 pub use reach::{Place, Reach};
 pub use upload::{Confirmed, Upload, UploadMode};
@@ -91,12 +94,18 @@ pub struct Request {
     pub roots: Roots,
     /// `false` only where the user asked for it by name (`-tls_verify 0`).
     pub tls_verify: bool,
+    /// A new token has been refused as well: no other is asked for.
+    pub renewed: bool,
+    /// The server may speak HTTP/2, if it offers that in the TLS handshake.
+    pub http2: bool,
     /// How long to wait for a token, and for a server that asks to come back later.
     pub wait: Duration,
     /// How long it may take to connect.
     pub connect: Duration,
     /// How long a connection may stand still, and how long an answer may take.
     pub timeout: Duration,
+    /// Once it is raised, an upload waits no longer for a server that takes nothing and says nothing.
+    pub hurry: Shutdown,
     /// The most redirects to follow; 0 = none.
     pub max_redirects: u32,
     /// How often an upload is sent again for causes that may pass.
@@ -122,9 +131,12 @@ impl Request {
             reach: Reach::anywhere(),
             roots,
             tls_verify: true,
+            renewed: false,
+            http2: false,
             wait: Duration::from_secs(60),
             connect: Duration::from_secs(10),
             timeout: Duration::from_secs(30),
+            hurry: Shutdown::new(),
             max_redirects: 8,
             retries: 3,
             backoff: Backoff { first: Duration::from_millis(500), limit: Duration::from_secs(8) },

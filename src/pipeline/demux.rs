@@ -164,6 +164,7 @@ impl Input {
         };
         let used: Vec<Dictionary> = input.streams.iter().map(|stream| stream.decoding.options.clone()).collect();
         options.check_unused(&used, CodecSide::Decoding, index, url)?;
+        input.demuxer.settle();
         Ok(input)
     }
 

@@ -15,6 +15,8 @@
 
 pub mod plan;
 
+mod alone;
+mod bench;
 mod copy;
 mod decode;
 mod demux;
@@ -29,10 +31,12 @@ mod keys;
 mod live;
 mod metadata;
 mod mux;
+mod norm;
 mod numbering;
 mod option;
 mod overwrite;
 mod progress;
+mod queue;
 mod read;
 mod report;
 mod scheduler;
@@ -56,6 +60,7 @@ use crate::libav::hw::Devices;
 use crate::libav::io::{Access, IoCounts};
 use crate::shutdown::Shutdown;
 
+pub use alone::{LoneInput, LoneOutput};
 pub use live::{FilterCommand, Live};
 pub use progress::{Progress, Psnr, VideoProgress};
 
@@ -106,14 +111,29 @@ pub trait Observer: Send + Sync {
     /// Called when the headers are written, every `-stats_period` after that, and once at the end (`last`).
     fn progress(&self, progress: &Progress, last: bool);
 
+    /// Called with each [`progress`](Self::progress) for whoever wants to know what the files did so far.
+    fn standing(&self, so_far: &dyn Standing) {
+        let _ = so_far;
+    }
+
     /// The description (SDP) of a job whose outputs are all RTP: what a receiver needs to know.
     fn session_description(&self, text: &str) {
         let _ = text;
     }
 }
 
+/// What the files of a running job did so far.
+pub trait Standing {
+    /// One for each input, in order.
+    fn inputs(&self) -> Vec<InputOutcome>;
+
+    /// One for each output, in order.
+    fn outputs(&self) -> Vec<OutputOutcome>;
+}
+
 /// Media that is missing from an input.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Gap {
     /// The stream where it showed.
     pub stream: usize,
@@ -127,6 +147,7 @@ pub struct Gap {
 
 impl Gap {
     /// For the summary: times in seconds.
+    #[doc(hidden)]
     pub fn to_json(&self) -> serde_json::Value {
         let seconds = |time: Micros| time as f64 / 1e6;
         serde_json::json!({"stream": self.stream, "from": seconds(self.from), "to": seconds(self.to), "cause": self.cause})
@@ -287,6 +308,7 @@ fn prepare(
         inputs.push(ingest::open(index, plan, files, &*control.clock, began, inputs_stop)?);
     }
     demux::synchronize(inputs, &plan.inputs, &plan.global)?;
+    let plan = &*norm::settle(plan, inputs)?;
     for (index, filter) in plan.global.complex_filters.iter().enumerate() {
         let description = match filter {
             ComplexFilter::Graph(description) => description.clone(),

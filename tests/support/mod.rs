@@ -3,6 +3,7 @@
 pub mod apache;
 pub mod cdn;
 pub mod client_auth;
+pub mod disturbance;
 pub mod dpop;
 pub mod edge;
 pub mod family;
@@ -14,8 +15,10 @@ pub mod oidc_provider;
 pub mod origin;
 pub mod process;
 pub mod python;
+pub mod relay;
 pub mod run;
 pub mod server;
+pub mod service;
 pub mod sign_in;
 pub mod tls;
 pub mod token_server;

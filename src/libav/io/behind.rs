@@ -6,8 +6,8 @@ use url::Url;
 use crate::error::{Error, Kind};
 use crate::libav::error::AvError;
 use crate::libav::log;
-use crate::net::Resolved;
 use crate::net::retry::Purpose;
+use crate::net::{Request, Resolved};
 use crate::origin::Origin;
 
 use super::open::{Open, Target};
@@ -89,6 +89,7 @@ impl Open<'_> {
     pub(super) fn explain(&self, target: &Target, code: AvError) -> AvError {
         let Some(media) = &self.state.access.media else { return code };
         let request = self.state.own_request(target.url.as_str(), "GET", self.state.request.fields());
+        let request = Request { renewed: code == AvError::HTTP_UNAUTHORIZED, ..request };
         let failure = media.explain(&request, &self.state.stop);
         self.give_up(failure.error, code)
     }

@@ -32,6 +32,8 @@ pub struct Live {
     pub playlist_itself: bool,
     /// The hls.c playlist whose segment it is.
     pub playlist: Option<i32>,
+    /// Its body broke off and could not be taken up again.
+    pub broken: bool,
     /// Its `headers` were taken off, so that hls.c does not copy them to each segment.
     pub stripped: bool,
 }
@@ -75,9 +77,13 @@ impl Registry {
         entries.iter_mut().filter(|live| live.protocol == protocol).for_each(|live| live.sent = live.generation);
     }
 
-    /// The contexts of nested files.
-    pub fn contexts(&self) -> Vec<*mut ffi::AVIOContext> {
-        self.entries.borrow().iter().filter(|live| !live.top).map(|live| live.context).collect()
+    /// How many contexts of nested files have broken off since this was asked last.
+    pub fn newly_broken(&self) -> usize {
+        let mut entries = self.entries.borrow_mut();
+        let whole = entries.iter_mut().filter(|live| !live.top && !live.broken);
+        // SAFETY: registered contexts are live and of this thread; nothing is called back (invariants 1 and 3).
+        let broken = whole.filter(|live| unsafe { take_error(live.context) }.is_some());
+        broken.map(|live| live.broken = true).count()
     }
 
     /// Is a segment of this playlist open and not at its end?
@@ -121,11 +127,11 @@ impl Registry {
 }
 
 /// Answers after which http.c itself asks again, where it would otherwise take them for the end of the file.
-pub const RETRIED: &str = if cfg!(error_bodies) { "401,408,429,5xx" } else { "401" };
+pub const RETRIED: &str = "401,408,425,429,5xx";
 
 /// Is this status one of [`RETRIED`]?
 pub fn is_retried(status: i64) -> bool {
-    matches!(status, 401 | 408 | 429 | 500..)
+    matches!(status, 401 | 408 | 425 | 429 | 500..)
 }
 
 /// Does `context` itself ask again after one of [`RETRIED`]?

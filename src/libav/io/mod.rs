@@ -10,11 +10,13 @@
 //! - `resume` reads through an `AVIOContext` of our own where libavformat's would lose media: tokens in the query, AES-128,
 //!   servers without ranges;
 //! - `renewal` asks for fresh URLs where signed ones have expired, `entity` looks whether what goes on is what began;
+//! - `whole` reads playlists and keys to their end before hls.c sees any of them;
 //! - `detour` sends dashdec.c of FFmpeg before 7 through a server on this machine, since it opens URLs behind our back;
 //! - `trouble` and `segments` tell what may pass and is tried again, and keep count of what libavformat goes on without;
 //! - `lookup` waits for host names, so that nobody waits in libavformat for them;
 //! - `streaming` puts the token into the URLs of rtmp, rtsp and srt;
 //! - `file` waits where a disk is full;
+//! - `pipe` writes into a pipe without being held there by who does not read;
 //! - `upload` writes through one of our own, because http.c never looks at the answer to a PUT or POST.
 
 mod beginning;
@@ -26,6 +28,7 @@ mod file;
 mod live;
 mod lookup;
 mod open;
+mod pipe;
 mod renewal;
 mod request;
 mod resume;
@@ -34,8 +37,10 @@ mod state;
 mod streaming;
 mod trouble;
 mod upload;
+mod whole;
 
 use std::ffi::{CStr, CString, c_int, c_void};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::bearer::{Bearers, MediaPointer};
@@ -80,12 +85,17 @@ pub struct Access {
     pub reach: Reach,
     /// The HTTP client for redirects, uploads and the reason behind a failure; needed wherever there are bearers.
     pub media: Option<Media>,
+    /// The job is about to end: an output no longer waits for somebody who does nothing.
+    pub hurry: Shutdown,
+    /// Gets the counts of opens that came to nothing: nobody is left then to ask for them.
+    pub in_vain: Tally,
     /// Who serves what a demuxer opens behind the hook's back; without it such inputs are refused.
     pub detour: Option<StartDetour>,
 }
 
 /// What happened on the network for one file, for the summary.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct IoCounts {
     /// HTTP requests sent, retries and hops included.
     pub requests: u64,
@@ -106,6 +116,21 @@ impl std::ops::AddAssign for IoCounts {
         self.reconnects += more.reconnects;
         self.token_swaps += more.token_swaps;
         self.retries += more.retries;
+    }
+}
+
+/// A sum of counts; clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Tally(Arc<Mutex<IoCounts>>);
+
+impl Tally {
+    /// The sum so far.
+    pub fn get(&self) -> IoCounts {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, counts: IoCounts) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) += counts;
     }
 }
 
@@ -183,6 +208,13 @@ impl Hook {
                 open::io_open(context, &mut (*context).pb, url.as_ptr(), ffi::AVIO_FLAG_WRITE, options.as_mut_ptr())
             };
         }
+        if let Some(pipe) = pipe::open(&self.0, &url.to_string_lossy()) {
+            // An option of libavformat's own.
+            options.remove("blocksize");
+            // SAFETY: the caller's promise (invariant 1).
+            unsafe { (*context).pb = pipe };
+            return 0;
+        }
         let placed = match self.placed(url, options) {
             Ok(placed) => placed,
             Err(error) => return error.0,
@@ -218,6 +250,8 @@ impl Hook {
             let pb = std::mem::replace(&mut (*context).pb, std::ptr::null_mut());
             if pb.is_null() {
                 0
+            } else if pipe::is_ours(pb) {
+                pipe::close(pb)
             } else if self.0.is_hooked() {
                 open::io_close2(context, pb)
             } else {
@@ -237,6 +271,11 @@ impl Hook {
         self.0.detour.get().map(|_| self.0.access.url.as_str())
     }
 
+    /// The input is open, with all that belongs to it: what happened is asked for from now on.
+    pub fn settle(&self) {
+        self.0.settled.set(true);
+    }
+
     /// What the input went on without; alive as long as anybody looks.
     pub fn losses(&self) -> Losses {
         self.0.segments.losses.clone()
@@ -247,11 +286,15 @@ impl Hook {
         self.0.has_changed()
     }
 
-    /// The input has ended: whatever failed last will not come any more.
+    /// The input has ended, or failed: whatever failed last will not come any more.
     pub fn at_end(&self) {
         self.0.make_current();
-        self.0.note_broken();
-        self.0.segments.end();
+        self.0.note_end();
+        // What was broken off because somebody asked to stop is not lost.
+        if !self.0.stop.is_requested() {
+            self.0.note_broken();
+            self.0.segments.end();
+        }
     }
 
     /// What happened so far.

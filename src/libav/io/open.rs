@@ -14,18 +14,19 @@ use crate::libav::call::c_string;
 use crate::libav::error::AvError;
 use crate::libav::option::{self, Dictionary};
 use crate::libav::{ffi, log, panic};
-use crate::net::NetError;
-use crate::net::retry::{self, Purpose};
+use crate::net::retry::{self, Purpose, Trouble};
+use crate::net::{Failure, NetError};
 use crate::origin::Origin;
 use crate::redact;
 
 use super::beginning::Beginning;
 use super::live::{self, Live};
-use super::renewal::has_expired;
+use super::renewal::is_expiry;
 use super::request::RETRYING;
 use super::state::State;
 use super::streaming::is_streaming;
-use super::{file, resume, state, trouble, upload};
+use super::whole::Miss;
+use super::{file, resume, state, trouble, upload, whole};
 
 /// `AVFormatContext.io_open`.
 pub unsafe extern "C" fn io_open(
@@ -89,6 +90,9 @@ pub unsafe extern "C" fn io_close2(context: *mut ffi::AVFormatContext, pb: *mut 
             } else if resume::is_ours(pb) {
                 resume::close(pb);
                 0
+            } else if whole::is_ours(pb) {
+                whole::close(context, pb);
+                0
             } else {
                 state.default_close.map_or(0, |close| close(context, pb))
             }
@@ -100,7 +104,7 @@ pub unsafe extern "C" fn io_close2(context: *mut ffi::AVFormatContext, pb: *mut 
 pub(super) struct Open<'a> {
     pub(super) state: &'a State,
     pub(super) context: *mut ffi::AVFormatContext,
-    pb: *mut *mut ffi::AVIOContext,
+    pub(super) pb: *mut *mut ffi::AVIOContext,
     flags: c_int,
     /// This is the file itself, not something that it names.
     pub(super) top: bool,
@@ -118,6 +122,15 @@ pub(super) struct Open<'a> {
     pub(super) renewed: bool,
     /// A refusal has brought another token.
     pub(super) revived: bool,
+}
+
+/// What http.c has opened.
+enum Found {
+    Good,
+    /// It can be read by a context of ours only.
+    Unfit,
+    /// The answer broke off before anybody could look at it, or is a playlist that breaks off in the middle.
+    Broken,
 }
 
 /// Who gets what: one destination of an open.
@@ -167,18 +180,23 @@ impl Open<'_> {
             }
         }
         let Ok(parsed) = Url::parse(address) else { return self.delegate(url) };
+        // What ended the job is told already, and nothing more is lost by it.
+        if self.state.has_given_up() {
+            return Err(AvError::EXIT);
+        }
         let segments = &self.state.segments;
         let (purpose, playlist) = segments.purpose(address, self.top, |playlist| self.state.live.is_being_read(playlist));
         self.playlist = playlist;
         let now = self.state.access.media.as_ref().map(|media| media.clock().now());
-        let early = purpose == Purpose::NextSegment && now.is_some_and(|now| segments.is_held_back(address, &now));
+        let ahead = playlist.zip(now).filter(|_| purpose == Purpose::NextSegment);
+        let early = ahead.is_some_and(|(playlist, now)| segments.is_held_back(playlist, address, &now));
         let result = if early { Err(AvError::HTTP_NOT_FOUND) } else { self.read_url(parsed, cipher.is_some(), purpose) };
         match (&result, purpose) {
             (Err(_), Purpose::Segment) => segments.fail(address),
             (Err(_), Purpose::NextSegment) => {
                 segments.fail(address);
-                if let (false, Some(now)) = (early, now) {
-                    segments.hold_back(address, now);
+                if let (false, Some((playlist, now))) = (early, ahead) {
+                    segments.hold_back(playlist, address, now);
                     self.state.count(|counts| counts.retries += 1);
                 }
             }
@@ -201,6 +219,24 @@ impl Open<'_> {
         }
         let mut given = if self.top { url } else { self.state.renewals.latest(&url).unwrap_or(url) };
         let mut target = self.target(given.clone())?;
+        if self.wants_whole(purpose) {
+            loop {
+                match self.read_whole(target.url.as_str(), purpose) {
+                    Ok(()) => return Ok(()),
+                    Err(_) if self.state.stop.is_requested() => return Err(AvError::EXIT),
+                    Err(Miss { trouble, code, failure }) => {
+                        let expired = is_expiry(failure.error.http_status());
+                        target = match if expired { self.renew(&target)? } else { None } {
+                            Some(fresh) => fresh,
+                            None => self.retry(target, purpose, (trouble, code), Some(failure))?,
+                        };
+                    }
+                }
+            }
+        }
+        if self.options.get("end_offset").is_some_and(|end| end != "0") {
+            self.forbid_prefetch();
+        }
         // http.c sends the same header lines with every request, and a bound token needs a proof of its own in each.
         let bound = self.token(&target).is_some_and(|(_, published)| published.credential.proof().is_some());
         let is_segment = matches!(purpose, Purpose::Segment | Purpose::NextSegment);
@@ -214,11 +250,21 @@ impl Open<'_> {
                 target = self.behind_pointer(target)?;
             }
             let code = match self.attempt(&target) {
-                Ok(()) if self.opened(&target)? => return Ok(()),
-                Ok(()) => {
-                    let given = self.target(given)?;
-                    return self.read_ourselves(given, purpose);
-                }
+                Ok(()) => match self.opened(&target)? {
+                    Found::Good => return Ok(()),
+                    Found::Unfit => {
+                        let given = self.target(given)?;
+                        return self.read_ourselves(given, purpose);
+                    }
+                    Found::Broken => {
+                        let text = format!("{}: the answer broke off in the middle", redact::url(target.url.as_str()));
+                        let error = Error::new(Kind::MediaServer, text).retryable(true);
+                        let failure = Failure { error, answer: None, retry_after: None };
+                        let trouble = (Trouble::Busy, AvError::from_errno(libc::EIO));
+                        target = self.retry(target, purpose, trouble, Some(failure))?;
+                        continue;
+                    }
+                },
                 Err(code) => code,
             };
             if self.state.stop.is_requested() {
@@ -263,7 +309,7 @@ impl Open<'_> {
                 Err(resume::Failure::Own(code)) => return Err(code),
                 Err(resume::Failure::Net(failure)) => failure,
             };
-            if has_expired(&failure)
+            if is_expiry(failure.http_status())
                 && !self.state.stop.is_requested()
                 && let Some(fresh) = self.renew(&target)?
             {
@@ -285,6 +331,7 @@ impl Open<'_> {
         if purpose == Purpose::NextSegment {
             return Err(code);
         }
+        // Only the answer tells what the server wants.
         let asks = matches!(code, AvError::HTTP_OTHER_4XX | AvError::HTTP_SERVER_ERROR | AvError::HTTP_NOT_FOUND);
         let request = self.state.own_request(target.url.as_str(), "GET", self.state.request.fields());
         let failure = asks.then(|| media.explain(&request, &self.state.stop));
@@ -294,7 +341,19 @@ impl Open<'_> {
         {
             return Ok(fresh);
         }
-        let patience = retry::patience(purpose, trouble::behind(code, status), self.state.access.retry);
+        self.retry(target, purpose, (trouble::behind(code, status), code), failure)
+    }
+
+    /// As [`again`](Self::again), where it is known what went wrong.
+    fn retry(
+        &mut self,
+        target: Target,
+        purpose: Purpose,
+        (trouble, code): (Trouble, AvError),
+        failure: Option<Failure>,
+    ) -> Result<Target, AvError> {
+        let Some(media) = self.state.access.media.clone() else { return Err(code) };
+        let patience = retry::patience(purpose, trouble, self.state.access.retry);
         let now = media.clock().now();
         let (since, attempt) = *self.failing.get_or_insert((now, 0));
         let after = failure.as_ref().and_then(|failure| failure.retry_after);
@@ -370,8 +429,8 @@ impl Open<'_> {
         Ok(())
     }
 
-    /// The context is open: registers it. False if one of ours must take its place; it is closed then.
-    fn opened(&mut self, target: &Target) -> Result<bool, AvError> {
+    /// The context is open: registers it, or closes it.
+    fn opened(&mut self, target: &Target) -> Result<Found, AvError> {
         // SAFETY: a successful open has filled `pb` with a native context of this thread (invariants 1 and 9).
         let (context, seekable, size) = unsafe {
             let context = *self.pb;
@@ -380,9 +439,14 @@ impl Open<'_> {
         let in_query = self.token(target).is_some_and(|(bearer, _)| !matches!(bearer.placement, Placement::Header { .. }));
         let looked_at = self.top || in_query || !seekable;
         let beginning = if looked_at { self.beginning(context) } else { Beginning::Media };
+        // SAFETY: as above (invariant 1).
+        if looked_at && unsafe { live::take_error(context) }.is_some() {
+            self.close_native(context);
+            return Ok(Found::Broken);
+        }
         if beginning == Beginning::DashManifest && self.top && !cfg!(dash_io_open) {
             self.close_native(context);
-            return self.detour().map(|()| true);
+            return self.detour().map(|()| Found::Good);
         }
         if in_query && !self.top {
             self.forbid_keepalive();
@@ -392,7 +456,12 @@ impl Open<'_> {
         // What a redirect or an API named may be another URL by the time that the connection is lost.
         if beginning == Beginning::Media && (in_query || without_ranges || self.redirected) {
             self.close_native(context);
-            return Ok(false);
+            return Ok(Found::Unfit);
+        }
+        // SAFETY: as above; nothing but its beginning was read, which is still in the buffer (invariant 1).
+        if self.top && beginning == Beginning::Playlist && !unsafe { whole::has_all(context) } {
+            self.close_native(context);
+            return Ok(Found::Broken);
         }
         for name in std::mem::take(&mut self.used) {
             self.options.remove(&name);
@@ -404,6 +473,8 @@ impl Open<'_> {
             // keeps alive: a 401 comes back to io_open there, which need not wait as http.c does.
             if self.top && beginning == Beginning::Media {
                 live::set_retries(context, true);
+                self.state.has_end.set(size > 0);
+                let _ = option::set(context.cast(), "reconnect_on_network_error", Some("1"));
             }
             if stripped {
                 live::set_headers(context, None);
@@ -419,10 +490,11 @@ impl Open<'_> {
                 sent: target.token.as_ref().map_or(0, |(_, published)| published.generation),
                 top: self.top,
                 playlist: self.playlist,
+                broken: false,
                 stripped,
             });
         }
-        Ok(true)
+        Ok(Found::Good)
     }
 
     /// Looks at what [`resume`](Self::resume) opened for what must be read another way.
@@ -473,6 +545,13 @@ impl Open<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Parts of one file are not asked for ahead of their turn: hls.c forgets then how far it has read the current one
+    /// (`open_input`), reads on behind its end, and http.c connects again and again for what is not there.
+    fn forbid_prefetch(&self) {
+        // SAFETY: as in forbid_keepalive; other demuxers have no such option (invariant 1).
+        let _ = unsafe { option::set(self.context.cast(), "http_multiple", Some("0")) };
     }
 
     /// hls.c would send its next request on the connection of the one before: without the token, where that stands in the

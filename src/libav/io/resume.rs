@@ -15,7 +15,7 @@ use crate::libav::{ffi, log, panic};
 use crate::net::{Download, NetError};
 
 use super::exported::{self, Exported};
-use super::renewal::has_expired;
+use super::renewal::is_expiry;
 use super::state::State;
 use super::trouble;
 
@@ -59,14 +59,8 @@ pub fn open(state: &State, url: &Url, nested: bool, options: &mut Dictionary) ->
     let number = |value: Option<String>| value.and_then(|value| value.parse::<u64>().ok());
     let start = number(options.remove("offset")).unwrap_or(0);
     let end = number(options.remove("end_offset")).filter(|end| *end > 0);
-    let mut headers = state.request.fields();
-    for (option, name) in [("user_agent", "User-Agent"), ("referer", "Referer")] {
-        if let Some(value) = options.get(option).filter(|value| !value.is_empty()) {
-            headers.push((name.to_owned(), value));
-        }
-    }
     let Some(media) = &state.access.media else { return Err(AvError::from_errno(libc::EINVAL).into()) };
-    let request = state.own_request(url.as_str(), "GET", headers);
+    let request = state.read_request(url.as_str(), options);
     let download = media.download(request, start, end, &state.stop).map_err(Failure::Net)?;
     let seekable = download.has_ranges() && cipher.is_none();
     let exported = Exported::new(download.location(), download.content_type());
@@ -139,7 +133,7 @@ impl Reader {
     fn fetch(&mut self, data: &mut [u8]) -> Result<usize, NetError> {
         loop {
             let failure = match self.download.read(data) {
-                Err(failure) if has_expired(&failure) && self.renewed_at != Some(self.download.position()) => failure,
+                Err(failure) if is_expiry(failure.http_status()) && self.renewed_at != Some(self.download.position()) => failure,
                 read => return read,
             };
             // SAFETY: the hook outlives the contexts that it opened (invariant 2).

@@ -57,6 +57,12 @@ pub struct State {
     tokens: Vec<TokenState>,
     counts: Cell<IoCounts>,
     own_counters: net::Counters,
+    /// For requests of our own in place of those of http.c, which keeps its own.
+    pub cookies: net::Cookies,
+    /// The file itself is read as it is, and where it ends is known: by its length, or by our own client.
+    pub has_end: Cell<bool>,
+    /// Somebody asks for the counts.
+    pub settled: Cell<bool>,
     failure: RefCell<Option<Error>>,
     /// Going on would lose media: the interrupt callback ends whatever libav is doing.
     given_up: Cell<bool>,
@@ -117,6 +123,9 @@ impl State {
             tokens,
             counts: Cell::default(),
             own_counters: net::Counters::default(),
+            cookies: net::Cookies::default(),
+            has_end: Cell::new(false),
+            settled: Cell::new(writes),
             failure: RefCell::default(),
             given_up: Cell::new(false),
             changed: Cell::new(false),
@@ -137,6 +146,7 @@ impl State {
     /// Frees `context` when the format context is gone.
     pub fn keep_top(&self, context: *mut ffi::AVIOContext) {
         self.own_top.set(context);
+        self.has_end.set(!context.is_null());
     }
 
     /// Has avformat_open_input come as far as the demuxer's read_header? It allocates `priv_data` just before.
@@ -203,6 +213,14 @@ impl State {
         is_known || token.refusals.get() < FRESH_REFUSALS || refused.credential.is_inherited()
     }
 
+    /// The token that came after a refused one is refused too.
+    fn refused_again(&self, index: usize) {
+        let name = self.bearer(index).map_or("", |bearer| &bearer.name);
+        let url = redact::url(&self.access.url);
+        let text = format!("{url}: the server refused the token of profile `{name}`, and a new one too (401 Unauthorized)");
+        self.give_up(Error::new(Kind::MediaServer, text).with_http_status(401));
+    }
+
     /// Puts a newer token on the live contexts, if there is one.
     pub fn swap_tokens(&self) {
         for (index, (bearer, token)) in self.access.bearers.iter().zip(&self.tokens).enumerate() {
@@ -237,9 +255,31 @@ impl State {
 
     /// Counts the bodies that broke off and could not be taken up again: hls.c takes them for complete.
     pub fn note_broken(&self) {
-        // SAFETY: registered contexts are live and of this thread (invariants 1 and 3).
-        let broken = self.live.contexts().into_iter().filter(|context| unsafe { live::take_error(*context) }.is_some()).count();
-        self.segments.lose(broken as u64);
+        self.segments.lose(self.live.newly_broken() as u64);
+    }
+
+    /// The file itself was read to what libavformat calls its end. If its connection broke off and could not be taken up again,
+    /// that is none.
+    pub fn note_end(&self) {
+        let context = self.context.get();
+        if !self.has_end.get() || self.stop.is_requested() || self.has_given_up() || context.is_null() {
+            return;
+        }
+        // SAFETY: the context is valid as long as the hook's owner uses it, its pb too if there is one (invariants 1 and 2).
+        let error = unsafe {
+            let pb = (*context).pb;
+            if pb.is_null() { None } else { live::take_error(pb) }
+        };
+        let (Some(error), Some(media)) = (error, &self.access.media) else { return };
+        let url = redact::url(&self.access.url);
+        let failure = media.explain(&self.own_request(&self.access.url, "GET", self.request.fields()), &self.stop);
+        self.note_failure(match failure.answer {
+            Some(_) => failure.error,
+            None => {
+                let text = format!("{url}: the connection broke off and could not be taken up again ({error})");
+                Error::new(Kind::MediaServer, text).retryable(true)
+            }
+        });
     }
 
     /// Keeps the first failure for whoever asks, and goes on.
@@ -286,6 +326,7 @@ impl State {
             headers,
             pointer: self.access.pointer.clone().filter(|_| url == self.access.url && method == "GET"),
             reach: self.access.reach.clone(),
+            hurry: self.access.hurry.clone(),
             own_origin: Origin::parse(&self.access.url),
             tls_verify: !self.request.unverified,
             wait: self.access.wait,
@@ -370,7 +411,18 @@ impl State {
                 if let Some(live) = self.live.of_protocol(protocol)
                     && let Some(index) = live.bearer
                 {
-                    self.reject(index, live.sent);
+                    let sent = self.bearer(index).and_then(|bearer| bearer.slot.latest());
+                    let sent = sent.filter(|published| published.generation == live.sent);
+                    // A cut segment is gone on with as long as http.c has patience; what it belongs to is asked for by io_open.
+                    if !live.top || sent.is_none_or(|sent| self.may_renew(index, &sent)) {
+                        self.reject(index, live.sent);
+                        return;
+                    }
+                    // SAFETY: registered contexts are live and of this thread; http.c does not hold the option now
+                    // (invariants 1 and 3).
+                    unsafe { live::set_retries(live.context, false) };
+                    self.refused_midway(&live, 401);
+                    self.refused_again(index);
                 }
             }
             Event::HttpError(status) => {
@@ -380,9 +432,9 @@ impl State {
                 }
             }
             _ if !self.is_authenticated() => {}
-            Event::SegmentAsked(playlist, url) => {
+            Event::SegmentAsked(playlist, url, offset) => {
                 self.note_broken();
-                self.segments.ask(playlist, url);
+                self.segments.ask(playlist, url, offset);
             }
             // hls.c looks at the scheme before it asks io_open, and drops what it does not like: `concat:`, say.
             Event::SegmentFailed(playlist, number) if !self.segments.failed(playlist) => {
@@ -403,6 +455,9 @@ impl State {
 
 impl Drop for State {
     fn drop(&mut self) {
+        if !self.settled.get() {
+            self.access.in_vain.add(self.counts());
+        }
         let own_top = self.own_top.get();
         if !own_top.is_null() {
             // SAFETY: from resume::open; the format context that used it is closed (invariant 2).

@@ -3,19 +3,24 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::Write;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, channel, sync_channel};
 use std::thread::JoinHandle;
 
 use crate::error::{Error, Kind};
+use crate::libav::codec::MediaType;
 use crate::libav::encoder::{Encoder, Received};
 use crate::libav::error::AvError;
 use crate::libav::frame::Frame;
+use crate::libav::log::Listener;
 use crate::libav::packet::Packet;
 use crate::libav::rational::Rational;
 use crate::libav::subtitle::Subtitle;
+use crate::pipeline::bench::Bench;
+use crate::pipeline::queue::{Front, Taken, queue};
 
-/// Frames that may be on their way to an encoder. A few are enough to keep it busy, and pictures are large.
-const QUEUE: usize = 4;
+/// Pictures that may be on their way to an encoder and back as packets. A few are enough to keep it busy, and they are large.
+const PICTURES: usize = 4;
+/// The same for frames of sound. They are small, and so is the time in which one is encoded.
+const SOUNDS: usize = 32;
 
 /// What an encoder is told.
 pub enum Task {
@@ -62,57 +67,62 @@ pub struct Worker(Place);
 
 enum Place {
     Here { desk: Box<Desk>, done: VecDeque<Done> },
-    Thread { tasks: Option<SyncSender<Task>>, done: Receiver<Done>, thread: Option<JoinHandle<Box<Desk>>>, under_way: usize },
+    Thread { queue: Option<Front<Task, Done>>, thread: Option<JoinHandle<Box<Desk>>> },
 }
 
-/// The encoder and what it writes beside packets.
-struct Desk {
-    encoder: Encoder,
-    pass_log: Option<File>,
+/// An encoder and what it writes beside packets.
+pub struct Desk {
+    /// The encoder.
+    pub encoder: Encoder,
+    /// Where the first of two passes writes its statistics.
+    pub pass_log: Option<File>,
+    /// `-benchmark_all`.
+    pub bench: Option<Bench>,
 }
 
 impl Worker {
-    /// Sets an encoder to work. `apart`: on a thread called `name`.
+    /// Sets an encoder of `kind` to work. `apart`: on a thread called `name`.
     ///
     /// # Errors
     /// There is no thread to be had.
-    pub fn new(encoder: Encoder, pass_log: Option<File>, apart: bool, name: &str) -> Result<Self, Error> {
-        let mut desk = Box::new(Desk { encoder, pass_log });
+    pub fn new(desk: Desk, kind: MediaType, apart: bool, name: &str) -> Result<Self, Error> {
+        let mut desk = Box::new(desk);
         if !apart {
             return Ok(Self(Place::Here { desk, done: VecDeque::new() }));
         }
-        let (tasks, from_job) = sync_channel(QUEUE);
-        let (to_job, done) = channel();
+        let room = if kind == MediaType::Audio { SOUNDS } else { PICTURES };
+        let (front, back) = queue(room);
+        let listener = Listener::current();
         let work = move || {
-            while let Ok(task) = from_job.recv() {
+            let _listening = Listener::listen(listener);
+            while let Some(task) = back.next() {
                 if let Task::Debug(flags) = task {
                     desk.encoder.set_debug(flags);
-                } else if to_job.send(desk.work(task)).is_err() {
-                    break;
+                } else {
+                    back.answer(desk.work(task));
                 }
             }
             desk
         };
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(work);
         let thread = thread.map_err(|error| Error::new(Kind::Internal, format!("no thread for {name}: {error}")))?;
-        Ok(Self(Place::Thread { tasks: Some(tasks), done, thread: Some(thread), under_way: 0 }))
+        Ok(Self(Place::Thread { queue: Some(front), thread: Some(thread) }))
     }
 
     /// Has it as many tasks as it may have?
     pub fn is_full(&self) -> bool {
-        matches!(&self.0, Place::Thread { under_way, .. } if *under_way >= QUEUE)
+        matches!(&self.0, Place::Thread { queue: Some(queue), .. } if queue.is_full())
     }
 
-    /// Gives it a task; waits while it is full.
+    /// Gives it a task. One that is full is to give something back first.
     pub fn give(&mut self, task: Task) {
         match &mut self.0 {
             Place::Here { desk, done } => done.push_back(desk.work(task)),
-            Place::Thread { tasks, under_way, .. } => {
+            Place::Thread { queue, .. } => {
                 // A thread that is gone shows when its result is asked for.
-                if let Some(tasks) = tasks {
-                    let _ = tasks.send(task);
+                if let Some(queue) = queue {
+                    queue.give(task);
                 }
-                *under_way += 1;
             }
         }
     }
@@ -122,7 +132,7 @@ impl Worker {
         match &mut self.0 {
             Place::Here { desk, .. } => desk.encoder.set_debug(flags),
             // A thread that is gone logs nothing.
-            Place::Thread { tasks, .. } => drop(tasks.as_ref().map(|tasks| tasks.send(Task::Debug(flags)))),
+            Place::Thread { queue, .. } => queue.iter().for_each(|queue| queue.tell(Task::Debug(flags))),
         }
     }
 
@@ -148,27 +158,19 @@ impl Worker {
     pub fn take(&mut self, wait: bool) -> Option<Done> {
         match &mut self.0 {
             Place::Here { done, .. } => done.pop_front(),
-            Place::Thread { done, under_way, .. } => {
-                let result = if wait { done.recv().map_err(|_| TryRecvError::Disconnected) } else { done.try_recv() };
-                match result {
-                    Err(TryRecvError::Empty) => None,
-                    Ok(done) => {
-                        *under_way -= 1;
-                        Some(done)
-                    }
-                    Err(TryRecvError::Disconnected) => {
-                        Some(Done { packets: Vec::new(), result: Err(Failure::Gone), errors: None })
-                    }
-                }
-            }
+            Place::Thread { queue, .. } => match queue.as_mut()?.take(wait) {
+                Taken::Result(done) => Some(done),
+                Taken::NotYet => None,
+                Taken::Gone => Some(Done { packets: Vec::new(), result: Err(Failure::Gone), errors: None }),
+            },
         }
     }
 }
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        if let Place::Thread { tasks, thread, .. } = &mut self.0 {
-            *tasks = None;
+        if let Place::Thread { queue, thread } = &mut self.0 {
+            *queue = None;
             if let Some(Err(panic)) = thread.take().map(JoinHandle::join)
                 && !std::thread::panicking()
             {
@@ -188,6 +190,8 @@ impl Desk {
     }
 
     fn encode(&mut self, task: Task, packets: &mut Vec<Packet>) -> Result<State, Failure> {
+        let action = if matches!(task, Task::Finish) { "flush" } else { "encode" };
+        self.bench.iter_mut().for_each(Bench::begin);
         match task {
             Task::Frame(frame, aspect) => {
                 if let Some(aspect) = aspect {
@@ -206,7 +210,9 @@ impl Desk {
         }
         loop {
             let mut packet = Packet::new();
-            let received = self.encoder.receive(&mut packet).map_err(Failure::Encode)?;
+            let received = self.encoder.receive(&mut packet);
+            self.bench.iter_mut().for_each(|bench| bench.end(action));
+            let received = received.map_err(Failure::Encode)?;
             if received != Received::NeedsFrame
                 && let (Some(log), Some(statistics)) = (&mut self.pass_log, self.encoder.statistics())
             {

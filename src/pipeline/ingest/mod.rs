@@ -27,7 +27,7 @@ use crate::clock::{Clock, Now};
 use crate::error::{Error, Kind};
 use crate::libav::demuxer::Demuxer;
 use crate::libav::io::{IoCounts, Losses};
-use crate::libav::log::{self, level};
+use crate::libav::log::{self, Listener, level};
 use crate::libav::packet::Packet;
 use crate::shutdown::Shutdown;
 
@@ -112,7 +112,9 @@ pub fn open(
 #[derive(Default)]
 pub struct Tally {
     /// What happened on the network while it was open before.
-    pub counts: IoCounts,
+    pub closed: IoCounts,
+    /// The same since it was opened last.
+    pub open: IoCounts,
     /// What went wrong for good.
     pub failure: Option<Error>,
     /// That is that its streams are others now.
@@ -129,6 +131,13 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// What happened on the network so far.
+    pub fn counts(&self) -> IoCounts {
+        let mut counts = self.closed;
+        counts += self.open;
+        counts
+    }
+
     /// Segments that were lost so far.
     pub fn lost(&self) -> u64 {
         self.lost + self.losses.count()
@@ -161,11 +170,15 @@ impl Kept {
         let plan = &opener.plan.inputs[index];
         let (to_job, packets) = sync_channel(plan.thread_queue_size.unwrap_or(QUEUE).max(1));
         let (used, from_job) = channel();
+        let listener = Listener::current();
         let tally = Arc::new(Mutex::new(Tally { losses: demuxer.losses(), ..Tally::default() }));
         let supervisor = Supervisor::new(opener, (index, place), &demuxer, streams, (to_job, from_job), Arc::clone(&tally));
         thread::Builder::new()
             .name(format!("ingest-{index}"))
-            .spawn_scoped(opener.scope, move || supervisor.run(demuxer, session))
+            .spawn_scoped(opener.scope, move || {
+                let _listening = Listener::listen(listener);
+                supervisor.run(demuxer, session);
+            })
             .map_err(|error| Error::new(Kind::Internal, format!("no thread for input #{index}: {error}")))?;
         Ok(Self { packets, used, tally, alone: opener.plan.inputs.len() == 1 })
     }

@@ -10,6 +10,7 @@ use crate::clock::{Clock, Now};
 use crate::error::Error;
 use crate::libav::codec::MediaType;
 use crate::libav::demuxer::Demuxer;
+use crate::libav::io::IoCounts;
 use crate::libav::log::{self, level};
 use crate::libav::packet::Packet;
 use crate::pipeline::Files;
@@ -280,6 +281,7 @@ impl<'a> Supervisor<'a> {
                     let now = self.clock.now();
                     let away = self.last.replace(now).map_or(Duration::ZERO, |last| now.boot.saturating_sub(last.boot));
                     first.get_or_insert(now);
+                    self.tally(|tally| tally.open = demuxer.counts());
                     // At the next packet: this one is whole.
                     if !self.hand_on(packet, ticks, away) || scout.has_found() {
                         break Ok(());
@@ -298,7 +300,8 @@ impl<'a> Supervisor<'a> {
         };
         self.tally(|tally| {
             tally.is_away = true;
-            tally.counts += demuxer.counts();
+            tally.closed += demuxer.counts();
+            tally.open = IoCounts::default();
             tally.lost += std::mem::take(&mut tally.losses).count();
         });
         let lasted = first.zip(self.last).map_or(Duration::ZERO, |(first, last)| last.boot.saturating_sub(first.boot));
