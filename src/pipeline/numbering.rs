@@ -63,7 +63,7 @@ pub fn go_on(plan: &Plan) -> Result<Plan, Error> {
             }
         });
         match numbered {
-            Numbered::Segments if is_on(&output.options, "strftime") => {}
+            Numbered::Segments if is_on(&output.options, "strftime") || option_of(output, "segment_wrap").is_some() => {}
             Numbered::Segments => set(output, "segment_start_number", next_number(&url).to_string()),
             Numbered::Images => set(output, "start_number", next_number(&url).max(1).to_string()),
             Numbered::Hls => {
@@ -71,7 +71,8 @@ pub fn go_on(plan: &Plan) -> Result<Plan, Error> {
                     option_of(output, "hls_flags").map_or("append_list".to_owned(), |flags| format!("{flags}+append_list"));
                 output.options.retain(|(name, _)| name != "hls_flags");
                 output.options.push(("hls_flags".to_owned(), flags));
-                if !Path::new(path(&url)).exists() && !is_on(&output.options, "strftime") {
+                let counts_itself = is_on(&output.options, "strftime") || option_of(output, "hls_start_number_source").is_some();
+                if !Path::new(path(&url)).exists() && !counts_itself {
                     let first = next_number(&segments_of(output));
                     set(output, "start_number", first.to_string());
                 }
