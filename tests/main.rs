@@ -41,6 +41,7 @@ mod stop;
 mod store;
 mod streaming;
 mod support;
+mod timeouts;
 mod tls;
 mod token;
 mod transcode;
