@@ -9,14 +9,8 @@ use crate::support::Protected;
 use crate::support::media;
 use crate::support::run::{Home, count, ffmpeg_read, packets};
 use crate::support::server::closed_port;
-use crate::support::service::{copy, session, wait_until};
+use crate::support::service::{copy, session, threads, wait_until};
 use crate::support::token_server::Tokens;
-
-/// The threads of this process with this name.
-fn threads(name: &str) -> usize {
-    let tasks = std::fs::read_dir("/proc/self/task").expect("threads").flatten();
-    tasks.filter(|task| std::fs::read_to_string(task.path().join("comm")).is_ok_and(|comm| comm.trim() == name)).count()
-}
 
 #[test]
 fn a_job_tells_what_happens_and_copies_everything() {

@@ -179,6 +179,7 @@ impl Config {
     }
 
     /// The settings of the relay.
+    #[doc(hidden)]
     pub fn relay(&self) -> &Relay {
         &self.relay
     }

@@ -56,6 +56,11 @@ impl Profile {
         &self.name
     }
 
+    /// The preset that it started from.
+    pub fn provider(&self) -> Option<&str> {
+        self.provider.as_deref()
+    }
+
     /// The relay's upstream.
     pub fn base_url(&self) -> Option<&str> {
         self.base_url.as_ref().map(Url::as_str)

@@ -2,7 +2,7 @@
 
 use crate::command_line::{self, OptionLookup, Parsed};
 use crate::error::{Error, Kind};
-use crate::pipeline::plan::{Auth, Plan};
+use crate::pipeline::plan::{self, Auth, Plan};
 
 use super::{LinkedOptions, Report, RunningJob, Session};
 
@@ -172,14 +172,14 @@ pub struct JobBuilder {
     outputs: Vec<Output>,
 }
 
-/// An input of a job, or of a demuxer, and its options.
+/// An input of a job, or of a [`Demuxer`](crate::Demuxer), and its options.
 #[derive(Clone, Debug)]
 pub struct Input {
     url: String,
     options: Options,
 }
 
-/// An output of a job, or of a muxer, and its options.
+/// An output of a job, or of a [`Muxer`](crate::Muxer), and its options.
 #[derive(Clone, Debug)]
 pub struct Output {
     url: String,
@@ -286,6 +286,38 @@ impl Input {
         args.extend(["-i".to_owned(), self.url]);
         Ok(())
     }
+
+    /// The plan of a job that would only open it.
+    ///
+    /// # Errors
+    /// As [`Job::parse`]; an option that only a job honours.
+    pub(super) fn alone(self) -> Result<Job, Error> {
+        let mut args = Vec::new();
+        self.write(&mut args)?;
+        args.extend(["-f", "null", "-"].map(str::to_owned));
+        let job = Job::from_args(args)?;
+        let plain = plan::Input::default();
+        let timeless = job.plan.inputs.iter().map(|own| plan::Input {
+            duration: plain.duration,
+            stop: plain.stop,
+            ts_offset: plain.ts_offset,
+            ts_scale: plain.ts_scale.clone(),
+            readrate: plain.readrate,
+            stream_loop: plain.stream_loop,
+            thread_queue_size: plain.thread_queue_size,
+            dump_attachment: plain.dump_attachment.clone(),
+            fail_on_gap: plain.fail_on_gap,
+            ingest: plain.ingest,
+            sync_with: plain.sync_with,
+            ..own.clone()
+        });
+        if !timeless.eq(job.plan.inputs.iter().cloned()) {
+            let message =
+                "an option is about what a job does with its input (-t, -re, -itsoffset, -stream_loop, -ingest_for and the like)";
+            return Err(Error::new(Kind::Usage, message).with_hint("leave it out here, or run a job"));
+        }
+        Ok(job)
+    }
 }
 
 impl Output {
@@ -322,6 +354,31 @@ impl Output {
         }
         args.push(self.url);
         Ok(())
+    }
+
+    /// The plan of a job that would only write it.
+    ///
+    /// # Errors
+    /// As [`Job::parse`]; an option that only a job honours.
+    pub(super) fn alone(self) -> Result<Job, Error> {
+        let source = || ["-i".to_owned(), "-".to_owned()];
+        let (mut args, mut plain) = (Vec::from(source()), Vec::from(source()));
+        plain.push(self.url.clone());
+        self.write(&mut args)?;
+        let (job, plain) = (Job::from_args(args)?, Job::from_args(plain)?);
+        let bare = job.plan.outputs.iter().zip(plain.plan.outputs).map(|(own, plain)| plan::Output {
+            url: own.url.clone(),
+            auth: own.auth.clone(),
+            format: own.format.clone(),
+            options: own.options.clone(),
+            bitexact: own.bitexact,
+            ..plain
+        });
+        if !bare.eq(job.plan.outputs.iter().cloned()) {
+            let message = "an option is about what a job puts into its output (-c, -map, -t, -vf, -metadata and the like)";
+            return Err(Error::new(Kind::Usage, message).with_hint("leave it out here, or run a job"));
+        }
+        Ok(job)
     }
 }
 

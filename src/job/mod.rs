@@ -11,6 +11,7 @@ mod detour;
 mod event;
 mod explain;
 mod feed;
+mod media;
 mod network;
 mod options;
 pub mod probe;
@@ -24,6 +25,9 @@ pub use authenticator::{AccessToken, Authenticator, DevicePrompt};
 pub use build::{Input, Job, JobBuilder, Output};
 pub use event::{Event, Events, FileIndex, LogLevel};
 pub use explain::explain;
+pub use media::{
+    AudioFrame, Demuxer, Flow, Frame, Frames, MediaType, Muxer, Packet, Packets, StopHandle, StreamInfo, TimeBase, VideoFrame,
+};
 pub use options::LinkedOptions;
 pub use registration::Registered;
 pub use report::{Exit, FileReport, Report, TokenReport, TokenState};

@@ -13,6 +13,7 @@ use crate::redact;
 
 /// Everything that a job did.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Report {
     /// One for each input, in order.
     pub inputs: Vec<FileReport>,
@@ -30,6 +31,7 @@ pub struct Report {
 
 /// How a job ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Exit {
     /// All that was asked for is done: end of file, `-t`, `-fs`, `-frames`, `q`.
     Eof,
@@ -41,6 +43,7 @@ pub enum Exit {
 
 /// What one file saw.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct FileReport {
     /// As given; printed masked.
     pub url: String,
@@ -68,6 +71,7 @@ pub struct FileReport {
 
 /// The token requests of one profile.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TokenReport {
     /// Successful ones, the first included, answers from the store not.
     pub refreshes: u64,
@@ -96,7 +100,7 @@ pub struct TokenState {
 
 impl Report {
     /// A report of `plan` in which nothing has happened yet.
-    pub fn of(plan: &Plan) -> Self {
+    pub(crate) fn of(plan: &Plan) -> Self {
         let file = |url: &str, auth: &Auth| FileReport {
             url: url.to_owned(),
             auth: (!auth.profiles.is_empty()).then(|| auth.profiles.join(",")),
@@ -113,11 +117,17 @@ impl Report {
     }
 
     /// A report of a job that failed before it began.
-    pub fn failed(plan: &Plan, error: Error) -> Self {
+    pub(crate) fn failed(plan: &Plan, error: Error) -> Self {
         Self { exit: Exit::Error, error: Some(error), ..Self::of(plan) }
     }
 
     /// The JSON of `-summary`. Secrets in URLs are masked.
+    pub fn summary(&self) -> String {
+        self.to_json().to_string()
+    }
+
+    /// The same as a value.
+    #[doc(hidden)]
     pub fn to_json(&self) -> Value {
         let inputs: Vec<Value> = self.inputs.iter().map(FileReport::input_json).collect();
         let outputs: Vec<Value> = self.outputs.iter().map(FileReport::output_json).collect();

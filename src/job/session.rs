@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+#[cfg(feature = "cli")]
 use tokio::runtime::Handle;
 
 use crate::bearer::{Bearer, Bearers};
@@ -116,8 +117,7 @@ impl Session {
     /// Does what `plan` says; ends early, with the outputs finished, when `control` says so.
     #[doc(hidden)]
     pub fn run(&self, plan: &Plan, control: &Control, observer: &dyn Observer) -> Report {
-        let in_vain = plan.inputs.iter().map(|_| Tally::default()).collect();
-        let files = PlanFiles { session: self, plan, in_vain, stop: &control.stop };
+        let files = self.files(plan, &control.stop);
         // Whatever can be said about the profiles is said before anything is opened.
         if let Err(error) = self.check_scopes(plan) {
             return Report::failed(plan, error);
@@ -139,6 +139,12 @@ impl Session {
         report.error = outcome.error;
         report.error_rate_exceeded = outcome.error_rate_exceeded;
         report
+    }
+
+    /// Where the files of `plan` get their tokens.
+    pub(super) fn files<'a>(&'a self, plan: &'a Plan, stop: &'a Shutdown) -> PlanFiles<'a> {
+        let in_vain = plan.inputs.iter().map(|_| Tally::default()).collect();
+        PlanFiles { session: self, plan, in_vain, stop }
     }
 
     /// What the demuxer or muxer of `url` needs to send the tokens of `auth`; the first token is there when this returns.
@@ -173,6 +179,7 @@ impl Session {
     ///
     /// # Errors
     /// A profile is unknown, or may not send its token there.
+    #[doc(hidden)]
     pub fn bearers(&self, url: &str, names: &[String]) -> Result<Bearers, Error> {
         let profiles = self.profiles(names)?;
         let scopes = access::scopes(url, &profiles)?;
@@ -188,6 +195,7 @@ impl Session {
     ///
     /// # Errors
     /// The profile is unknown, or gets none.
+    #[doc(hidden)]
     pub fn first_token(&self, name: &str, limit: Duration, stop: &Shutdown) -> Result<(), Error> {
         let (feed, _) = self.feed(self.0.config.profile(name)?)?;
         feed.first(limit, stop).map_err(|error| error.context(format!("profile {name}")))
@@ -197,6 +205,7 @@ impl Session {
     ///
     /// # Errors
     /// The profile is unknown, or gets none.
+    #[doc(hidden)]
     pub async fn token(&self, name: &str) -> Result<Arc<Token>, Error> {
         let (feed, _) = self.feed(self.0.config.profile(name)?)?;
         feed.token().await.map_err(|error| error.context(format!("profile {name}")))
@@ -206,6 +215,7 @@ impl Session {
     ///
     /// # Errors
     /// The session has no profiles.
+    #[doc(hidden)]
     pub fn media(&self) -> Result<Media, Error> {
         Ok(self.network()?.media)
     }
@@ -299,6 +309,7 @@ impl Session {
     }
 
     /// Whom the connections of a profile trust.
+    #[doc(hidden)]
     pub fn roots(&self, profile: &Profile) -> Roots {
         Roots::new(&self.0.env, profile.ca_file.as_deref()).showing(profile.client.certificate.clone())
     }
@@ -348,7 +359,7 @@ impl Drop for Inner {
 }
 
 /// How the pipeline asks for access, file by file, as it opens them.
-struct PlanFiles<'a> {
+pub(super) struct PlanFiles<'a> {
     session: &'a Session,
     plan: &'a Plan,
     /// What opens that came to nothing did, input by input.
@@ -365,6 +376,6 @@ impl Files for PlanFiles<'_> {
 
     fn output(&self, index: usize) -> Result<Access, Error> {
         let output = self.plan.outputs.get(index).ok_or_else(|| Error::new(Kind::Internal, format!("no output {index}")))?;
-        self.session.access(&output.url, &output.auth, self.stop)
+        Ok(Access { hurry: self.stop.clone(), ..self.session.access(&output.url, &output.auth, self.stop)? })
     }
 }

@@ -24,6 +24,7 @@ const LONGEST: u64 = 64 * 1024;
 
 /// A place that holds a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SecretSource {
     /// Written in the configuration itself.
     Plain(Secret),
@@ -36,12 +37,14 @@ pub enum SecretSource {
     /// A systemd credential: a file of this name in `$CREDENTIALS_DIRECTORY`.
     Credential(String),
     /// An item of the desktop's keyring.
+    #[doc(hidden)]
     Keyring(Item),
     /// An open file descriptor, read to its end once.
     Fd(u32),
     /// Standard input, read to its end once.
     Stdin,
     /// Code of the crate's user; see [`SecretSource::custom`].
+    #[doc(hidden)]
     Custom(Custom),
 }
 

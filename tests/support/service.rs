@@ -41,3 +41,9 @@ pub fn copy(origin: &Origin, kind: &Kind, auth: &str, file: &Path) -> Job {
     let output = Output::new(file.display().to_string()).option("map", 0).option("c", "copy").option("f", "framemd5");
     Job::builder().flag("copyts").input(input).output(output).build().expect("a job")
 }
+
+/// The threads of this process with this name.
+pub fn threads(name: &str) -> usize {
+    let tasks = std::fs::read_dir("/proc/self/task").expect("threads").flatten();
+    tasks.filter(|task| std::fs::read_to_string(task.path().join("comm")).is_ok_and(|comm| comm.trim() == name)).count()
+}

@@ -118,6 +118,7 @@ impl Fence {
             vstats_version: _,
             qp_histogram: _,
             benchmark: _,
+            benchmark_all: _,
             dump_packets: _,
             dump_payload: _,
             debug_timestamps: _,
@@ -173,6 +174,7 @@ impl Fence {
             thread_queue_size: _,
             fail_on_gap: _,
             ingest: _,
+            open_timeout: _,
             sync_with: _,
             frame_rate: _,
             channels: _,
@@ -275,6 +277,10 @@ impl Fence {
             autoscale: _,
             audio_pad,
             map_channels: _,
+            ntsc: _,
+            continues: _,
+            new_file_on_change: _,
+            waits_for_space: _,
         } = output;
         for (option, given) in [
             ("attach", !attach.is_empty()),
