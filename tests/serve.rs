@@ -3,6 +3,7 @@
 mod access;
 mod dashboard;
 mod fence;
+mod fuzz;
 mod lasting;
 mod reload;
 mod watching;

@@ -34,6 +34,7 @@ use key::Key;
 use nearest::nearest;
 
 pub use builder::{ProfileBuilder, Value};
+#[cfg(feature = "serve")]
 pub(crate) use daemon::is_stream_name;
 pub use daemon::{Listen, Restart, Serve, Stream};
 pub use profile::{Profile, StoreKind};

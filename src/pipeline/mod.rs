@@ -63,6 +63,7 @@ use crate::shutdown::Shutdown;
 
 pub use alone::{LoneInput, LoneOutput};
 pub use live::{FilterCommand, Live};
+pub use numbering::can_go_on;
 pub use progress::{Progress, Psnr, VideoProgress};
 pub use tap::{KeyFrame, Tap};
 

@@ -87,6 +87,11 @@ pub fn go_on(plan: &Plan) -> Result<Plan, Error> {
     Ok(plan)
 }
 
+/// Can this output go on behind the files that are there?
+pub fn can_go_on(output: &Output) -> bool {
+    kind(output).is_some() && avio::is_file(&output.url)
+}
+
 fn kind(output: &Output) -> Option<Numbered> {
     let name = path(&output.url);
     match output.format.as_deref() {

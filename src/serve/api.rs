@@ -33,6 +33,9 @@ pub fn routes() -> Router<Arc<Daemon>> {
         .route("/events", get(super::page::events))
 }
 
+/// The body of a request, if it could be read.
+type Given = Result<Bytes, BytesRejection>;
+
 /// A body of `POST /streams`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -84,7 +87,7 @@ async fn list(State(daemon): State<Arc<Daemon>>) -> Json<Value> {
     Json(json!({ "streams": streams }))
 }
 
-async fn add(State(daemon): State<Arc<Daemon>>, body: Result<Bytes, BytesRejection>) -> Result<Response, Problem> {
+async fn add(State(daemon): State<Arc<Daemon>>, body: Given) -> Result<Response, Problem> {
     let new: NewStream = parse(body)?;
     let stream = daemon.registry.add(&new.id, settings(new.run, new.restart), new.start)?;
     let place = format!("/api/v1/streams/{}", stream.id);
@@ -95,11 +98,7 @@ async fn show(State(daemon): State<Arc<Daemon>>, Path(id): Path<String>) -> Resu
     Ok(shown(&*daemon.registry.get(&id)?))
 }
 
-async fn put(
-    State(daemon): State<Arc<Daemon>>,
-    Path(id): Path<String>,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Problem> {
+async fn put(State(daemon): State<Arc<Daemon>>, Path(id): Path<String>, body: Given) -> Result<Response, Problem> {
     let Change { run, restart, start } = parse(body)?;
     let settings = settings(run, restart);
     match daemon.registry.change(&id, settings.clone()) {
@@ -120,15 +119,18 @@ async fn remove(State(daemon): State<Arc<Daemon>>, Path(id): Path<String>) -> Re
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn start(State(daemon): State<Arc<Daemon>>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+async fn start(State(daemon): State<Arc<Daemon>>, Path(id): Path<String>, body: Given) -> Result<Json<Value>, Problem> {
+    nothing(body)?;
     Ok(shown(&*daemon.registry.command(&id, Stream::start)?))
 }
 
-async fn stop(State(daemon): State<Arc<Daemon>>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+async fn stop(State(daemon): State<Arc<Daemon>>, Path(id): Path<String>, body: Given) -> Result<Json<Value>, Problem> {
+    nothing(body)?;
     Ok(shown(&*daemon.registry.command(&id, Stream::stop)?))
 }
 
-async fn restart(State(daemon): State<Arc<Daemon>>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+async fn restart(State(daemon): State<Arc<Daemon>>, Path(id): Path<String>, body: Given) -> Result<Json<Value>, Problem> {
+    nothing(body)?;
     Ok(shown(&*daemon.registry.command(&id, Stream::restart)?))
 }
 
@@ -140,7 +142,18 @@ fn shown(stream: &Stream) -> Json<Value> {
     Json(view::stream(stream, &SystemClock.now()))
 }
 
-fn parse<T: DeserializeOwned>(body: Result<Bytes, BytesRejection>) -> Result<T, Problem> {
+/// Commands have no body; that of a client which always sends one is `{}`.
+fn nothing(body: Given) -> Result<(), Problem> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Nothing {}
+    match body {
+        Ok(body) if body.is_empty() => Ok(()),
+        body => parse::<Nothing>(body).map(|Nothing {}| ()),
+    }
+}
+
+fn parse<T: DeserializeOwned>(body: Given) -> Result<T, Problem> {
     let body = body.map_err(|rejection| Problem::new(rejection.status(), "the body cannot be read, or is too large"))?;
     serde_json::from_slice(&body).map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("the body: {error}")))
 }

@@ -17,7 +17,6 @@ pub mod fence;
 mod gate;
 mod metrics;
 mod notify;
-mod numbering;
 mod page;
 pub mod print;
 mod registry;

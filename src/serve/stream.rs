@@ -16,10 +16,10 @@ use crate::config::{Restart, Stream as Settings};
 use crate::error::{Error, Kind};
 use crate::job::{Exit, Job, Report, RunningJob};
 use crate::libav::log::level;
+use crate::pipeline::can_go_on;
 use crate::redact;
 
 use super::counts::Counts;
-use super::numbering;
 use super::registry::Shared;
 
 /// Between attempts.
@@ -350,7 +350,8 @@ impl Stream {
         let launched = spawn_blocking(move || {
             let mut job = job_of(&settings.run, source, &shared)?.named(id);
             let plan = job.plan_mut();
-            numbering::carry_on(plan);
+            // One that begins again writes over nothing that it has written before.
+            plan.outputs.iter_mut().for_each(|output| output.continues |= can_go_on(output));
             let global = &mut plan.global;
             if global.stats_period == crate::pipeline::plan::Global::default().stats_period {
                 global.stats_period = PROGRESS;

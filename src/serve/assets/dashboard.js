@@ -66,11 +66,13 @@ function make(data) {
 function graph(card, rates) {
   const svg = card.querySelector(".graph");
   const most = Math.max(1, ...rates);
-  const step = 180 / 89;
-  const points = rates.map((rate, at) => `${((90 - rates.length + at) * step).toFixed(1)} ${(38 - (rate / most) * 36).toFixed(1)}`);
+  // A minute at least, three at most.
+  const step = 180 / (Math.max(30, rates.length) - 1);
+  const points = rates.map((rate, at) => `${(180 - (rates.length - 1 - at) * step).toFixed(1)} ${(38 - (rate / most) * 36).toFixed(1)}`);
   const line = points.length > 1 ? "M" + points.join("L") : "";
   svg.querySelector(".line").setAttribute("d", line);
   svg.querySelector(".area").setAttribute("d", line && `${line}L180 40L${points[0].split(" ")[0]} 40Z`);
+  svg.classList.toggle("flat", most <= 1);
   svg.setAttribute("aria-label", `Bitrate of the last minutes, at most ${bitrate(most)}`);
 }
 
