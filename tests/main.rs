@@ -1,6 +1,7 @@
 //! ffauth seen from outside: what the servers received, and the packets that came out.
 
 mod auth_log;
+mod authenticator;
 mod bad_input;
 mod check;
 mod command_line;
@@ -9,6 +10,7 @@ mod dash;
 mod demo;
 mod dialects;
 mod expiry;
+mod failover;
 mod fault_matrix;
 mod faults;
 mod grants;
@@ -19,6 +21,7 @@ mod layering;
 mod linking;
 mod login;
 mod loopback;
+mod media;
 mod mutated;
 mod outage;
 mod parity;
@@ -26,11 +29,14 @@ mod probe;
 mod proxy;
 mod readme;
 mod real_servers;
+mod recording;
 mod redaction;
 mod redirect_matrix;
 mod relay;
+mod serve;
 mod shell;
 mod signals;
+mod stop;
 mod store;
 mod streaming;
 mod support;

@@ -241,9 +241,19 @@ impl Reader {
         if let State::Kept(kept) = &self.state { kept.tally().lost() } else { self.losses.count() }
     }
 
+    /// Is the input kept going?
+    pub fn is_kept(&self) -> bool {
+        matches!(self.state, State::Kept(_))
+    }
+
     /// See [`Tally::is_away`](super::ingest::Tally::is_away).
     pub fn is_away(&self) -> bool {
         if let State::Kept(kept) = &self.state { kept.tally().is_away } else { false }
+    }
+
+    /// Has it come back with other streams?
+    pub fn has_changed(&self) -> bool {
+        if let State::Kept(kept) = &self.state { kept.tally().changed } else { false }
     }
 
     /// How often the input was opened again, and the packets that came once more.

@@ -25,6 +25,8 @@ use super::{Control, InputOutcome, Live, dump};
 pub struct Source {
     /// Its position among the inputs.
     pub index: usize,
+    /// How many streams the inputs before it have.
+    pub first_stream: usize,
     /// Its packets.
     pub reader: Reader,
     /// Its streams.
@@ -112,6 +114,7 @@ impl Source {
         };
         Ok(Self {
             index,
+            first_stream: 0,
             url,
             reader,
             streams: input.streams.into_iter().map(stream).collect(),
@@ -245,7 +248,8 @@ impl Source {
         let facts = &stream.input.facts;
         let (file, gaps) = (self.index, &mut self.gaps);
         let expected = stream.clock.next_dts;
-        let name = || format!("ist_index:{file}:{index} type:{}", facts.media_type.name());
+        let number = self.first_stream + index;
+        let name = || format!("ist_index:{number} type:{}", facts.media_type.name());
         if global.debug_timestamps {
             let [dts, pts] = [("next_dts", stream.clock.next_dts), ("next_pts", stream.clock.next_pts)]
                 .map(|(name, time)| dump::stamp(name, time, MICROSECONDS));

@@ -7,7 +7,7 @@
 //! - Whoever does not know the secret, or comes by another name than the address (a page in a browser that was led here, say),
 //!   gets a 403, and nothing is asked for above. There is no CORS.
 //! - Playlists and manifests are rewritten ([`rewrite`]) so that every nested request comes back through the relay. What is not
-//!   below `base_url` can only be asked for with a ticket ([`ticket`]) that the relay has put there.
+//!   below `base_url` can only be asked for with a ticket (`ticket`) that the relay has put there.
 //! - Cookies and challenges of the server stay here.
 
 mod address;

@@ -269,6 +269,9 @@ impl State {
         };
         let path = request.uri().path().to_owned();
         let fault = lock(&self.disturbances).iter_mut().find_map(|disturbance| disturbance.meet(&path));
+        if fault == Some(disturbance::Fault::Silence) {
+            return std::future::pending().await;
+        }
         if let Some(answer) = fault.and_then(|fault| fault.instead()) {
             if fault == Some(disturbance::Fault::Reset) {
                 reset();
@@ -285,6 +288,11 @@ impl State {
         } else if let Some((_, status, target)) = self.site.redirects.iter().find(|(from, ..)| *from == path) {
             Response::builder().status(*status).header(LOCATION, target).body(Body::from("moved")).expect("a response")
         } else if [Method::PUT, Method::POST].contains(request.method()) {
+            if fault == Some(disturbance::Fault::Cut) {
+                let _ = request.into_body().frame().await;
+                reset();
+                return disturbance::no_answer();
+            }
             match request.into_body().collect().await {
                 Ok(body) => {
                     lock(&self.stored).insert(path, body.to_bytes().to_vec());
@@ -299,6 +307,9 @@ impl State {
         };
         lock(&self.log)[number].status = response.status().as_u16();
         match fault {
+            // What was stored is stored; its sender does not hear of it.
+            Some(disturbance::Fault::Truncation) if response.status() == 201 => disturbance::no_answer(),
+            Some(disturbance::Fault::Stall) if response.status() == 201 => std::future::pending().await,
             Some(fault) if response.status().is_success() => fault.spoil(response, reset),
             _ => response,
         }

@@ -15,7 +15,7 @@ use crate::libav::{ffi, log, panic};
 use crate::net::{Download, NetError};
 
 use super::exported::{self, Exported};
-use super::renewal::has_expired;
+use super::renewal::is_expiry;
 use super::state::State;
 use super::trouble;
 
@@ -133,7 +133,7 @@ impl Reader {
     fn fetch(&mut self, data: &mut [u8]) -> Result<usize, NetError> {
         loop {
             let failure = match self.download.read(data) {
-                Err(failure) if has_expired(&failure) && self.renewed_at != Some(self.download.position()) => failure,
+                Err(failure) if is_expiry(failure.http_status()) && self.renewed_at != Some(self.download.position()) => failure,
                 read => return read,
             };
             // SAFETY: the hook outlives the contexts that it opened (invariant 2).
@@ -182,9 +182,17 @@ unsafe extern "C" fn read_packet(opaque: *mut c_void, data: *mut u8, size: c_int
             Err(failure) => {
                 // SAFETY: the hook outlives the contexts that it opened (invariant 2).
                 let state = unsafe { &*reader.state };
-                // hls.c takes a segment that breaks off for complete.
-                state.segments.lose(1);
-                state.lose(Error::from(failure)).0
+                if reader.nested.is_some() {
+                    // hls.c takes a segment that breaks off for complete.
+                    state.segments.lose(1);
+                    return state.lose(Error::from(failure)).0;
+                }
+                // The rest of the file itself: ffmpeg would say so, and exit with 0.
+                let (code, untold) = state.refuse(Error::from(failure));
+                if let Some(error) = untold {
+                    state.note_failure(error);
+                }
+                code.0
             }
         }
     })
