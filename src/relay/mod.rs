@@ -86,7 +86,9 @@ impl Relay {
         let secret = match settings.secret {
             Some(secret) => {
                 if secret.expose().len() < SHORT_SECRET {
-                    tracing::warn!("relay.secret is shorter than {SHORT_SECRET} characters: other programs of this machine might guess it");
+                    tracing::warn!(
+                        "relay.secret is shorter than {SHORT_SECRET} characters: other programs of this machine might guess it"
+                    );
                 }
                 secret
             }
