@@ -63,6 +63,8 @@ fn every_command_of_the_readme_runs() {
             script = script.replace(line, instead);
         }
         assert!(!script.contains("example."), "no server of the tests stands for a host of\n{command}");
+        // What a command leaves running ends with it, however that ends.
+        let script = format!("trap 'kill $relay 2>/dev/null || true' EXIT\n{script}");
         let mut run = home.program("sh", ["-e", "-c", &script]);
         run.env("PATH", format!("{}:{path}", home.path("bin").display())).env("CHECKOUT", env!("CARGO_MANIFEST_DIR"));
         let run = finish(run);
