@@ -7,11 +7,16 @@ use std::pin::Pin;
 use std::time::{Duration, SystemTime};
 
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc2822;
+use time::format_description::well_known::{Rfc2822, Rfc3339};
 
 /// An HTTP date (RFC 9110 section 5.6.7) in the form that servers must send.
 pub fn http_date(value: &str) -> Option<SystemTime> {
     OffsetDateTime::parse(value.trim(), &Rfc2822).ok().map(SystemTime::from)
+}
+
+/// `at` in UTC and whole seconds (RFC 3339); `None` for a year that has no four digits.
+pub fn rfc3339(at: SystemTime) -> Option<String> {
+    OffsetDateTime::from(at).replace_nanosecond(0).ok()?.format(&Rfc3339).ok()
 }
 
 /// `Retry-After` (RFC 9110 section 10.2.3): seconds, or a date that is compared with `now`.
@@ -66,5 +71,16 @@ impl Clock for SystemClock {
 
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(tokio::time::sleep(duration))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_rfc_3339() {
+        let at = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_500);
+        assert_eq!(rfc3339(at).as_deref(), Some("2023-11-14T22:13:20Z"));
     }
 }

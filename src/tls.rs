@@ -4,7 +4,9 @@
 //! Trusted are the system's roots, or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name in their place, and a profile's own
 //! `ca_file` beside them. A client certificate is shown where the profile's token goes, and nowhere else.
 
+use std::fs::File;
 use std::io::Write;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -27,7 +29,7 @@ struct Trusted {
     ca_file: Option<PathBuf>,
     named_by_environment: bool,
     config: Config,
-    bundle: OnceLock<Result<tempfile::NamedTempFile, TlsError>>,
+    bundle: OnceLock<Result<Bundle, TlsError>>,
 }
 
 type Config = OnceLock<Result<Arc<rustls::ClientConfig>, TlsError>>;
@@ -68,7 +70,7 @@ pub enum TlsError {
     /// There is nothing to trust.
     #[error("no trusted certificate authorities were found on this system (Debian: install ca-certificates)")]
     NoRoots,
-    /// The temporary bundle for libavformat could not be written.
+    /// The bundle for libavformat could not be written.
     #[error("the list of trusted certificates could not be written to a temporary file: {0}")]
     Bundle(String),
     /// rustls refused the settings.
@@ -115,8 +117,8 @@ impl Roots {
         self.shown.as_ref().map_or(&self.trusted.config, |shown| &shown.config).get_or_init(made).clone()
     }
 
-    /// A PEM file for libavformat's `ca_file`, which replaces GnuTLS's own roots; `None` where those are what is wanted. The
-    /// file is private to this user and is deleted with the last clone.
+    /// A PEM file for libavformat's `ca_file`, which replaces GnuTLS's own roots; `None` where those are what is wanted. It is in
+    /// memory and goes with the last clone.
     ///
     /// # Errors
     /// As [`client_config`](Self::client_config).
@@ -125,8 +127,11 @@ impl Roots {
         if trusted.ca_file.is_none() && !trusted.named_by_environment {
             return Ok(None);
         }
-        match trusted.bundle.get_or_init(|| write_bundle(&trusted.certificates()?)) {
-            Ok(file) => Ok(Some(file.path())),
+        match trusted
+            .bundle
+            .get_or_init(|| Bundle::write(&trusted.certificates()?).map_err(|error| TlsError::Bundle(error.to_string())))
+        {
+            Ok(bundle) => Ok(Some(&bundle.path)),
             Err(error) => Err(error.clone()),
         }
     }
@@ -202,22 +207,27 @@ impl ClientCertificate {
     }
 }
 
-fn write_bundle(certificates: &[CertificateDer<'static>]) -> Result<tempfile::NamedTempFile, TlsError> {
-    let failed = |error: std::io::Error| TlsError::Bundle(error.to_string());
-    let mut file = tempfile::Builder::new().prefix("ffauth-ca-").suffix(".pem").tempfile().map_err(failed)?;
-    let mut pem = String::new();
-    for certificate in certificates {
-        pem.push_str("-----BEGIN CERTIFICATE-----\n");
-        let text = base64::engine::general_purpose::STANDARD.encode(certificate);
-        for line in text.as_bytes().chunks(64) {
-            pem.push_str(&String::from_utf8_lossy(line));
-            pem.push('\n');
+/// A file that only this process has: it is on no disk, and a kill leaves nothing behind.
+struct Bundle {
+    /// Where it can be opened for as long as `_memory` is open.
+    path: PathBuf,
+    _memory: File,
+}
+
+impl Bundle {
+    fn write(certificates: &[CertificateDer<'static>]) -> std::io::Result<Self> {
+        let mut memory = File::from(rustix::fs::memfd_create("ffauth-ca", rustix::fs::MemfdFlags::CLOEXEC)?);
+        for certificate in certificates {
+            memory.write_all(b"-----BEGIN CERTIFICATE-----\n")?;
+            let text = base64::engine::general_purpose::STANDARD.encode(certificate);
+            for line in text.as_bytes().chunks(64) {
+                memory.write_all(line)?;
+                memory.write_all(b"\n")?;
+            }
+            memory.write_all(b"-----END CERTIFICATE-----\n")?;
         }
-        pem.push_str("-----END CERTIFICATE-----\n");
+        Ok(Self { path: format!("/proc/self/fd/{}", memory.as_raw_fd()).into(), _memory: memory })
     }
-    file.write_all(pem.as_bytes()).map_err(failed)?;
-    file.flush().map_err(failed)?;
-    Ok(file)
 }
 
 #[cfg(test)]
@@ -244,7 +254,7 @@ mod tests {
         assert_eq!(bundled, rustls_native_certs::load_native_certs().certs.len() + 1);
         assert!(roots.client_config().is_ok());
         drop(roots);
-        assert!(!bundle.exists());
+        assert!(std::fs::read(&bundle).map_or(true, |other| other != text), "it is still there");
     }
 
     #[test]

@@ -12,12 +12,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("bearer", &[]),
     ("net", &["bearer"]),
     ("libav", &["net", "bearer"]),
-    ("loopback", &["net", "bearer"]),
+    ("manifest", &[]),
+    ("loopback", &["net", "bearer", "manifest"]),
     ("pipeline", &["libav"]),
     ("command_line", &["pipeline::plan"]),
     ("config", &["oauth", "bearer"]),
     ("job", &["oauth", "bearer", "net", "libav", "loopback", "pipeline", "command_line", "config"]),
-    ("cli", &["oauth", "bearer", "net", "libav", "pipeline", "command_line", "config", "job"]),
+    ("relay", &["net", "manifest", "config", "job"]),
+    ("cli", &["oauth", "bearer", "net", "libav", "pipeline", "command_line", "config", "job", "relay"]),
 ];
 
 /// What only some places may mention, and which these are.

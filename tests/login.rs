@@ -282,6 +282,18 @@ fn where_nobody_can_sign_in_that_is_said_at_once() {
     );
 }
 
+/// A browser that cannot be used is not waited for, as nobody is there to use another.
+#[test]
+fn a_browser_that_fails_ends_the_sign_in_at_once() {
+    let scene = Scene::new(Manners::default(), "");
+    std::fs::write(scene.home.path("browser"), "#!/bin/sh\nexit 4\n").expect("a program");
+    let began = Instant::now();
+    let run = scene.login("login p", true).finish(3);
+    assert!(began.elapsed() < Duration::from_secs(20));
+    assert!(run.stderr.contains("browser failed (exit status: 4)"), "{}", run.tail());
+    assert_eq!(scene.stored(), Vec::<String>::new());
+}
+
 #[test]
 fn a_device_shows_address_and_code() {
     let scene = Scene::new(Manners { has_device: true, ..Manners::default() }, "scope = [\"a\"]");

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use ffauth::bearer::{Bearer, Bearers, Credential, Placement, Proof, Renew, RenewError, Scope, Slot};
 use ffauth::env::Env;
 use ffauth::libav::demuxer::{Demuxer, Opening};
-use ffauth::libav::io::{Access, Detour};
+use ffauth::libav::io::{Access, Detour, Tally};
 use ffauth::libav::option::Dictionary;
 use ffauth::libav::packet::Packet;
 use ffauth::loopback::Loopback;
@@ -242,11 +242,15 @@ fn bound_tokens_lead_through_it_too() {
     let (url, own) = (origin.url(kind.entry), media.clone());
     let access = Access {
         url: url.clone(),
+        pointer: None,
+        waits_for_space: None,
         bearers: bearers(&url, Some(Arc::new(Word))),
         wait: Duration::from_secs(1),
         retry: Duration::from_secs(1),
         reach: Reach::of(&url),
         media: Some(media),
+        hurry: Shutdown::new(),
+        in_vain: Tally::default(),
         detour: Some(Arc::new(move |request, retry, losses, stop| {
             Ok(Box::new(Loopback::start(&own, request, retry, losses, stop)?) as Box<dyn Detour>)
         })),

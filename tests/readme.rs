@@ -20,6 +20,7 @@ const OF_THE_CHECKOUT: &[(&str, &str)] = &[
     ),
     ("cargo test real_servers -- --ignored", "grep -q '#\\[ignore' $CHECKOUT/tests/real_servers.rs"),
     ("cargo bench --bench copy", "grep -q 'name = \"copy\"' $CHECKOUT/Cargo.toml"),
+    ("cargo bench --bench relay", "grep -q 'name = \"relay\"' $CHECKOUT/Cargo.toml"),
 ];
 
 #[test]
@@ -41,6 +42,7 @@ fn every_command_of_the_readme_runs() {
     let home = Home::new(&here(&blocks(&readme, "toml").concat()));
     home.write("studio.secret", SECRET);
     std::fs::rename(home.path("studio.secret"), home.path(CONFIG).with_file_name("studio.secret")).expect("the same disk");
+    home.write(".config/ffauth/relay.secret", "0123456789abcdef");
     home.write(".secrets/studio", SECRET);
     home.write("token.txt", &tokens.issue());
     std::fs::copy(media::MP4_MOOV_FIRST.file(), home.path("cam.mp4")).expect("a copy");
@@ -70,6 +72,9 @@ fn every_command_of_the_readme_runs() {
     assert_eq!(origin.count(401), 0, "{}", origin.story());
     assert!(origin.stored().keys().any(|name| name.ends_with("out.m3u8")), "{:?}", origin.stored().keys());
     assert!(home.path("cam-00000.ts").exists());
+    assert!(home.path("played.mkv").exists() && home.path("part.mp4").metadata().expect("a file").len() == 1000);
+    let token = std::fs::read_to_string(home.path("token.json")).expect("a file");
+    assert!(tokens.all().iter().any(|issued| token.contains(issued)), "{token}");
     assert!(!seen.contains(SECRET), "{seen}");
 }
 

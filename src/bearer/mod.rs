@@ -18,12 +18,14 @@
 //! This module knows neither OAuth nor libav: `job` is where the two meet.
 
 mod header;
+mod pointer;
 mod proof;
 mod renew;
 mod scope;
 mod slot;
 
 pub use header::{Credential, HeaderError, HeaderLines, Placement};
+pub use pointer::MediaPointer;
 pub use proof::Proof;
 pub use renew::{Renew, RenewError};
 pub use scope::Scope;

@@ -37,6 +37,9 @@ pub enum Command {
     Credentials(CredentialsArgs),
     /// Lists the built-in presets and what each still needs from you
     Providers(ListArgs),
+    /// Serves players and programs that know no OAuth: what they ask of it is asked for with a token
+    #[cfg(feature = "relay")]
+    Relay(RelayArgs),
     /// Shows it at work: a token endpoint and a protected live stream on loopback; no account, no network
     Demo(DemoArgs),
     /// Prints the completion script of a shell
@@ -50,8 +53,6 @@ pub enum Command {
 /// Words of the interface that later versions give a meaning.
 #[derive(Debug, Subcommand)]
 pub enum Later {
-    /// Serves players that know no OAuth (not in this version)
-    Relay(Rest),
     /// Runs many streams (not in this version)
     Serve(Rest),
 }
@@ -60,10 +61,45 @@ impl Later {
     /// The word, and what to do instead.
     pub fn instead(&self) -> (&'static str, &'static str) {
         match self {
-            Later::Relay(_) => ("relay", "give other tools a token with `ffauth token NAME --format header`"),
             Later::Serve(_) => ("serve", "run one `ffauth` per stream under systemd or another supervisor"),
         }
     }
+}
+
+/// `ffauth relay`.
+#[cfg(feature = "relay")]
+#[derive(Debug, Group)]
+pub struct RelayArgs {
+    /// The profiles [default: all that have a base_url]
+    #[arg(value_name = "PROFILE")]
+    pub profiles: Vec<String>,
+    /// Where to listen; may be given several times [default: listen under [relay], else 127.0.0.1:0, a free port]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub listen: Vec<String>,
+    /// What is logged: info shows each request, secrets masked
+    #[arg(long, value_enum, value_name = "LEVEL", default_value_t = LogLevel::Warning)]
+    pub log: LogLevel,
+    /// Logs JSON, one object a line
+    #[arg(long)]
+    pub json: bool,
+    /// Where the profiles are.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+/// How much is logged; each shows what those before it show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogLevel {
+    /// Nothing
+    Quiet,
+    /// What cannot be done
+    Error,
+    /// What may need somebody's attention
+    Warning,
+    /// What is done
+    Info,
+    /// How
+    Debug,
 }
 
 /// `ffauth completions`.
@@ -387,10 +423,18 @@ mod tests {
 
     #[test]
     fn commands_of_later_versions_take_anything() {
-        for line in ["serve --listen 127.0.0.1:0", "relay x"] {
-            let Ok(Command::Later(later)) = parsed(line) else { panic!("not parsed: {line}") };
-            assert_eq!(Some(later.instead().0), line.split(' ').next());
-        }
+        let Ok(Command::Later(later)) = parsed("serve --listen 127.0.0.1:0") else { panic!("not parsed") };
+        assert_eq!(later.instead().0, "serve");
+    }
+
+    #[test]
+    fn relay_takes_profiles_and_addresses() {
+        let Ok(Command::Relay(args)) = parsed("relay --listen 127.0.0.1:0 a --listen [::1]:1 b --json --log info") else {
+            panic!("not parsed")
+        };
+        assert_eq!((args.profiles, args.listen), (vec!["a".into(), "b".into()], vec!["127.0.0.1:0".into(), "[::1]:1".into()]));
+        assert_eq!((args.json, args.log), (true, LogLevel::Info));
+        assert!(matches!(parsed("relay"), Ok(Command::Relay(args)) if args.profiles.is_empty() && args.listen.is_empty()));
     }
 
     #[test]

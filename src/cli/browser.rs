@@ -4,6 +4,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use tokio::sync::oneshot;
 use url::Url;
 
 use crate::env::Env;
@@ -37,16 +38,39 @@ impl Browser {
     }
 
     /// Starts the first of them that can be started, without a shell; `input`: it may read standard input, as browsers on a
-    /// terminal do. False if there is none, or the URL is not one of the web.
-    pub fn open(&self, url: &Url, input: bool) -> bool {
+    /// terminal do. `None` if there is none, or the URL is not one of the web.
+    pub fn open(&self, url: &Url, input: bool) -> Option<Started> {
         if !matches!(url.scheme(), "http" | "https") {
-            return false;
+            return None;
         }
-        let started = self.commands.iter().find_map(|words| start(&with_url(words, url), input));
-        let Some(mut child) = started else { return false };
-        // Whether it goes on or comes to an end is its own affair; it must not stay behind as a zombie.
-        std::thread::spawn(move || drop(child.wait()));
-        true
+        let (program, mut child) = self.commands.iter().find_map(|words| {
+            let words = with_url(words, url);
+            Some((words.first()?.clone(), start(&words, input)?))
+        })?;
+        let (sender, failure) = oneshot::channel();
+        std::thread::spawn(move || {
+            // That it comes to an end is its own affair, as long as it was a good one.
+            if let Ok(status) = child.wait()
+                && !status.success()
+            {
+                // Nobody waits for it any more, perhaps.
+                let _ = sender.send(format!("{program} failed ({status})"));
+            }
+        });
+        Some(Started(failure))
+    }
+}
+
+/// A program that shows a URL, or was to.
+pub struct Started(oneshot::Receiver<String>);
+
+impl Started {
+    /// Ends with a sentence if it fails, else never.
+    pub async fn failed(&mut self) -> String {
+        match (&mut self.0).await {
+            Ok(failure) => failure,
+            Err(_) => std::future::pending().await,
+        }
     }
 }
 
@@ -99,11 +123,12 @@ mod tests {
     fn only_web_addresses_are_opened() {
         let browser = Browser { commands: vec![vec!["true".to_owned()]] };
         for (url, opened) in [("https://h/", true), ("file:///etc/passwd", false), ("javascript:alert(1)", false)] {
-            assert_eq!(browser.open(&Url::parse(url).expect(url), false), opened, "{url}");
+            assert_eq!(browser.open(&Url::parse(url).expect(url), false).is_some(), opened, "{url}");
         }
         assert!(
-            !Browser { commands: vec![vec!["/no/such/program".to_owned()]] }
+            Browser { commands: vec![vec!["/no/such/program".to_owned()]] }
                 .open(&Url::parse("https://h/").expect("a URL"), false)
+                .is_none()
         );
     }
 }

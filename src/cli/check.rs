@@ -31,7 +31,7 @@ pub fn run(args: &MediaArgs, env: &Env, out: &mut dyn Write) -> anyhow::Result<i
     let file = args.config_file(&request.global);
     let config = Config::load(file.as_deref(), env)?;
     let runtime = super::runtime()?;
-    let session = Session::new(config, env.clone(), runtime.handle().clone());
+    let session = Session::on(config, env.clone(), runtime.handle().clone());
     let steps = session.check(&request.probe, &Shutdown::new());
     if args.json {
         let steps: Vec<_> = steps.iter().map(Step::to_json).collect();

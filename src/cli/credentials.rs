@@ -24,7 +24,7 @@ pub fn run(
 ) -> anyhow::Result<i32> {
     let CredentialsCommand::Create { name, title, description } = &args.command;
     let runtime = super::runtime()?;
-    let session = Session::new(config, env.clone(), runtime.handle().clone());
+    let session = Session::on(config, env.clone(), runtime.handle().clone());
     let title = title.clone().unwrap_or_else(|| format!("ffauth {name}"));
     let registered = session.register(name, &title, description)?;
     let (id, secret) = (&registered.registration.client_id, registered.registration.client_secret.expose());

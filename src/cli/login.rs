@@ -27,7 +27,7 @@ use crate::secret::Secret;
 use crate::shutdown::Shutdown;
 
 use super::args::LoginArgs;
-use super::browser::Browser;
+use super::browser::{Browser, Started};
 use super::exit;
 use super::terminal;
 
@@ -56,9 +56,9 @@ pub fn run(args: &LoginArgs, config: Config, env: &Env, out: &mut dyn Write, say
     terminal::stop_on_signals(&stop)
         .map_err(|error| Error::new(Kind::Internal, format!("signals cannot be watched: {error}")))?;
     let runtime = super::runtime()?;
-    let session = Session::new(config, env.clone(), runtime.handle().clone());
+    let session = Session::on(config, env.clone(), runtime.handle().clone());
     let source = session.source(&args.name)?;
-    let mut person = Person { args, env, profile: &profile, source: &source, stop, out, say };
+    let mut person = Person { args, env, profile: &profile, source: &source, is_attended, stop, out, say };
     let signed_in = runtime.block_on(person.sign_in());
     let context = |error: Error| error.context(format!("profile {}", profile.name));
     match signed_in {
@@ -94,6 +94,8 @@ struct Person<'a> {
     env: &'a Env,
     profile: &'a Profile,
     source: &'a Source,
+    /// Somebody sits at a terminal.
+    is_attended: bool,
     stop: Shutdown,
     out: &'a mut dyn Write,
     say: &'a mut dyn Write,
@@ -160,26 +162,32 @@ impl Person<'_> {
         let (authorization, url) = self.source.authorize(endpoints, listener.redirect_uri().to_string()).await?;
         self.show_url(&url)?;
         let mut pasted = None;
-        if browser.is_some_and(|browser| browser.open(&url, true)) {
+        let mut started = browser.and_then(|browser| browser.open(&url, true));
+        if started.is_some() {
             writeln!(self.say, "Sign in with the browser that has been started, or open the URL above in another one here.")?;
         } else {
-            let port = listener.redirect_uri().port_or_known_default().unwrap_or_default();
-            writeln!(
-                self.say,
-                "Open the URL above in a browser and sign in. If that browser runs on another machine, run there first"
-            )?;
-            writeln!(self.say, "    ssh -L {port}:127.0.0.1:{port} {}", self.host())?;
-            writeln!(self.say, "or paste here the URL at which it ends, although it shows an error:")?;
-            pasted = self.read_line();
+            pasted = self.ask_for_answer(&listener)?;
         }
         let stop = self.stop.clone();
-        let (judged, arrived) = tokio::select! {
-            () = stop.requested() => return Err(OauthError::Stopped.into()),
-            arrived = listener.arrived(&SystemClock) => {
-                let arrived = arrived?;
-                (authorization.judge(arrived.query()), Some(arrived))
+        let (judged, arrived) = loop {
+            tokio::select! {
+                biased;
+                () = stop.requested() => return Err(OauthError::Stopped.into()),
+                arrived = listener.arrived(&SystemClock) => {
+                    let arrived = arrived?;
+                    break (authorization.judge(arrived.query()), Some(arrived));
+                }
+                Some(line) = line(&mut pasted) => break (authorization.judge_pasted(line.expose()), None),
+                failure = failure(&mut started) => {
+                    started = None;
+                    if !self.is_attended {
+                        let reason = format!("the browser could not be started: {failure}");
+                        return Err(OauthError::LoginRequired(reason).into());
+                    }
+                    writeln!(self.say, "{failure}.")?;
+                    pasted = self.ask_for_answer(&listener)?;
+                }
             }
-            Some(line) = line(&mut pasted) => (authorization.judge_pasted(line.expose()), None),
         };
         let outcome = match judged {
             Ok(ask) => self.redeem(&authorization, &ask).await,
@@ -190,6 +198,18 @@ impl Person<'_> {
             arrived.tell(reason.as_deref().map_or(Ok(()), Err)).await;
         }
         Ok(outcome?)
+    }
+
+    /// Says what to do without a browser on this machine, and listens to standard input for the answer.
+    fn ask_for_answer(&mut self, listener: &Listener) -> std::io::Result<Option<oneshot::Receiver<Secret>>> {
+        let port = listener.redirect_uri().port_or_known_default().unwrap_or_default();
+        writeln!(
+            self.say,
+            "Open the URL above in a browser and sign in. If that browser runs on another machine, run there first"
+        )?;
+        writeln!(self.say, "    ssh -L {port}:127.0.0.1:{port} {}", self.host())?;
+        writeln!(self.say, "or paste here the URL at which it ends, although it shows an error:")?;
+        Ok(self.read_line())
     }
 
     /// The redirect URI is not on this machine: somebody brings the answer.
@@ -206,7 +226,7 @@ impl Person<'_> {
         }
         let (authorization, url) = self.source.authorize(endpoints, redirect_uri).await?;
         self.show_url(&url)?;
-        let is_open = browser.is_some_and(|browser| browser.open(&url, false));
+        let is_open = browser.is_some_and(|browser| browser.open(&url, false).is_some());
         let what = if is_open {
             "Sign in with the browser that has been started"
         } else {
@@ -317,6 +337,14 @@ impl Person<'_> {
                 "The server gave no refresh token: sign in again when it expires, or ask for one (often with the scope offline_access)."
             ),
         }
+    }
+}
+
+/// How the browser failed, if it was started and does.
+async fn failure(started: &mut Option<Started>) -> String {
+    match started {
+        Some(started) => started.failed().await,
+        None => std::future::pending().await,
     }
 }
 

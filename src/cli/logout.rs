@@ -26,7 +26,7 @@ pub fn run(args: &LogoutArgs, config: Config, env: &Env, out: &mut dyn Write) ->
     }
     let runtime = super::runtime()?;
     let client = profile.client.clone();
-    let session = Session::new(config, env.clone(), runtime.handle().clone());
+    let session = Session::on(config, env.clone(), runtime.handle().clone());
     let source = session.source(name)?;
     let signed_out = runtime.block_on(source.sign_out());
     let signed_out = signed_out.map_err(|error| explain(&client, error).context(format!("profile {name}")))?;

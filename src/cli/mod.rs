@@ -16,7 +16,8 @@ pub mod probe;
 mod process;
 mod profiles;
 mod providers;
-mod report;
+#[cfg(feature = "relay")]
+mod relay;
 mod run;
 mod shell;
 mod terminal;
@@ -103,6 +104,11 @@ fn dispatch(command: Command, env: &Env) -> anyhow::Result<i32> {
         Command::Providers(args) => providers::run(&args, &mut stdout()),
         Command::Probe(args) => probe::command(&args, env),
         Command::Check(args) => check::run(&args, env, &mut stdout()),
+        #[cfg(feature = "relay")]
+        Command::Relay(args) => {
+            trace::start_as(trace::limit(args.log), args.json);
+            relay::run(&args, load(&args.config)?, env, &mut stdout())
+        }
         Command::Demo(args) => demo::run(&args, &mut stdout()),
         Command::Completions(args) => shell::completions(&args, &mut stdout()),
         Command::Man(args) => shell::man(&args, &mut stdout()),

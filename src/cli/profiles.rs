@@ -5,7 +5,7 @@ use std::io::Write;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{self, Clock, SystemClock};
 use crate::config::{Config, Profile};
 use crate::env::Env;
 use crate::error::{Error, Kind};
@@ -17,7 +17,6 @@ use crate::secret::Secret;
 
 use super::args::{ProfilesArgs, ProfilesCommand};
 use super::exit;
-use super::token::rfc3339;
 
 /// Lists the profiles and the state of their tokens, or shows one in full.
 ///
@@ -25,7 +24,7 @@ use super::token::rfc3339;
 /// The profile that was asked for cannot be used; standard output cannot be written.
 pub fn run(args: &ProfilesArgs, config: Config, env: &Env, out: &mut dyn Write) -> anyhow::Result<i32> {
     let runtime = super::runtime()?;
-    let session = Session::new(config, env.clone(), runtime.handle().clone());
+    let session = Session::on(config, env.clone(), runtime.handle().clone());
     if let Some(ProfilesCommand::Show { name }) = &args.show {
         let profile = session.config().profile(name)?;
         let token = match session.source(name) {
@@ -119,7 +118,7 @@ fn state(profile: &Profile, source: &Source) -> anyhow::Result<Value> {
     };
     Ok(json!({
         "state": state,
-        "expires_at": expires.map(rfc3339).transpose()?,
+        "expires_at": expires.and_then(clock::rfc3339),
         "fingerprint": fingerprint(&entry),
         "scope": entry.scope,
         "refresh_token": entry.refresh_token.is_some(),
@@ -186,5 +185,6 @@ fn shown(source: &crate::secret::SecretSource) -> String {
         SecretSource::Keyring(item) => format!("keyring item {item}"),
         SecretSource::Fd(number) => format!("file descriptor {number}"),
         SecretSource::Stdin => "standard input".to_owned(),
+        SecretSource::Custom(custom) => custom.to_string(),
     }
 }

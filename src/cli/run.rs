@@ -10,7 +10,7 @@ use crate::command_line::{self, Parsed};
 use crate::config::{Config, Profile};
 use crate::env::Env;
 use crate::error::{Error, Kind};
-use crate::job::{Exit, LinkedOptions, Report, Session};
+use crate::job::{Exit, LinkedOptions, Report, Session, summary};
 use crate::libav::avio;
 use crate::libav::log::{self, level};
 use crate::pipeline::plan::{Global, Overwrite, Plan};
@@ -19,7 +19,6 @@ use crate::pipeline::{Control, Observer, Progress};
 use super::help;
 use super::log_file::LogFile;
 use super::process::{self, Benchmark};
-use super::report::write_summary;
 use super::terminal::{Keys, Signals};
 
 /// ffmpeg's exit codes.
@@ -145,7 +144,7 @@ fn run(plan: &Plan, warnings: &[String], args: &[String], env: &Env) -> i32 {
 fn prepare(plan: &Plan, env: &Env) -> Result<(Option<Runtime>, Session), Error> {
     let auths = plan.inputs.iter().map(|input| &input.auth).chain(plan.outputs.iter().map(|output| &output.auth));
     if auths.into_iter().all(|auth| auth.profiles.is_empty()) {
-        return Ok((None, Session::without_profiles()));
+        return Ok((None, Session::default()));
     }
     let config = Config::load(plan.global.auth_config.as_deref().map(Path::new), env)?;
     if reads_stdin(plan)
@@ -155,8 +154,17 @@ fn prepare(plan: &Plan, env: &Env) -> Result<(Option<Runtime>, Session), Error> 
         return Err(Error::new(Kind::Config, message).with_hint("use { fd = 3 } with `3< FILE`, or { file = … }, { env = … }"));
     }
     let runtime = super::runtime()?;
-    let session = Session::new(config, env.clone(), runtime.handle().clone());
+    let session = Session::on(config, env.clone(), runtime.handle().clone());
     Ok((Some(runtime), session))
+}
+
+/// `-summary`; `-` is standard output.
+fn write_summary(report: &Report, target: &str) -> Result<(), Error> {
+    if target != "-" {
+        return summary::write(report, target);
+    }
+    let written = writeln!(std::io::stdout(), "{}", report.to_json());
+    written.map_err(|error| Error::new(Kind::File, format!("-summary -: {error}")))
 }
 
 /// ffmpeg reads keys unless told not to, or unless standard input is media; or, here, a secret.

@@ -4,12 +4,10 @@ use std::io::Write;
 use std::time::Duration;
 
 use serde_json::json;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use zeroize::Zeroizing;
 
 use crate::bearer::Placement;
-use crate::clock::{Clock, Now, SystemClock};
+use crate::clock::{self, Clock, Now, SystemClock};
 use crate::config::Config;
 use crate::env::Env;
 use crate::job::{Session, explain};
@@ -31,7 +29,7 @@ pub fn run(args: &TokenArgs, config: Config, env: &Env, out: &mut dyn Write, war
     let wanted = args.min_valid.unwrap_or_default();
     let placement = config.profile(&args.name)?.placement.clone();
     let runtime = super::runtime()?;
-    let session = Session::new(config, env.clone(), runtime.handle().clone());
+    let session = Session::on(config, env.clone(), runtime.handle().clone());
     let source = session.source(&args.name)?;
     let token = unless_interrupted(&runtime, source.token(wanted));
     if token.is_err() {
@@ -61,7 +59,6 @@ pub fn run(args: &TokenArgs, config: Config, env: &Env, out: &mut dyn Write, war
 
 fn render(token: &Token, format: Format, placement: &Placement, env: &Env, now: &Now) -> anyhow::Result<Zeroizing<String>> {
     let secret = token.access_token.expose();
-    let expires_at = token.expires_at().map(rfc3339).transpose()?;
     // Tokens that go into a URL are not in a header of their own there; other tools still need one.
     let (name, prefix) = placement.header(token.prover.is_some()).unwrap_or(("Authorization", "Bearer "));
     let text = match format {
@@ -69,28 +66,16 @@ fn render(token: &Token, format: Format, placement: &Placement, env: &Env, now: 
         Format::Header => format!("{name}: {prefix}{secret}"),
         Format::Curl => format!("header = \"{}\"", escape_for_curl(&Zeroizing::new(format!("{name}: {prefix}{secret}")))),
         Format::Env => format!("FFAUTH_TOKEN={}", *quote_for_shell(secret)),
-        Format::Json => serde_json::to_string(&json!({
-            "access_token": secret,
-            "token_type": token.token_type,
-            "expires_at": expires_at,
-            "expires_in": token.remaining(now).map(|left| left.as_secs()),
-            "scope": token.scope,
-        }))?,
+        Format::Json => return Ok(token.to_json(now)),
         Format::ExecCredential => {
             let mut status = json!({ "token": secret });
-            if let Some(expires_at) = expires_at {
+            if let Some(expires_at) = token.expires_at().and_then(clock::rfc3339) {
                 status["expirationTimestamp"] = json!(expires_at);
             }
             serde_json::to_string(&json!({ "apiVersion": exec_version(env), "kind": "ExecCredential", "status": status }))?
         }
     };
     Ok(Zeroizing::new(text))
-}
-
-/// In UTC, whole seconds.
-pub(super) fn rfc3339(at: std::time::SystemTime) -> anyhow::Result<String> {
-    let at = OffsetDateTime::from(at);
-    Ok(at.replace_nanosecond(0)?.format(&Rfc3339)?)
 }
 
 /// Inside double quotes curl's configuration knows `\\` and `\"`.
@@ -127,11 +112,5 @@ mod tests {
         assert_eq!(exec_version(&Env::default()), "client.authentication.k8s.io/v1");
         let info = r#"{"apiVersion":"client.authentication.k8s.io/v1beta1","kind":"ExecCredential"}"#;
         assert_eq!(exec_version(&Env::from_pairs([("KUBERNETES_EXEC_INFO", info)])), "client.authentication.k8s.io/v1beta1");
-    }
-
-    #[test]
-    fn times_are_rfc_3339() {
-        let at = std::time::UNIX_EPOCH + Duration::from_millis(1_700_000_000_500);
-        assert_eq!(rfc3339(at).expect("a time"), "2023-11-14T22:13:20Z");
     }
 }

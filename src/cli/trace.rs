@@ -6,17 +6,39 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::clock::{self, Clock, SystemClock};
 use crate::libav::log::level;
 use crate::redact;
 
+#[cfg(feature = "relay")]
+use super::args::LogLevel;
+
 /// Prints events up to `limit`, one of libav's levels. The first call of a process counts.
 pub fn start(limit: i32) {
+    start_as(limit, false);
+}
+
+/// The same, as lines of JSON if that is wanted.
+pub fn start_as(limit: i32, json: bool) {
     // Somebody who has a subscriber already keeps it.
-    let _ = tracing_subscriber::registry().with(Lines { limit }).try_init();
+    let _ = tracing_subscriber::registry().with(Lines { limit, json }).try_init();
+}
+
+/// The limit that a word of the command line means.
+#[cfg(feature = "relay")]
+pub fn limit(log: LogLevel) -> i32 {
+    match log {
+        LogLevel::Quiet => level::QUIET,
+        LogLevel::Error => level::ERROR,
+        LogLevel::Warning => level::WARNING,
+        LogLevel::Info => level::INFO,
+        LogLevel::Debug => level::DEBUG,
+    }
 }
 
 struct Lines {
     limit: i32,
+    json: bool,
 }
 
 fn level_of(level: &Level) -> i32 {
@@ -37,6 +59,17 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
     fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
         let mut line = Line::default();
         event.record(&mut line);
+        if self.json {
+            let Line { message, values, .. } = line;
+            let level = event.metadata().level().as_str().to_ascii_lowercase();
+            let time = clock::rfc3339(SystemClock.now().wall);
+            let mut object = serde_json::json!({ "time": time, "level": level, "message": redact::line(&message) });
+            if !values.is_empty() {
+                object["fields"] = values.into();
+            }
+            eprintln!("{object}");
+            return;
+        }
         let text = format!("[ffauth] {}{}\n", line.message, line.fields);
         eprint!("{}", redact::line(&text));
     }
@@ -46,6 +79,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
 struct Line {
     message: String,
     fields: String,
+    values: serde_json::Map<String, serde_json::Value>,
 }
 
 impl Visit for Line {
@@ -57,7 +91,9 @@ impl Visit for Line {
         if field.name() == "message" {
             self.message = format!("{value:?}");
         } else {
-            self.fields.push_str(&format!(" {}={value:?}", field.name()));
+            let value = format!("{value:?}");
+            self.fields.push_str(&format!(" {}={value}", field.name()));
+            self.values.insert(field.name().to_owned(), redact::line(&value).into_owned().into());
         }
     }
 }

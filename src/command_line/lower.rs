@@ -238,9 +238,16 @@ fn check_input(input: &mut Input, index: usize, global: &Global, options: &[Give
 
 /// What stands beside `-ingest_for` needs it, and an input that is opened again cannot be repeated as well.
 fn check_ingest(input: &Input, context: &Context) -> Result<(), Error> {
-    let Ingest { keep_for, stall_timeout, max_restarts } = input.ingest;
+    let Ingest { keep_for, stall_timeout, max_restarts, failback } = input.ingest;
     let file = &context.file;
-    let lonely = [("stall_timeout", stall_timeout.is_some()), ("max_restarts", max_restarts.is_some())];
+    let lonely = [
+        ("stall_timeout", stall_timeout.is_some()),
+        ("max_restarts", max_restarts.is_some()),
+        ("alternative", !input.alternatives.is_empty()),
+    ];
+    if failback.is_some() && input.alternatives.is_empty() {
+        return Err(usage(format!("-failback before {file} means nothing without -alternative")));
+    }
     if keep_for.is_none()
         && let Some((name, _)) = lonely.iter().find(|(_, given)| *given)
     {
@@ -328,6 +335,8 @@ mod tests {
         for (line, words) in [
             ("-stall_timeout 5 -i x o", "-stall_timeout before x means nothing without -ingest_for"),
             ("-max_restarts 5 -i x o", "-max_restarts before x means nothing without -ingest_for"),
+            ("-alternative y -i x o", "-alternative before x means nothing without -ingest_for"),
+            ("-ingest_for 5 -failback 5 -i x o", "-failback before x means nothing without -alternative"),
             ("-ingest_for 0 -i x o", "longer than nothing"),
             ("-ingest_for 5 -stall_timeout 0 -i x o", "longer than nothing"),
             ("-ingest_for 5 -max_restarts -1 -i x o", "a number of times"),

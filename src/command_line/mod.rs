@@ -22,12 +22,15 @@ mod split;
 mod table;
 mod target;
 mod value;
+mod words;
 
 use std::time::SystemTime;
 
 use crate::clock::{Clock, SystemClock};
 use crate::error::Error;
 use crate::pipeline::plan::Plan;
+
+pub use words::words;
 
 /// What a command line asks for.
 #[derive(Clone, Debug, PartialEq)]

@@ -279,6 +279,13 @@ pub const ROWS: &[Row] = &[
     input("on_gap", "fail|warn", Read(read::on_gap), "what parts of a file with -auth that are missing in the end mean")
         .of(TOKEN),
     input(
+        "open_timeout",
+        "SECONDS",
+        Time(|i, t| i.open_timeout = Some(read::wait(t))),
+        "how long opening this file may take in all, name lookup, redirects, retries and probing included (no limit)",
+    )
+    .of(TOKEN),
+    input(
         "ingest_for",
         "DURATION",
         Time(|i, t| i.ingest.keep_for = Some(read::wait(t))),
@@ -294,6 +301,30 @@ pub const ROWS: &[Row] = &[
     .of(TOKEN),
     input("max_restarts", "N", Read(read::max_restarts), "with -ingest_for: how often to try to open it again (no limit)")
         .of(TOKEN),
+    input(
+        "alternative",
+        "URL",
+        Text(|i, v| i.alternatives.push(v)),
+        "with -ingest_for: where the same stream is to be had when this file does not serve; may be repeated",
+    )
+    .of(TOKEN),
+    input(
+        "failback",
+        "SECONDS",
+        Time(|i, t| i.ingest.failback = Some(read::wait(t))),
+        "with -alternative: how often this file is tried again while an alternative serves (30; 0 = never)",
+    )
+    .of(TOKEN),
+    output("continue", "", Flag(|o, on| o.continues = on), "go on numbering behind the files that are there (segment, hls, a %d in the name)")
+        .of(TOKEN),
+    output(
+        "on_change",
+        "fail|new_file",
+        Read(read::on_change),
+        "what an input of -ingest_for that comes back with other streams means",
+    )
+    .of(TOKEN),
+    output("disk_full", "fail|wait", Read(read::disk_full), "what a full disk means: an error, or waiting for space").of(TOKEN),
     global("auth_config", "FILE", Text(|g, v| g.auth_config = Some(v)), "config file with the profiles").of(TOKEN),
     global("auth_log", "LEVEL", Read(level::auth_log), "log level of token events").of(TOKEN),
     global("summary", "FILE", Text(|g, v| g.summary = Some(v)), "write a JSON report at the end").of(TOKEN),
@@ -570,6 +601,12 @@ mod tests {
         ("-on_gap fail -on_gap warn -i x o", |p| !p.inputs[0].fail_on_gap),
         ("-ingest_for 1:00:00 -i x o", |p| p.inputs[0].ingest.keep_for == Some(Duration::from_secs(3600))),
         ("-ingest_for 5 -stall_timeout 2.5 -i x o", |p| p.inputs[0].ingest.stall_timeout == Some(Duration::from_millis(2500))),
+        ("-open_timeout 2.5 -i x o", |p| p.inputs[0].open_timeout == Some(Duration::from_millis(2500))),
+        ("-ingest_for 5 -alternative y -alternative z -i x o", |p| p.inputs[0].alternatives == ["y", "z"]),
+        ("-ingest_for 5 -alternative y -failback 0 -i x o", |p| p.inputs[0].ingest.failback == Some(Duration::ZERO)),
+        ("-i x -continue o", |p| p.outputs[0].continues),
+        ("-i x -on_change new_file o", |p| p.outputs[0].new_file_on_change),
+        ("-i x -disk_full wait o", |p| p.outputs[0].waits_for_space),
         ("-ingest_for 5 -max_restarts 3 -i x o", |p| p.inputs[0].ingest.max_restarts == Some(3)),
         ("-i x -auth_wait 0 o", |p| p.outputs[0].auth.wait == Some(Duration::ZERO)),
         ("-auth_config c", |p| p.global.auth_config.as_deref() == Some("c")),

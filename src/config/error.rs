@@ -12,6 +12,8 @@ pub(super) enum Place {
     Line(PathBuf, usize),
     /// A variable of the environment.
     Variable(String),
+    /// A profile that is made by code.
+    Builder(String),
 }
 
 impl fmt::Display for Place {
@@ -19,6 +21,7 @@ impl fmt::Display for Place {
         match self {
             Place::Line(path, line) => write!(f, "{}:{line}", path.display()),
             Place::Variable(name) => write!(f, "environment variable {name}"),
+            Place::Builder(profile) => write!(f, "profile {profile}"),
         }
     }
 }
@@ -40,8 +43,6 @@ pub(super) enum ConfigError {
     ExposedSecret { place: Place, key: String, path: PathBuf },
     #[error("profiles `{first}` and `{second}` have the same name in the environment, FFAUTH_{form}_…")]
     SameForm { first: String, second: String, form: String },
-    #[error("{place}: {what} is not in this version")]
-    Later { place: Place, what: String, instead: &'static str },
     #[error("{place}: profile `{profile}`: {reason}")]
     Incomplete { place: Place, profile: String, reason: String, hint: String },
 }
@@ -54,7 +55,7 @@ impl ConfigError {
     /// True if it matters only to whoever uses the profile, false if the file as a whole is refused.
     pub(super) fn waits_for_use(&self) -> bool {
         match self {
-            Self::Later { .. } | Self::Incomplete { .. } => true,
+            Self::Incomplete { .. } => true,
             Self::Value { place, .. } | Self::UnknownKey { place, .. } => matches!(place, Place::Variable(_)),
             _ => false,
         }
@@ -72,7 +73,6 @@ impl ConfigError {
                 path.display()
             )),
             Self::SameForm { .. } => Some("rename one of them".to_owned()),
-            Self::Later { instead, .. } => Some((*instead).to_owned()),
             _ => None,
         }
     }

@@ -175,7 +175,7 @@ pub(super) const SERVE: &[Key] = &[
 
 /// `[relay]`.
 pub(super) const RELAY: &[Key] =
-    &[Key::new("listen", Shape::Text), Key::new("token_endpoint", Shape::Flag), Key::new("secret", Shape::Secret)];
+    &[Key::new("listen", Shape::List), Key::new("token_endpoint", Shape::Flag), Key::new("secret", Shape::Secret)];
 
 /// The key of `keys` with this name in TOML.
 pub(super) fn find(keys: &'static [Key], name: &str) -> Option<&'static Key> {

@@ -1,9 +1,10 @@
 //! Profiles from a TOML file and the environment.
 //!
 //! Precedence: environment, file, preset, built-in default. A wrong value or an unknown key in the file is an error at once,
-//! with file, line and key. What is missing in one profile, or not in this version, matters to whoever uses that profile; so
-//! does every fault of a variable, since an environment is shared by many programs.
+//! with file, line and key. What is missing in one profile matters to whoever uses that profile; so does every fault
+//! of a variable, since an environment is shared by many programs.
 
+mod builder;
 mod document;
 mod environment;
 mod error;
@@ -13,6 +14,7 @@ mod permission;
 mod preset;
 mod profile;
 mod proof;
+mod relay;
 mod resolve;
 mod secret;
 mod settings;
@@ -25,20 +27,23 @@ use std::path::{Path, PathBuf};
 use crate::env::Env;
 use crate::error::{Error, Kind};
 
-use document::{Document, Setting};
+use document::Document;
 use error::{ConfigError, Place};
 use key::Key;
 use nearest::nearest;
 
+pub use builder::{ProfileBuilder, Value};
 pub use profile::{Profile, StoreKind};
+pub use relay::Relay;
 
-/// All profiles that the file and the environment name.
+/// Profiles by name: all that a configuration file and the environment name, or those that code made.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
     file: Option<PathBuf>,
     profiles: BTreeMap<String, Result<Profile, ConfigError>>,
     /// Profiles that no file names; theirs are the names of variables in lower case.
     only_in_environment: BTreeSet<String>,
+    relay: Relay,
 }
 
 impl Config {
@@ -69,10 +74,20 @@ impl Config {
         Ok(Self::assemble(document.as_ref(), env)?)
     }
 
+    /// The profiles in a text that is in no file. The environment adds nothing to it; what the text takes from there by
+    /// `{ env = … }` is read when it is needed. Relative paths are those of the process.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn from_toml(text: &str) -> Result<Self, Error> {
+        let config = Self::assemble(Some(&Document::of_text("configuration", text)), &Env::default())?;
+        Ok(Self { file: None, ..config })
+    }
+
     fn assemble(document: Option<&Document>, env: &Env) -> Result<Self, ConfigError> {
-        let mut in_file = match document {
-            Some(document) => profiles_of(document)?,
-            None => BTreeMap::new(),
+        let InFile { profiles: mut in_file, relay } = match document {
+            Some(document) => tables_of(document)?,
+            None => InFile::default(),
         };
         let mut names: BTreeMap<String, String> = BTreeMap::new();
         for name in in_file.keys() {
@@ -93,14 +108,15 @@ impl Config {
             let (place, mut by_key) = in_file.remove(name).unwrap_or_else(|| (place(), BTreeMap::new()));
             let profile = in_environment.remove(form).unwrap_or_else(|| Ok(Vec::new())).and_then(|settings| {
                 by_key.extend(settings.into_iter().map(|(key, setting)| (key.name, setting)));
-                resolve::profile(&settings::Settings { name, place, by_key })
+                let (secrets, holder) = (BTreeMap::new(), None);
+                resolve::profile(&settings::Settings { name, place, by_key, secrets, holder })
             });
             match profile {
                 Err(error) if !error.waits_for_use() => return Err(error),
                 profile => profiles.insert(name.clone(), profile),
             };
         }
-        Ok(Self { file: document.map(|document| document.path().to_owned()), profiles, only_in_environment })
+        Ok(Self { file: document.map(|document| document.path().to_owned()), profiles, only_in_environment, relay })
     }
 
     /// The file that was read.
@@ -144,13 +160,23 @@ impl Config {
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.profiles.keys().map(String::as_str)
     }
+
+    /// The settings of the relay.
+    #[doc(hidden)]
+    pub fn relay(&self) -> &Relay {
+        &self.relay
+    }
 }
 
-type InFile<'t> = BTreeMap<String, (Place, BTreeMap<&'static str, Setting<'t>>)>;
+/// What stands in the file.
+#[derive(Default)]
+struct InFile<'t> {
+    profiles: BTreeMap<String, (Place, BTreeMap<&'static str, document::Setting<'t>>)>,
+    relay: Relay,
+}
 
-/// The profiles in the file; its other tables are checked on the way.
-fn profiles_of(document: &Document) -> Result<InFile<'_>, ConfigError> {
-    let mut profiles = BTreeMap::new();
+fn tables_of(document: &Document) -> Result<InFile<'_>, ConfigError> {
+    let mut found = InFile::default();
     for (table, value) in &document.parse()? {
         let not_a_table = |what: &str| ConfigError::Value {
             place: document.place(table.span()),
@@ -178,7 +204,7 @@ fn profiles_of(document: &Document) -> Result<InFile<'_>, ConfigError> {
                     check_name(name.get_ref(), &place)?;
                     let settings = document.settings(&title, "", content, key::PROFILE)?;
                     let by_key = settings.into_iter().map(|(key, setting)| (key.name, setting)).collect();
-                    profiles.insert(name.get_ref().clone().into_owned(), (place, by_key));
+                    found.profiles.insert(name.get_ref().clone().into_owned(), (place, by_key));
                 }
                 continue;
             }
@@ -191,9 +217,12 @@ fn profiles_of(document: &Document) -> Result<InFile<'_>, ConfigError> {
                 });
             }
         };
-        document.settings(what, "", content.ok_or_else(|| not_a_table(what))?, alone)?;
+        let given = document.settings(what, "", content.ok_or_else(|| not_a_table(what))?, alone)?;
+        if what == "relay" {
+            found.relay = Relay::read(&given)?;
+        }
     }
-    Ok(profiles)
+    Ok(found)
 }
 
 /// A name must be one word of `-auth NAME,NAME`.
@@ -208,7 +237,7 @@ fn check_name(name: &str, place: &Place) -> Result<(), ConfigError> {
     Ok(())
 }
 
-fn check_stream(settings: &[(&'static Key, Setting<'_>)]) -> Result<(), ConfigError> {
+fn check_stream(settings: &[(&'static Key, document::Setting<'_>)]) -> Result<(), ConfigError> {
     for (key, setting) in settings {
         let word = setting.value.get_ref().as_str().unwrap_or_default();
         if key.name == "restart" && !["always", "on_failure", "never"].contains(&word) {

@@ -7,12 +7,12 @@ use crate::oauth::provider::Preset;
 use crate::oauth::registration::Plan;
 
 use super::environment;
-use super::error::ConfigError;
+use super::error::{ConfigError, Place};
 use super::key::{self, Key, Shape};
 use super::preset::Provided;
 use super::profile::{Profile, StoreKind};
 use super::settings::Settings;
-use super::word::{self, CLIENT_AUTHS, GRANTS, IMPLIED, LATER, STORES};
+use super::word::{self, CLIENT_AUTHS, GRANTS, IMPLIED, STORES};
 
 /// How long one token request may take.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -48,6 +48,7 @@ pub(super) fn profile(settings: &Settings<'_>) -> Result<Profile, ConfigError> {
         password: settings.secret("password")?,
         refresh_token: settings.secret("refresh_token")?,
         access_token: settings.secret("access_token")?,
+        holder: settings.holder.clone(),
         assertion: settings.assertion()?,
         exchange: settings.exchange()?,
         certificate: settings.certificate()?,
@@ -68,6 +69,7 @@ pub(super) fn profile(settings: &Settings<'_>) -> Result<Profile, ConfigError> {
     }
     let origins = settings.origins(allow_http)?;
     let base_url = url("base_url")?;
+    let media_pointer = settings.media_pointer()?;
     let registration = match (settings.secret("bc_token")?, credentials_url) {
         (Some(token), Some(url)) => Some(Plan {
             url,
@@ -82,11 +84,11 @@ pub(super) fn profile(settings: &Settings<'_>) -> Result<Profile, ConfigError> {
     let client_auth = settings.word("client_auth", CLIENT_AUTHS)?;
 
     client.grant = match grant {
-        Some(grant) => grant?,
+        Some(grant) => grant,
         None => settings.default_grant(preset, &client)?,
     };
     client.client_auth = match client_auth {
-        Some(client_auth) => client_auth?,
+        Some(client_auth) => client_auth,
         None => match (preset, &client.client_secret) {
             (Some(preset), Some(_)) => preset.client_auth,
             (Some(preset), None) if preset.needs.contains(&"client_secret") => preset.client_auth,
@@ -95,21 +97,35 @@ pub(super) fn profile(settings: &Settings<'_>) -> Result<Profile, ConfigError> {
             (_, None) => ClientAuth::None,
         },
     };
-    let store = store.transpose()?.unwrap_or(StoreKind::File);
-    if let Some((key, instead)) = LATER.iter().find(|(key, _)| settings.by_key.contains_key(key)) {
-        return Err(settings.later(key, instead));
-    }
+    let store = store.unwrap_or(StoreKind::File);
     settings.complete(&provided, &client)?;
     settings.check_proof(&client, &placement)?;
     settings.check_sign_in(&client)?;
     let ca_file = client.ca_file.clone();
     let name = settings.name.to_owned();
-    Ok(Profile { name, provider, client, registration, origins, placement, media_headers, base_url, store, allow_http, ca_file })
+    Ok(Profile {
+        name,
+        provider,
+        client,
+        registration,
+        origins,
+        placement,
+        media_headers,
+        media_pointer,
+        base_url,
+        store,
+        own_store: None,
+        allow_http,
+        ca_file,
+    })
 }
 
 impl Settings<'_> {
     /// The grant where the profile names none.
     fn default_grant(&self, preset: Option<&Preset>, client: &Client) -> Result<Grant, ConfigError> {
+        if client.holder.is_some() {
+            return Ok(Grant::External);
+        }
         let implied: Vec<_> = IMPLIED.iter().filter(|(key, _)| self.by_key.contains_key(key)).collect();
         Ok(match implied.as_slice() {
             [(_, grant)] => *grant,
@@ -136,7 +152,7 @@ impl Settings<'_> {
     /// Is everything there that the grant needs?
     fn complete(&self, provided: &Provided, client: &Client) -> Result<(), ConfigError> {
         if client.grant == Grant::External {
-            self.need(client.access_token.is_some(), "access_token")?;
+            self.need(client.access_token.is_some() || client.holder.is_some(), "access_token")?;
             return self.check_headers(provided);
         }
         // `ffauth credentials create` gets the id and the secret.
@@ -187,6 +203,11 @@ impl Settings<'_> {
     pub(super) fn need(&self, there: bool, key: &str) -> Result<(), ConfigError> {
         if there {
             return Ok(());
+        }
+        if let Place::Builder(_) = self.place {
+            return Err(
+                self.incomplete(format!("{key} is missing"), format!("set it: .set(\"{key}\", …), or .secret for a secret"))
+            );
         }
         let variable = key::find(key::PROFILE, key).map(Key::variable).unwrap_or_default();
         let secret = key::find(key::PROFILE, key).is_some_and(|key| key.shape == Shape::Secret);

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::bearer::Placement;
+use crate::bearer::{MediaPointer, Placement};
 use crate::oauth::dialect::Dialect;
+use crate::oauth::held::Holder;
 use crate::oauth::provider::Preset;
 use crate::origin::{self, OriginPattern};
 use crate::redact;
@@ -26,6 +27,10 @@ pub(super) struct Settings<'t> {
     /// Where the profile begins.
     pub(super) place: Place,
     pub(super) by_key: BTreeMap<&'static str, Setting<'t>>,
+    /// Secrets that code gives; a value stands for each in `by_key`.
+    pub(super) secrets: BTreeMap<&'static str, SecretSource>,
+    /// The service that holds the tokens.
+    pub(super) holder: Option<Holder>,
 }
 
 impl Settings<'_> {
@@ -52,6 +57,9 @@ impl Settings<'_> {
     }
 
     pub(super) fn secret(&self, key: &str) -> Result<Option<SecretSource>, ConfigError> {
+        if let Some(source) = self.secrets.get(key) {
+            return Ok(Some(source.clone()));
+        }
         self.by_key.get(key).map(|setting| secret::source(setting, key, &setting.value)).transpose()
     }
 
@@ -66,18 +74,18 @@ impl Settings<'_> {
         entries.collect()
     }
 
-    /// A word from a list. The outer error is a word that nobody knows; the inner one matters when the profile is used.
-    pub(super) fn word<T: Copy>(
-        &self,
-        key: &'static str,
-        words: &[Word<T>],
-    ) -> Result<Option<Result<T, ConfigError>>, ConfigError> {
+    /// A word from a list.
+    pub(super) fn word<T: Copy>(&self, key: &'static str, words: &[Word<T>]) -> Result<Option<T>, ConfigError> {
         let Some(text) = self.text(key) else { return Ok(None) };
         match words.iter().find(|(word, _)| *word == text) {
-            Some((_, Ok(meaning))) => Ok(Some(Ok(*meaning))),
-            Some((word, Err(instead))) => Ok(Some(Err(self.later(&format!("{key} = \"{word}\""), instead)))),
+            Some((_, meaning)) => Ok(Some(*meaning)),
             None => Err(self.unknown_word(key, &text, words.iter().map(|(word, _)| *word))),
         }
+    }
+
+    pub(super) fn media_pointer(&self) -> Result<Option<MediaPointer>, ConfigError> {
+        let pointer = self.text("media_pointer").map(|text| MediaPointer::parse(&text));
+        pointer.transpose().map_err(|reason| self.refuse("media_pointer", reason))
     }
 
     /// An http(s) URL that a token or a secret may be sent to.
@@ -185,12 +193,6 @@ impl Settings<'_> {
 
     pub(super) fn refuse(&self, key: &str, reason: impl Into<String>) -> ConfigError {
         ConfigError::Value { place: self.place_of(key), key: key.to_owned(), reason: reason.into() }
-    }
-
-    /// `what` begins with the key.
-    pub(super) fn later(&self, what: &str, instead: &'static str) -> ConfigError {
-        let key = what.split(' ').next().unwrap_or(what);
-        ConfigError::Later { place: self.place_of(key), what: what.to_owned(), instead }
     }
 
     pub(super) fn unknown_word(&self, key: &str, word: &str, words: impl Iterator<Item = &'static str> + Clone) -> ConfigError {

@@ -24,7 +24,7 @@ fn studio(extra: &str) -> String {
 }
 
 fn load<'a>(text: &str, variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Config, Error> {
-    Ok(Config::assemble(Some(&Document::of_text(text)), &Env::from_pairs(variables))?)
+    Ok(Config::assemble(Some(&Document::of_text("/etc/ffauth/test.toml", text)), &Env::from_pairs(variables))?)
 }
 
 fn profile(text: &str, name: &str) -> Profile {
@@ -307,10 +307,14 @@ fn rfc_names_of_client_authentication_are_synonyms() {
 }
 
 #[test]
-fn what_this_version_cannot_do_is_known_and_said_when_the_profile_is_used() {
-    let error = unusable(&studio("media_pointer = \"/sources/0/src\""));
-    says(&error, &["test.toml:5", "media_pointer", "not in this version"]);
-    assert!(error.hint().is_some(), "says what to use instead");
+fn a_media_pointer_is_one_of_rfc_6901() {
+    let pointer = profile(&studio("media_pointer = \"/sources/0/src\""), "studio").media_pointer.expect("a pointer");
+    assert_eq!(pointer.to_string(), "/sources/0/src");
+    says(&refused(&studio("media_pointer = \"sources.0.src\"")), &["test.toml:5", "media_pointer", "/sources.0.src"]);
+}
+
+#[test]
+fn words_that_stand_for_the_default_are_taken() {
     for harmless in ["dpop = true", "par = \"auto\"", "pkce = true", "redirect_port = 0", "accounts = [\"1\"]"] {
         profile(&studio(harmless), "studio");
     }
@@ -345,9 +349,7 @@ fn a_secret_comes_from_a_keyring_a_descriptor_or_standard_input() {
 
 #[test]
 fn a_profile_that_cannot_be_used_leaves_the_others_alone() {
-    let config =
-        load(&format!("{}[profile.later]\nmedia_pointer = \"/url\"\naccess_token = {{ env = \"T\" }}\n", studio("")), NOTHING)
-            .expect("a file that loads");
+    let config = load(&format!("{}[profile.later]\nusername = \"u\"\n", studio("")), NOTHING).expect("a file that loads");
     assert!(config.profile("studio").is_ok());
     assert!(config.profile("later").is_err());
     assert_eq!(config.profiles().count(), 1);

@@ -38,6 +38,10 @@ pub fn scopes(url: &str, profiles: &[&Profile]) -> Result<Vec<Scope>, Error> {
         }
     }
     if is_streaming(url) {
+        if let Some(profile) = profiles.iter().find(|profile| profile.media_pointer.is_some()) {
+            let message = format!("profile {}: media_pointer is for http and https, not for {}", profile.name, redact::url(url));
+            return Err(Error::new(Kind::Config, message));
+        }
         profiles.iter().try_for_each(|profile| {
             check_streaming(url, &profile.placement).map_err(|error| error.context(format!("profile {}", profile.name)))
         })?;

@@ -67,6 +67,16 @@ impl Feed {
         Arc::clone(&self.slot)
     }
 
+    /// Where its tokens come from.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// Runs `work` to its end. Blocks.
+    pub fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
     /// Completes when no token request is under way.
     pub async fn settled(&self) {
         self.source.settled().await;
@@ -86,6 +96,14 @@ impl Feed {
             WaitFailure::Stopped => Error::new(Kind::Stopped, "stopped while waiting for a token"),
             WaitFailure::Source(error) => error,
         })
+    }
+
+    /// The token of this moment.
+    ///
+    /// # Errors
+    /// Why there is none, with the command to run where somebody has to sign in.
+    pub async fn token(&self) -> Result<Arc<Token>, Error> {
+        self.source.token(Duration::ZERO).await.map_err(|error| explain(self.source.client(), error))
     }
 
     /// Renders and publishes `token`; one that cannot stand in a request is remembered as unusable.

@@ -6,12 +6,13 @@ use serde_json::{Value, json};
 
 use crate::error::Error;
 use crate::libav::io::IoCounts;
-use crate::pipeline::Gap;
 use crate::pipeline::plan::{Auth, Plan};
+use crate::pipeline::{Gap, InputOutcome, OutputOutcome};
 use crate::redact;
 
 /// Everything that a job did.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Report {
     /// One for each input, in order.
     pub inputs: Vec<FileReport>,
@@ -29,6 +30,7 @@ pub struct Report {
 
 /// How a job ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Exit {
     /// All that was asked for is done: end of file, `-t`, `-fs`, `-frames`, `q`.
     Eof,
@@ -40,6 +42,7 @@ pub enum Exit {
 
 /// What one file saw.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct FileReport {
     /// As given; printed masked.
     pub url: String,
@@ -67,6 +70,7 @@ pub struct FileReport {
 
 /// The token requests of one profile.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TokenReport {
     /// Successful ones, the first included, answers from the store not.
     pub refreshes: u64,
@@ -76,7 +80,7 @@ pub struct TokenReport {
 
 impl Report {
     /// A report of `plan` in which nothing has happened yet.
-    pub fn of(plan: &Plan) -> Self {
+    pub(crate) fn of(plan: &Plan) -> Self {
         let file = |url: &str, auth: &Auth| FileReport {
             url: url.to_owned(),
             auth: (!auth.profiles.is_empty()).then(|| auth.profiles.join(",")),
@@ -93,11 +97,17 @@ impl Report {
     }
 
     /// A report of a job that failed before it began.
-    pub fn failed(plan: &Plan, error: Error) -> Self {
+    pub(crate) fn failed(plan: &Plan, error: Error) -> Self {
         Self { exit: Exit::Error, error: Some(error), ..Self::of(plan) }
     }
 
     /// The JSON of `-summary`. Secrets in URLs are masked.
+    pub fn summary(&self) -> String {
+        self.to_json().to_string()
+    }
+
+    /// The same as a value.
+    #[doc(hidden)]
     pub fn to_json(&self) -> Value {
         let inputs: Vec<Value> = self.inputs.iter().map(FileReport::input_json).collect();
         let outputs: Vec<Value> = self.outputs.iter().map(FileReport::output_json).collect();
@@ -117,6 +127,18 @@ impl Report {
 }
 
 impl FileReport {
+    /// Takes over what an input did.
+    pub(super) fn take_input(&mut self, seen: InputOutcome) {
+        (self.packets, self.bytes, self.io, self.gaps) = (seen.packets, seen.bytes, seen.io, seen.gaps);
+        (self.lost, self.restarts, self.duplicates) = (seen.lost, seen.restarts, seen.duplicates);
+    }
+
+    /// Takes over what an output did.
+    pub(super) fn take_output(&mut self, seen: OutputOutcome) {
+        (self.packets, self.bytes, self.io) = (seen.packets, seen.bytes, seen.io);
+        (self.uploads, self.unconfirmed) = (seen.uploads, seen.unconfirmed);
+    }
+
     fn input_json(&self) -> Value {
         let gaps: Vec<Value> = self.gaps.iter().map(Gap::to_json).collect();
         json!({

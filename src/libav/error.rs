@@ -53,6 +53,18 @@ impl AvError {
         Self(-errno)
     }
 
+    /// What http.c answers to a refusal with this status (`ff_http_averror`).
+    pub const fn of_status(status: u16) -> Self {
+        match status {
+            400 => Self::HTTP_BAD_REQUEST,
+            401 => Self::HTTP_UNAUTHORIZED,
+            403 => Self::HTTP_FORBIDDEN,
+            404 => Self::HTTP_NOT_FOUND,
+            402..=499 => Self::HTTP_OTHER_4XX,
+            _ => Self::HTTP_SERVER_ERROR,
+        }
+    }
+
     /// `Ok` for zero and more, as libav means it.
     pub fn check(code: c_int) -> Result<c_int, Self> {
         if code < 0 { Err(Self(code)) } else { Ok(code) }

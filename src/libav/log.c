@@ -6,7 +6,8 @@
 #include <libavutil/log.h>
 
 /* log.rs */
-void ffauth_log_event(void *context, int event, int64_t number, int playlist, const char *url);
+void ffauth_log_event(void *context, int event, int64_t number, int playlist, const char *text);
+int ffauth_log_level(void);
 int ffauth_log_prefix(void);
 void ffauth_log_line(int level, const char *line, int prefix);
 
@@ -19,6 +20,7 @@ enum event {
     SECTION_FAILED,
     SEGMENTS_EXPIRED,
     DASH_SECTION_FAILED,
+    HEADER,
     NOTHING,
 };
 
@@ -30,15 +32,21 @@ static void tell_event(void *context, const char *format, va_list arguments)
     enum event event = NOTHING;
     int64_t number = 0;
     int playlist = 0;
-    const char *url = NULL;
+    const char *text = NULL;
     switch (format[0]) {
+    case 'h':
+        if (begins(format, "header='%s'")) {
+            event = HEADER;
+            text = va_arg(arguments, const char *);
+        }
+        break;
     case 'H':
         if (begins(format, "HTTP error %d")) {
             event = HTTP_ERROR;
             number = va_arg(arguments, int);
         } else if (begins(format, "HLS request for url '%s', offset %" PRId64 ", playlist %d")) {
             event = SEGMENT_ASKED;
-            url = va_arg(arguments, const char *);
+            text = va_arg(arguments, const char *);
             number = va_arg(arguments, int64_t);
             playlist = va_arg(arguments, int);
         }
@@ -71,7 +79,7 @@ static void tell_event(void *context, const char *format, va_list arguments)
         break;
     }
     if (event != NOTHING)
-        ffauth_log_event(context, event, number, playlist, url);
+        ffauth_log_event(context, event, number, playlist, text);
 }
 
 static void log_callback(void *context, int level, const char *format, va_list arguments)
@@ -84,7 +92,7 @@ static void log_callback(void *context, int level, const char *format, va_list a
     /* The higher bits are a colour. */
     if (level >= 0)
         level &= 0xff;
-    if (level > av_log_get_level())
+    if (level > ffauth_log_level())
         return;
     char line[16384];
     int prefix = ffauth_log_prefix();

@@ -1,12 +1,13 @@
-//! libav's log and ours, one stream of lines: filtered by level, masked, handed to one sink per process.
+//! libav's log and ours, one stream of lines: filtered by level, masked, handed to whoever listens on the thread that logs
+//! ([`Listener`]), else to one sink per process.
 //!
-//! libav has one log callback per process, so this is the one piece of state that all jobs share. It also tells what http.c
+//! libav has one log callback per process; a job of a service listens on its own threads, so that no two jobs share anything
+//! here. What libav's own threads log (those of a decoder, say) goes to the sink. The callback also tells what http.c
 //! and hls.c tell nobody else: requests sent, error statuses in mid-stream, connections taken up again, segments left out.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ffi::{c_char, c_int, c_void};
-use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Mutex, Once, PoisonError};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 
 use super::call::string;
 use super::{ffi, io};
@@ -40,7 +41,9 @@ pub const SKIP_REPEATED: i32 = 1;
 pub const PRINT_LEVEL: i32 = 2;
 
 /// Takes (level, masked text). The text's line break is in it; one line may come in several pieces, as libav writes it.
-pub type Sink = Box<dyn Fn(i32, &str) + Send + Sync>;
+pub type Sink = Box<Take>;
+
+type Take = dyn Fn(i32, &str) + Send + Sync;
 
 /// Puts our callback in place of libav's. Until [`set_sink`] lines go to `tracing` (target `libav`).
 pub fn install() {
@@ -61,10 +64,44 @@ pub fn set_level(level: i32) {
     unsafe { ffi::av_log_set_level(level) };
 }
 
-/// The level in force.
+/// The level in force on this thread.
 pub fn level() -> i32 {
     // SAFETY: as set_level (invariant 14).
-    unsafe { ffi::av_log_get_level() }
+    LISTENER.with_borrow(|own| own.as_ref().map_or_else(|| unsafe { ffi::av_log_get_level() }, |own| own.level))
+}
+
+/// Takes the lines of the threads that work for one job, from its own level up.
+#[derive(Clone)]
+pub struct Listener {
+    level: i32,
+    take: Arc<Take>,
+}
+
+impl Listener {
+    /// `take` gets lines of up to `level` as a [`Sink`] does. It must not log.
+    pub fn new(level: i32, take: impl Fn(i32, &str) + Send + Sync + 'static) -> Self {
+        Self { level, take: Arc::new(take) }
+    }
+
+    /// Who listens on this thread: to be handed to a thread that works for the same job.
+    pub fn current() -> Option<Self> {
+        LISTENER.with_borrow(Clone::clone)
+    }
+
+    /// Starts to listen on this thread, until what is returned is dropped.
+    pub fn listen(own: Option<Self>) -> Listening {
+        install();
+        Listening(LISTENER.replace(own))
+    }
+}
+
+/// Somebody listens on this thread; holds who did before.
+pub struct Listening(Option<Listener>);
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        LISTENER.set(self.0.take());
+    }
 }
 
 /// [`SKIP_REPEATED`], [`PRINT_LEVEL`].
@@ -76,13 +113,12 @@ pub fn set_flags(flags: i32) {
 /// Logs `text` (its line break included) as `av_log(NULL, level, …)` does.
 pub fn write(level: i32, text: &str) {
     if level <= self::level() {
-        let mut lines = lines();
-        if PREFIX.load(Ordering::Relaxed) != 0 && flags() & PRINT_LEVEL != 0 {
-            lines.take(level, &format!("[{}] {text}", level_name(level)));
+        if PREFIX.get() != 0 && flags() & PRINT_LEVEL != 0 {
+            take(level, &format!("[{}] {text}", level_name(level)));
         } else {
-            lines.take(level, text);
+            take(level, text);
         }
-        PREFIX.store(c_int::from(text.ends_with(['\n', '\r'])), Ordering::Relaxed);
+        PREFIX.set(c_int::from(text.ends_with(['\n', '\r'])));
     }
 }
 
@@ -101,8 +137,8 @@ pub(in crate::libav) enum Event<'a> {
     Request,
     /// A connection will be taken up again.
     Reconnect,
-    /// hls.c is about to read this segment, or initialization section, of a playlist.
-    SegmentAsked(i32, &'a str),
+    /// hls.c is about to read this segment, or initialization section, of a playlist, from this byte on.
+    SegmentAsked(i32, &'a str, i64),
     /// hls.c goes on without the segment of this number of a playlist.
     SegmentFailed(i32, i64),
     /// hls.c gives a playlist up, since it has no initialization section.
@@ -111,6 +147,8 @@ pub(in crate::libav) enum Event<'a> {
     SegmentsExpired(i64),
     /// dashdec.c ends a stream, since it has no initialization section.
     DashSectionFailed,
+    /// A line in the head of an answer.
+    Header(&'a str),
 }
 
 struct Lines {
@@ -120,10 +158,11 @@ struct Lines {
 }
 
 static LINES: Mutex<Lines> = Mutex::new(Lines { sink: None, last: String::new(), repeated: 0 });
-/// av_log_format_line2's `print_prefix`: does the next piece begin a line?
-static PREFIX: AtomicI32 = AtomicI32::new(1);
 
 thread_local! {
+    /// av_log_format_line2's `print_prefix`: does the next piece begin a line? No thread goes on in another's line.
+    static PREFIX: Cell<c_int> = const { Cell::new(1) };
+    static LISTENER: RefCell<Option<Listener>> = const { RefCell::new(None) };
     /// A sink that logs must not wait for itself.
     static WITHIN: Cell<bool> = const { Cell::new(false) };
 }
@@ -135,6 +174,15 @@ fn lines() -> std::sync::MutexGuard<'static, Lines> {
 fn flags() -> i32 {
     // SAFETY: libav keeps the flags in an int that is only read here (invariant 14).
     unsafe { ffi::av_log_get_flags() }
+}
+
+/// Gives a piece of a line to whoever is to have it.
+fn take(level: i32, text: &str) {
+    match Listener::current() {
+        // Without a lock: no job waits for another's listener.
+        Some(listener) => (listener.take)(level, &redact::line(text)),
+        None => lines().take(level, text),
+    }
 }
 
 impl Lines {
@@ -164,7 +212,8 @@ impl Lines {
     }
 }
 
-fn trace(level: i32, text: &str) {
+/// Hands a line to `tracing`, target `libav`.
+pub fn trace(level: i32, text: &str) {
     if level <= level::ERROR {
         tracing::error!(target: "libav", "{text}");
     } else if level <= level::WARNING {
@@ -199,39 +248,45 @@ unsafe extern "C" {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn ffauth_log_event(context: *mut c_void, event: c_int, number: i64, playlist: c_int, url: *const c_char) {
+extern "C" fn ffauth_log_event(context: *mut c_void, event: c_int, number: i64, playlist: c_int, text: *const c_char) {
     super::panic::contain((), || {
         // SAFETY: null, or libavformat's terminated string, which lives through the call (invariant 11).
-        let url = unsafe { string(url) }.unwrap_or_default();
+        let text = unsafe { string(text) }.unwrap_or_default();
         let event = match event {
             0 => Event::HttpError(number),
             1 => Event::Request,
             2 => Event::Reconnect,
-            3 => Event::SegmentAsked(playlist, &url),
+            3 => Event::SegmentAsked(playlist, &text, number),
             4 => Event::SegmentFailed(playlist, number),
             5 => Event::SectionFailed(playlist),
             6 => Event::SegmentsExpired(number),
-            _ => Event::DashSectionFailed,
+            7 => Event::DashSectionFailed,
+            _ => Event::Header(&text),
         };
         io::log_event(context, event);
     });
 }
 
 #[unsafe(no_mangle)]
+extern "C" fn ffauth_log_level() -> c_int {
+    level()
+}
+
+#[unsafe(no_mangle)]
 extern "C" fn ffauth_log_prefix() -> c_int {
-    PREFIX.load(Ordering::Relaxed)
+    PREFIX.get()
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn ffauth_log_line(level: c_int, line: *const c_char, prefix: c_int) {
-    PREFIX.store(prefix, Ordering::Relaxed);
+    PREFIX.set(prefix);
     if WITHIN.replace(true) {
         return;
     }
     super::panic::contain((), || {
         // SAFETY: av_log_format_line2 terminates what it writes; the buffer lives through the call (invariant 11).
         if let Some(line) = unsafe { string(line) } {
-            lines().take(level, &io::reveal(&line));
+            take(level, &io::reveal(&line));
         }
     });
     WITHIN.set(false);

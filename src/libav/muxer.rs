@@ -11,6 +11,8 @@ use super::format::{Context, OutputFormat, unknown};
 use super::io::{Access, Hook, IoCounts, is_rtsp};
 use super::option::Dictionary;
 use super::packet::Packet;
+#[cfg(end_pts)]
+use super::packet::timestamp;
 use super::panic;
 use super::stream::{Chapter, Stream, StreamMut};
 use crate::error::Error;
@@ -20,6 +22,9 @@ use crate::shutdown::Shutdown;
 pub struct Muxer {
     context: Context,
     url: CString,
+    /// How far each stream has come.
+    #[cfg(not(end_pts))]
+    ends: Vec<Option<i64>>,
     // After the context, so that it is dropped after it (invariant 2).
     hook: Hook,
 }
@@ -59,7 +64,13 @@ impl Muxer {
         };
         // SAFETY: the context is fresh, and is freed before the hook is dropped (invariant 2).
         match unsafe { Hook::install(context, access, options, stop) } {
-            Ok(hook) => Ok(Self { context: Context(raw), url: c_url, hook }),
+            Ok(hook) => Ok(Self {
+                context: Context(raw),
+                url: c_url,
+                #[cfg(not(end_pts))]
+                ends: Vec::new(),
+                hook,
+            }),
             Err(error) => {
                 // SAFETY: ours and not opened (invariant 10).
                 unsafe { ffi::avformat_free_context(context) };
@@ -272,10 +283,35 @@ impl Muxer {
     /// libavformat's; [`take_failure`](Self::take_failure) may know more.
     pub fn write(&mut self, packet: &mut Packet) -> Result<(), AvError> {
         self.hook.before_packet();
+        #[cfg(not(end_pts))]
+        self.note_end(packet);
         // SAFETY: an opened context whose header is written, and a valid packet, which libavformat takes over (invariant 10).
         let code = unsafe { ffi::av_interleaved_write_frame(self.as_mut_ptr(), packet.as_mut_ptr()) };
         panic::resume();
         AvError::check(code).map(drop)
+    }
+
+    /// The last timestamp of a stream that the muxer was given, with its duration.
+    #[cfg(end_pts)]
+    pub fn end_pts(&self, stream: usize) -> Option<i64> {
+        // SAFETY: a valid stream of ours (invariant 10).
+        timestamp(unsafe { ffi::av_stream_get_end_pts(self.context.stream(stream)?.as_ptr()) })
+    }
+
+    /// The last timestamp of a stream that the muxer was given, with its duration.
+    #[cfg(not(end_pts))]
+    pub fn end_pts(&self, stream: usize) -> Option<i64> {
+        self.ends.get(stream).copied().flatten()
+    }
+
+    #[cfg(not(end_pts))]
+    fn note_end(&mut self, packet: &Packet) {
+        let Some(dts) = packet.dts() else { return };
+        let stream = packet.stream();
+        if self.ends.len() <= stream {
+            self.ends.resize(stream + 1, None);
+        }
+        self.ends[stream] = Some(dts.saturating_add(packet.duration().max(0)));
     }
 
     /// Writes what is still waiting and the trailer.

@@ -34,6 +34,21 @@ pub fn set_cpu_count(count: i32) {
     unsafe { ffi::av_cpu_force_count(count) };
 }
 
+/// Has glibc's malloc give memory back that is no longer used, for a process with many inputs: what libavformat probes an input
+/// with is a few large blocks (the 5 MB of `-probesize`, in mpegts.c), which malloc would keep for each thread by itself.
+pub fn give_memory_back() {
+    #[cfg(target_env = "gnu")]
+    {
+        const BLOCK: std::ffi::c_int = 128 * 1024;
+        // SAFETY: mallopt takes plain numbers (invariant 14). One that it does not know changes nothing.
+        unsafe {
+            libc::mallopt(libc::M_MMAP_THRESHOLD, BLOCK);
+            libc::mallopt(libc::M_TRIM_THRESHOLD, BLOCK);
+            libc::mallopt(libc::M_ARENA_MAX, 4);
+        }
+    }
+}
+
 /// What the process has used so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {

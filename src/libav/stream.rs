@@ -243,12 +243,6 @@ impl<'a> Stream<'a> {
         self.raw().event_flags & ffi::AVSTREAM_EVENT_FLAG_NEW_PACKETS != 0
     }
 
-    /// The last timestamp that the muxer was given, with its duration (`av_stream_get_end_pts`).
-    pub fn end_pts(&self) -> Option<i64> {
-        // SAFETY: a valid stream (invariant 10).
-        timestamp(unsafe { ffi::av_stream_get_end_pts(self.as_ptr()) })
-    }
-
     /// Side data that holds for the whole stream.
     pub fn side_data(&self) -> Vec<SideData> {
         #[cfg(libavformat_59)]

@@ -74,7 +74,10 @@ impl<'a> Trial<'a> {
 impl Shared {
     /// A read of `url` under the rules of the file.
     pub(super) fn download(&self, url: &str, start: u64, end: Option<u64>) -> Download {
-        let request = Request { url: url.to_owned(), method: "GET".to_owned(), retries: 0, ..self.request.clone() };
+        // Only the manifest is behind an API.
+        let pointer = self.request.pointer.clone().filter(|_| url == self.request.url);
+        let (url, method) = (url.to_owned(), "GET".to_owned());
+        let request = Request { url, pointer, method, retries: 0, ..self.request.clone() };
         Download::new(&self.media, request, start, end, &self.over)
     }
 
@@ -131,8 +134,8 @@ impl Shared {
 
     /// Fetches the manifest; true if it is not the one that came before.
     async fn look(&self, watch: &mut Watch) -> Result<bool, Error> {
-        let purpose = if watch.fetched.is_some() { Purpose::Playlist } else { Purpose::Top };
-        let (body, url) = self.fetch_manifest(purpose).await?;
+        // libavformat has seen it just before the first time, so there is a server that can be waited for.
+        let (body, url) = self.fetch_manifest().await?;
         let shown = redact::url(&url);
         let parsed = Url::parse(&self.request.url).ok().zip(Url::parse(&url).ok());
         let Some((asked, from)) = parsed else { return Err(Error::new(Kind::Usage, format!("{shown}: not a URL"))) };
@@ -158,8 +161,9 @@ impl Shared {
     }
 
     /// The body of the manifest, and where it came from.
-    async fn fetch_manifest(&self, purpose: Purpose) -> Result<(Vec<u8>, String), Error> {
+    async fn fetch_manifest(&self) -> Result<(Vec<u8>, String), Error> {
         let mut download = self.download(&self.request.url, 0, None);
+        let purpose = Purpose::Playlist;
         let mut trial = Trial::new(self, purpose, retry::patience(purpose, Trouble::Missing, self.retry));
         let mut body = Vec::new();
         loop {

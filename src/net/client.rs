@@ -23,8 +23,6 @@ use super::error::{Cause, NetError};
 use super::token::{Carried, masked};
 use super::{Request, Shared, hop};
 
-/// How long the way to a server may take, whatever the request's own limit is.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Idle connections are kept this long; a server that closes them sooner costs one resend.
 const IDLE: Duration = Duration::from_secs(60);
 /// libavformat's MAX_URL_SIZE (internal.h): a longer URL could not be opened.
@@ -44,43 +42,59 @@ pub(super) struct Clients {
     nobody: OnceLock<Result<Arc<ClientConfig>, TlsError>>,
 }
 
+/// How connections are made, beside whom they trust.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Manner {
+    verify: bool,
+    http2: bool,
+    /// The time for the TCP and TLS handshakes.
+    connect: Duration,
+}
+
 struct Entry {
     roots: Weak<ClientConfig>,
-    verify: bool,
+    manner: Manner,
     client: Client,
 }
 
 impl Clients {
-    fn get(&self, roots: &Roots, verify: bool, scheme: &str) -> Result<Client, NetError> {
+    fn get(&self, roots: &Roots, manner: Manner, scheme: &str) -> Result<Client, NetError> {
         let config = match roots.client_config() {
             Ok(config) => config,
             Err(TlsError::NoRoots) if scheme == "http" => self.nobody.get_or_init(trusting_nobody).clone()?,
             Err(error) => return Err(error.into()),
         };
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = entries.iter().find(|entry| entry.verify == verify && std::ptr::eq(entry.roots.as_ptr(), &*config));
+        let alike = entries.iter().filter(|entry| entry.manner == manner);
+        let known = { alike }.find(|entry| std::ptr::eq(entry.roots.as_ptr(), &*config));
         if let Some(entry) = known {
             return Ok(entry.client.clone());
         }
         entries.retain(|entry| entry.roots.strong_count() > 0);
-        let client = build((*config).clone(), verify)?;
-        entries.push(Entry { roots: Arc::downgrade(&config), verify, client: client.clone() });
+        let client = build((*config).clone(), manner)?;
+        entries.push(Entry { roots: Arc::downgrade(&config), manner, client: client.clone() });
         Ok(client)
     }
 }
 
-fn build(mut config: ClientConfig, verify: bool) -> Result<Client, NetError> {
-    if !verify {
+fn build(mut config: ClientConfig, manner: Manner) -> Result<Client, NetError> {
+    if !manner.verify {
         let provider = Arc::clone(config.crypto_provider());
         config.dangerous().set_certificate_verifier(Arc::new(AnyCertificate(provider)));
     }
-    // HTTP/1.1 as libavformat speaks it; redirects are followed hop by hop by us. The proxy of the environment is obeyed.
-    let client = Client::builder()
+    let builder = if manner.http2 {
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Client::builder()
+    } else {
+        // As libavformat speaks it.
+        Client::builder().http1_only()
+    };
+    // Redirects are followed hop by hop by us. The proxy of the environment is obeyed.
+    let client = builder
         .tls_backend_preconfigured(config)
-        .http1_only()
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
-        .connect_timeout(CONNECT_TIMEOUT)
+        .connect_timeout(manner.connect)
         .pool_idle_timeout(IDLE)
         .user_agent(concat!("ffauth/", env!("CARGO_PKG_VERSION")))
         .build();
@@ -171,7 +185,8 @@ impl Shared {
         let roots = carried.bearer().map_or_else(|| request.roots.anonymous(), |bearer| bearer.roots.clone());
         let scheme = target.scheme().to_owned();
         let proof = carried.proof(method.as_str(), &target)?;
-        let mut builder = self.clients.get(&roots, request.tls_verify, &scheme)?.request(method, target);
+        let manner = Manner { verify: request.tls_verify, http2: request.http2, connect: request.connect };
+        let mut builder = self.clients.get(&roots, manner, &scheme)?.request(method, target);
 
         let own = match &request.own_origin {
             Some(origin) => Some(origin.clone()),
@@ -219,7 +234,7 @@ impl Shared {
         &self,
         request: &Request,
         url: &Url,
-        range: &str,
+        range: Option<&str>,
         downgraded: bool,
         stop: &Shutdown,
     ) -> Result<(Response, Carried), NetError> {
@@ -227,7 +242,11 @@ impl Shared {
         loop {
             let (builder, carried) = self.prepare(request, url, downgraded, stop).await?;
             request.counters.request();
-            let answer = tokio::time::timeout(request.timeout, builder.header(header::RANGE, range).send()).await;
+            let builder = match range {
+                Some(range) => builder.header(header::RANGE, range),
+                None => builder,
+            };
+            let answer = tokio::time::timeout(request.timeout, builder.send()).await;
             match answer {
                 Ok(Ok(response)) => {
                     if let Some(cookies) = &request.cookies {

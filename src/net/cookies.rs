@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use http::header::{HeaderMap, SET_COOKIE};
+use http::header::{HeaderMap, HeaderValue, SET_COOKIE};
 use url::{Host, Url};
 
 use crate::clock::http_date;
@@ -42,6 +42,13 @@ impl Cookies {
                 cookies.push(new);
             }
         }
+    }
+
+    /// Takes `fields`, each as in `Set-Cookie`, one a line: what libavformat keeps, or a user gives it, for the file at `url`.
+    pub fn adopt(&self, url: &str, fields: &str, now: SystemTime) {
+        let Ok(url) = Url::parse(url) else { return };
+        let lines = fields.lines().filter_map(|line| HeaderValue::from_str(line).ok());
+        self.take(&url, &lines.map(|line| (SET_COOKIE, line)).collect(), now);
     }
 
     /// The `Cookie` field of a request for `url`; `None` without any.

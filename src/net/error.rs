@@ -31,6 +31,14 @@ pub enum NetError {
         /// Why it is not followed.
         fault: RedirectFault,
     },
+    /// An API whose answer does not lead to media.
+    #[error("{url}: {fault}")]
+    Pointer {
+        /// The URL that answered.
+        url: String,
+        /// What is wrong with the answer.
+        fault: PointerFault,
+    },
     /// Somebody else's playlist or redirect leads closer to this machine than the user went.
     #[error("{url} {place}, and {from}, where that address comes from, does not: it is not asked")]
     OutOfReach {
@@ -70,6 +78,14 @@ pub enum NetError {
         /// The URL.
         url: String,
     },
+    /// What came cannot be handed on.
+    #[error("{url}: {reason}")]
+    Unreadable {
+        /// The URL.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// An answer that is no success.
     #[error("{}", .0.sentence())]
     Answer(Box<Answer>),
@@ -105,6 +121,32 @@ pub enum Cause {
     Cut,
     /// What came was not HTTP.
     Protocol,
+}
+
+/// Why the JSON at an input's URL leads to no media.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PointerFault {
+    /// It is none.
+    #[error("the answer is not JSON, as media_pointer says it is")]
+    NotJson,
+    /// The pointer leads out of the document.
+    #[error("media_pointer leads nowhere: there is no `{pointer}`; {reached} is {there}")]
+    Nowhere {
+        /// The pointer.
+        pointer: String,
+        /// How far it leads.
+        reached: String,
+        /// What is there.
+        there: String,
+    },
+    /// Something else stands there.
+    #[error("media_pointer leads to no URL: `{pointer}` is {found}")]
+    NotAUrl {
+        /// The pointer.
+        pointer: String,
+        /// What stands there; masked.
+        found: String,
+    },
 }
 
 /// Why a redirect is not followed. Targets are masked.
@@ -146,7 +188,9 @@ impl NetError {
             Self::Stopped
             | Self::Url { .. }
             | Self::Changed { .. }
+            | Self::Unreadable { .. }
             | Self::Redirect { .. }
+            | Self::Pointer { .. }
             | Self::OutOfReach { .. }
             | Self::Tls(_)
             | Self::Internal(_) => false,
@@ -209,8 +253,10 @@ impl From<NetError> for Error {
                 );
             }
             NetError::Answer(answer) => return answer.to_error(),
-            NetError::OutOfReach { .. } => Kind::Media,
-            NetError::Redirect { .. } | NetError::Changed { .. } | NetError::Transport { .. } => Kind::MediaServer,
+            NetError::OutOfReach { .. } | NetError::Unreadable { .. } => Kind::Media,
+            NetError::Redirect { .. } | NetError::Pointer { .. } | NetError::Changed { .. } | NetError::Transport { .. } => {
+                Kind::MediaServer
+            }
         };
         let hint = match &failure {
             NetError::Transport { cause: Cause::Dns, .. } => Some("check the host name in the URL and this machine's DNS"),
@@ -219,6 +265,9 @@ impl From<NetError> for Error {
                 Some("if the server has a private certificate authority, name it as `ca_file` in the profile")
             }
             NetError::OutOfReach { .. } => Some("put -allow_private before the input if it may ask hosts of this network"),
+            NetError::Pointer { .. } => Some(
+                "ask for that URL with `curl` and the header of `ffauth token NAME --format header`, and set media_pointer in the profile to where the media URL stands",
+            ),
             NetError::Redirect { fault: RedirectFault::ForeignUpload(_), .. } => {
                 Some("if that server may have the token and the media, add its origin to `origins` in the profile")
             }

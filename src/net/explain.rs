@@ -88,7 +88,7 @@ fn is_page(content_type: Option<&str>, start: &[u8]) -> bool {
 }
 
 impl Answer {
-    fn of(shared: &Shared, method: &str, url: &Url, response: &Response, token: TokenUse) -> Self {
+    pub(super) fn of(shared: &Shared, method: &str, url: &Url, response: &Response, token: TokenUse) -> Self {
         let headers = response.headers();
         Self {
             method: method.to_ascii_uppercase(),

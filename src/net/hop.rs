@@ -17,6 +17,7 @@ use super::answer::{self, Challenge};
 use super::client;
 use super::error::{NetError, RedirectFault};
 use super::freshness::{self, Key};
+use super::pointer;
 use super::token::{Carried, masked};
 use super::{Request, Shared};
 
@@ -51,7 +52,7 @@ pub struct Resolved {
 pub struct Hop {
     /// The URL that redirects, masked.
     pub url: String,
-    /// 301, 302, 303, 307 or 308.
+    /// 301, 302, 303, 307 or 308; 200 where an API's answer named the next URL.
     pub status: u16,
     /// The profile whose token it was sent.
     pub profile: Option<String>,
@@ -104,13 +105,16 @@ pub(super) async fn walk(shared: &Shared, request: &Request, range: &str, stop: 
 
 async fn walk_on(shared: &Shared, request: &Request, range: &str, trail: &mut Trail, stop: &Shutdown) -> Result<End, NetError> {
     let get = Request { method: "GET".to_owned(), ..request.clone() };
-    let (mut renewed, mut restarted) = (false, false);
+    let (mut renewed, mut restarted) = (request.renewed, false);
     loop {
         if trail.follow_remembered(shared, &get)? {
             continue;
         }
         request.reach.judge(shared, &trail.url, &request.bearers).await?;
         let began = shared.clock.now();
+        // The API's answer is wanted whole.
+        let pointer = get.pointer.as_ref().filter(|_| !trail.is_told);
+        let range = if pointer.is_some() { None } else { Some(range) };
         let (response, carried) = shared.ask(&get, &trail.url, range, trail.downgraded, stop).await?;
         let took = shared.clock.now().since(&began);
         let status = response.status().as_u16();
@@ -132,6 +136,11 @@ async fn walk_on(shared: &Shared, request: &Request, range: &str, trail: &mut Tr
             request.counters.retry();
             continue;
         }
+        if let Some(pointer) = pointer.filter(|_| response.status().is_success()) {
+            let target = pointer::target(response, pointer, &trail.url, get.timeout).await?;
+            trail.follow_answer(&get, target, took);
+            continue;
+        }
         if !restarted && trail.is_stale(status) {
             restarted = true;
             drain(response).await;
@@ -151,12 +160,14 @@ pub(super) struct Trail {
     pub(super) hops: Vec<Hop>,
     /// An earlier hop was https.
     pub(super) downgraded: bool,
+    /// An API has told where the media is.
+    is_told: bool,
     visited: HashSet<Url>,
 }
 
 impl Trail {
     pub(super) fn new(url: Url) -> Self {
-        Self { visited: HashSet::from([url.clone()]), url, hops: Vec::new(), downgraded: false }
+        Self { visited: HashSet::from([url.clone()]), url, hops: Vec::new(), downgraded: false, is_told: false }
     }
 
     /// Takes one hop.
@@ -168,13 +179,29 @@ impl Trail {
         if !self.visited.insert(target.clone()) {
             return Err(NetError::Redirect { url, fault: RedirectFault::Loop(masked(&target)) });
         }
-        if self.hops.len() >= usize::try_from(request.max_redirects).unwrap_or(usize::MAX) {
+        let redirects = self.hops.iter().filter(|hop| is_redirect(hop.status)).count();
+        if redirects >= usize::try_from(request.max_redirects).unwrap_or(usize::MAX) {
             return Err(NetError::Redirect { url, fault: RedirectFault::TooMany(request.max_redirects) });
         }
-        self.hops.push(Hop { url, status, profile: self.key(request).profile, remembered, took: Duration::ZERO });
+        self.go(request, target, status, remembered);
+        Ok(())
+    }
+
+    /// Goes where the answer of an API says that the media is.
+    fn follow_answer(&mut self, request: &Request, target: Url, took: Duration) {
+        self.is_told = true;
+        self.visited.insert(target.clone());
+        self.go(request, target, 200, false);
+        if let Some(hop) = self.hops.last_mut() {
+            hop.took = took;
+        }
+    }
+
+    fn go(&mut self, request: &Request, target: Url, status: u16, remembered: bool) {
+        let (url, profile) = (masked(&self.url), self.key(request).profile);
+        self.hops.push(Hop { url, status, profile, remembered, took: Duration::ZERO });
         self.downgraded |= self.url.scheme() == "https" && target.scheme() == "http";
         self.url = target;
-        Ok(())
     }
 
     /// Takes one hop if the memory knows it.

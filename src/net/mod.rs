@@ -3,9 +3,11 @@
 //! libavformat re-sends its headers to any redirect target, tells nothing of a response but a code, and takes every PUT and
 //! POST for done (`http.c`: `http_open_cnx`, `check_http_code`, `http_shutdown`). What follows from that is done here:
 //!
-//! - [`Media::resolve`] walks the redirects of a URL hop by hop without reading media, so that libav opens the last one;
+//! - [`Media::resolve`] walks the redirects of a URL hop by hop without reading media, so that libav opens the last one; where an
+//!   API says in JSON where the media is, that is a hop too;
 //! - [`Media::explain`] asks again after libav failed and says in one sentence what the server wants;
 //! - [`Download`] reads what libav cannot, or not whole: from a thread that may block, or from a task;
+//! - [`Media::forward`] hands a request on for somebody else, and its answer back;
 //! - [`Media::upload`] sends an object, reads the answer, and sends it again where that can help;
 //! - [`Media::delete`] removes one.
 //!
@@ -24,8 +26,10 @@ mod cookies;
 mod download;
 mod error;
 mod explain;
+mod forward;
 mod freshness;
 mod hop;
+mod pointer;
 mod reach;
 pub mod retry;
 mod token;
@@ -41,7 +45,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use crate::backoff::Backoff;
-use crate::bearer::Bearers;
+use crate::bearer::{Bearers, MediaPointer};
 use crate::clock::{Clock, SystemClock};
 use crate::origin::Origin;
 use crate::shutdown::Shutdown;
@@ -50,8 +54,9 @@ use crate::tls::Roots;
 pub use answer::{Answer, Challenge, TokenUse};
 pub use cookies::Cookies;
 pub use download::Download;
-pub use error::{Cause, NetError, RedirectFault};
+pub use error::{Cause, NetError, PointerFault, RedirectFault};
 pub use explain::Failure;
+pub use forward::{Forwarded, Inflow, Outflow, Writer};
 pub use hop::{Hop, Resolved};
 pub use reach::{Place, Reach};
 pub use upload::{Confirmed, Upload, UploadMode};
@@ -73,6 +78,8 @@ struct Shared {
 pub struct Request {
     /// The URL, http or https.
     pub url: String,
+    /// Where in the JSON that `url` answers the URL of the media stands; `None` = `url` answers media.
+    pub pointer: Option<MediaPointer>,
     /// The method as libav has it: `GET`, `PUT`, `POST`, `DELETE`.
     pub method: String,
     /// The profiles of the file.
@@ -87,10 +94,18 @@ pub struct Request {
     pub roots: Roots,
     /// `false` only where the user asked for it by name (`-tls_verify 0`).
     pub tls_verify: bool,
+    /// A new token has been refused as well: no other is asked for.
+    pub renewed: bool,
+    /// The server may speak HTTP/2, if it offers that in the TLS handshake.
+    pub http2: bool,
     /// How long to wait for a token, and for a server that asks to come back later.
     pub wait: Duration,
+    /// How long it may take to connect.
+    pub connect: Duration,
     /// How long a connection may stand still, and how long an answer may take.
     pub timeout: Duration,
+    /// Once it is raised, an upload waits no longer for a server that takes nothing and says nothing.
+    pub hurry: Shutdown,
     /// The most redirects to follow; 0 = none.
     pub max_redirects: u32,
     /// How often an upload is sent again for causes that may pass.
@@ -104,10 +119,11 @@ pub struct Request {
 }
 
 impl Request {
-    /// A request with the defaults: verified TLS, 60 s for a token, 30 s of silence, 8 redirects, 3 retries.
+    /// A request with the defaults: verified TLS, 60 s for a token, 10 s to connect, 30 s of silence, 8 redirects, 3 retries.
     pub fn new(method: impl Into<String>, url: impl Into<String>, bearers: Bearers, roots: Roots) -> Self {
         Self {
             url: url.into(),
+            pointer: None,
             method: method.into(),
             bearers,
             headers: Vec::new(),
@@ -115,8 +131,12 @@ impl Request {
             reach: Reach::anywhere(),
             roots,
             tls_verify: true,
+            renewed: false,
+            http2: false,
             wait: Duration::from_secs(60),
+            connect: Duration::from_secs(10),
             timeout: Duration::from_secs(30),
+            hurry: Shutdown::new(),
             max_redirects: 8,
             retries: 3,
             backoff: Backoff { first: Duration::from_millis(500), limit: Duration::from_secs(8) },

@@ -110,6 +110,23 @@ impl Carried {
         redact::line(&clean).into_owned()
     }
 
+    /// Does `text` of the server hold anything of what the request held that is secret?
+    pub(super) fn is_in(&self, text: &str) -> bool {
+        self.secrets.iter().any(|secret| secret.len() >= SHORTEST && text.contains(secret.as_str()))
+    }
+
+    /// `url` of the server without the query parameters in which it has put the token of this request: where that may go, the
+    /// newest one is added to each request.
+    pub(super) fn without_token(&self, mut url: Url) -> Url {
+        let token = self.published.as_ref().map(|published| published.credential.token().expose());
+        let (Some(token), Some(query)) = (token.filter(|token| token.len() >= SHORTEST), url.query()) else { return url };
+        let holds = |pair: &&str| url::form_urlencoded::parse(pair.as_bytes()).any(|(_, value)| value.contains(token));
+        let kept: Vec<&str> = query.split('&').filter(|pair| !holds(pair)).collect();
+        let kept = (!kept.is_empty()).then(|| kept.join("&"));
+        url.set_query(kept.as_deref());
+        url
+    }
+
     /// Reports that the server refused this credential, and waits for a newer one.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ use crate::tls::ClientCertificate;
 
 use super::assertion::Assertion;
 use super::dialect::Dialect;
+use super::held::Holder;
 
 /// One registration at one authorization server, and how to ask it for tokens.
 ///
@@ -48,6 +49,8 @@ pub struct Client {
     pub refresh_token: Option<SecretSource>,
     /// Where an agent leaves access tokens, for [`Grant::External`].
     pub access_token: Option<SecretSource>,
+    /// The service that holds access tokens, for [`Grant::External`].
+    pub holder: Option<Holder>,
     /// What signs assertions, for [`ClientAuth::PrivateKeyJwt`] and [`Grant::JwtBearer`].
     pub assertion: Assertion,
     /// What is exchanged, for [`Grant::TokenExchange`].
@@ -249,6 +252,7 @@ pub(crate) fn test_client() -> Client {
         password: None,
         refresh_token: None,
         access_token: None,
+        holder: None,
         assertion: Assertion::default(),
         exchange: TokenExchange::default(),
         certificate: None,

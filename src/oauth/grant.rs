@@ -10,6 +10,7 @@ use crate::secret::{Secret, SecretSource};
 use super::client::{Client, Grant};
 use super::error::OauthError;
 use super::pkce::Verifier;
+use super::store::Entry;
 
 /// One way to ask the token endpoint.
 #[derive(Clone, Debug)]
@@ -111,8 +112,9 @@ pub fn ways(client: &Client, kept: Option<&Secret>, env: &Env) -> Result<Vec<Ask
     }
 }
 
-/// Names the token or assertion of somebody else that the client's is got for. A stored token belongs to this one alone, so
-/// that nobody gets what was got for another. `None` for grants that have no such thing. Blocks.
+/// Names the token or assertion that the client's is got for. A stored token belongs to this one alone, so that nobody gets what
+/// was got for another. `None` for grants that have no such thing, and where a refresh token is not to be had any more: the
+/// stored one has taken its place. Blocks.
 ///
 /// # Errors
 /// [`OauthError::Config`]: it is missing or unreadable.
@@ -120,6 +122,10 @@ pub fn fingerprint(client: &Client, env: &Env) -> Result<Option<String>, OauthEr
     let (key, source) = match client.grant {
         Grant::TokenExchange => ("subject_token", client.exchange.subject_token.as_ref()),
         Grant::JwtBearer if client.assertion.given.is_some() => ("assertion", client.assertion.given.as_ref()),
+        Grant::RefreshToken => {
+            let configured = read(client, "refresh_token", client.refresh_token.as_ref(), env);
+            return Ok(configured.ok().map(|token| Entry::seed_of(&token)));
+        }
         _ => return Ok(None),
     };
     let secret = read(client, key, source, env)?;

@@ -207,6 +207,17 @@ impl Source {
         let _ = self.begin(true, Duration::ZERO);
     }
 
+    /// Asks for another token now, whatever the life of the one that is there; joins a request that is under way.
+    ///
+    /// # Errors
+    /// As [`token`](Self::token).
+    pub async fn renew(&self) -> Result<Arc<Token>, OauthError> {
+        self.progress().not_before = None;
+        let mut running = self.begin(true, Duration::MAX)?;
+        let outcome = running.wait_for(Option::is_some).await.map(|outcome| outcome.clone());
+        outcome.ok().flatten().unwrap_or_else(|| Err(OauthError::Stale("the token request was broken off".to_owned())))
+    }
+
     /// Refreshes at the soft point, until `stop`. To be spawned once by the user of the source.
     pub async fn keep_fresh(&self, stop: Shutdown) {
         let mut state = self.0.state.subscribe();

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::clock::Now;
+use zeroize::Zeroizing;
+
+use crate::clock::{self, Now};
 use crate::secret::Secret;
 
 use super::dpop::Prover;
@@ -40,6 +42,18 @@ impl Token {
     /// How old it is.
     pub fn age(&self, now: &Now) -> Duration {
         now.since(&self.asked)
+    }
+
+    /// What a program that asks for a token is told: the members of RFC 6749 section 5.1, and the time of expiry.
+    pub fn to_json(&self, now: &Now) -> Zeroizing<String> {
+        let members = serde_json::json!({
+            "access_token": self.access_token.expose(),
+            "token_type": self.token_type,
+            "expires_at": self.expires_at().and_then(clock::rfc3339),
+            "expires_in": self.remaining(now).map(|left| left.as_secs()),
+            "scope": self.scope,
+        });
+        Zeroizing::new(members.to_string())
     }
 
     /// Wall-clock time of expiry.

@@ -1,5 +1,8 @@
 //! Opens the inputs: `open_input_file`, `add_input_streams` and `apply_sync_offsets` of ffmpeg 5.1.
 
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+
 use crate::error::{Error, Kind};
 use crate::libav::avio;
 use crate::libav::codec::{Codec, MediaType, Parameters};
@@ -39,6 +42,8 @@ pub struct Input {
     pub accurate_seek: bool,
     /// Breaks off whatever it is doing.
     pub session: Shutdown,
+    /// Where it was opened: 0 = the URL itself, else one of the alternatives.
+    pub place: usize,
 }
 
 /// A stream of an input.
@@ -70,17 +75,48 @@ pub struct InputStream {
 }
 
 impl Input {
-    /// Opens, probes, seeks and shows the input at `index`.
+    /// Opens, probes, seeks and shows the input at `index`, in the time that it has for that. `stop` breaks it off, and is raised
+    /// when the time is over.
     ///
     /// # Errors
     /// What stood in the way.
     pub fn open(index: usize, plan: &plan::Input, global: &Global, files: &dyn Files, stop: &Shutdown) -> Result<Self, Error> {
+        let Some(limit) = plan.open_timeout.filter(|limit| !limit.is_zero()) else {
+            return Self::open_at_leisure(index, plan, global, files, stop);
+        };
+        let (done, ended) = channel::<()>();
+        let (opened, is_late) = thread::scope(|scope| {
+            let watch = scope.spawn(move || {
+                let is_late = ended.recv_timeout(limit) == Err(RecvTimeoutError::Timeout);
+                if is_late {
+                    stop.request();
+                }
+                is_late
+            });
+            let opened = Self::open_at_leisure(index, plan, global, files, stop);
+            drop(done);
+            (opened, watch.join().unwrap_or(false))
+        });
+        if !is_late {
+            return opened;
+        }
+        let text = format!("{}: not open within {} s (-open_timeout)", redact::url(&plan.url), limit.as_secs_f64());
+        Err(Error::new(Kind::MediaServer, text).retryable(true))
+    }
+
+    fn open_at_leisure(
+        index: usize,
+        plan: &plan::Input,
+        global: &Global,
+        files: &dyn Files,
+        stop: &Shutdown,
+    ) -> Result<Self, Error> {
         let url = &plan.url;
         let mut options = Options::sort(&plan.options)?;
         let opening = opening(plan, &mut options.format, global)?;
         let set_by_us = options.format.get("scan_all_pmts").is_none();
         options.format.set_default("scan_all_pmts", "1").map_err(|error| error.about(url))?;
-        let mut demuxer = Demuxer::open(url, &opening, &mut options.format, files.input(index)?, stop.clone())?;
+        let mut demuxer = Demuxer::open(url, &opening, &mut options.format, files.input(index, url)?, stop.clone())?;
         if set_by_us {
             options.format.remove("scan_all_pmts");
         }
@@ -124,9 +160,11 @@ impl Input {
             own_offset: plan.ts_offset,
             accurate_seek: !plan.no_accurate_seek,
             session: stop.clone(),
+            place: 0,
         };
         let used: Vec<Dictionary> = input.streams.iter().map(|stream| stream.decoding.options.clone()).collect();
         options.check_unused(&used, CodecSide::Decoding, index, url)?;
+        input.demuxer.settle();
         Ok(input)
     }
 

@@ -42,7 +42,12 @@ impl Job<'_> {
         if let Some(error) = self.sources[file].reader.take_failure()
             && !self.control.stop.is_requested()
         {
-            self.fail(error);
+            if self.goes_on_in_new_files && self.sources[file].reader.has_changed() {
+                log::write(level::WARNING, &format!("{error}; going on in new files\n"));
+                self.changed = true;
+            } else {
+                self.fail(error);
+            }
         }
         Ok(false)
     }
@@ -64,7 +69,7 @@ impl Job<'_> {
                 self.fail(error);
             }
         }
-        self.report(true);
+        self.report(!self.changed);
         for index in 0..self.outputs.len() {
             let muxer = &mut self.outputs[index].muxer;
             // What the network did not take may show only now.

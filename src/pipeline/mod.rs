@@ -15,6 +15,7 @@
 
 pub mod plan;
 
+mod alone;
 mod bench;
 mod copy;
 mod decode;
@@ -31,6 +32,7 @@ mod live;
 mod metadata;
 mod mux;
 mod norm;
+mod numbering;
 mod option;
 mod overwrite;
 mod progress;
@@ -58,6 +60,7 @@ use crate::libav::hw::Devices;
 use crate::libav::io::{Access, IoCounts};
 use crate::shutdown::Shutdown;
 
+pub use alone::{LoneInput, LoneOutput};
 pub use live::{FilterCommand, Live};
 pub use progress::{Progress, Psnr, VideoProgress};
 
@@ -68,11 +71,11 @@ use plan::{ComplexFilter, Micros, Plan};
 
 /// Where a job gets what it needs to open its files with tokens.
 pub trait Files: Sync {
-    /// For the input at `index`.
+    /// For the input at `index`, which is read from `url`: its own or one of its alternatives.
     ///
     /// # Errors
     /// No token can be had.
-    fn input(&self, index: usize) -> Result<Access, Error>;
+    fn input(&self, index: usize, url: &str) -> Result<Access, Error>;
 
     /// For the output at `index`.
     ///
@@ -108,14 +111,29 @@ pub trait Observer: Send + Sync {
     /// Called when the headers are written, every `-stats_period` after that, and once at the end (`last`).
     fn progress(&self, progress: &Progress, last: bool);
 
+    /// Called with each [`progress`](Self::progress) for whoever wants to know what the files did so far.
+    fn standing(&self, so_far: &dyn Standing) {
+        let _ = so_far;
+    }
+
     /// The description (SDP) of a job whose outputs are all RTP: what a receiver needs to know.
     fn session_description(&self, text: &str) {
         let _ = text;
     }
 }
 
+/// What the files of a running job did so far.
+pub trait Standing {
+    /// One for each input, in order.
+    fn inputs(&self) -> Vec<InputOutcome>;
+
+    /// One for each output, in order.
+    fn outputs(&self) -> Vec<OutputOutcome>;
+}
+
 /// Media that is missing from an input.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Gap {
     /// The stream where it showed.
     pub stream: usize,
@@ -129,9 +147,40 @@ pub struct Gap {
 
 impl Gap {
     /// For the summary: times in seconds.
+    #[doc(hidden)]
     pub fn to_json(&self) -> serde_json::Value {
         let seconds = |time: Micros| time as f64 / 1e6;
         serde_json::json!({"stream": self.stream, "from": seconds(self.from), "to": seconds(self.to), "cause": self.cause})
+    }
+}
+
+impl Outcome {
+    /// This, and what happened in the files after it.
+    fn followed_by(mut self, next: Self) -> Self {
+        for (input, next) in self.inputs.iter_mut().zip(next.inputs) {
+            input.packets += next.packets;
+            input.bytes += next.bytes;
+            input.io += next.io;
+            input.gaps.extend(next.gaps);
+            input.lost += next.lost;
+            input.restarts += next.restarts;
+            input.duplicates += next.duplicates;
+        }
+        for (output, next) in self.outputs.iter_mut().zip(next.outputs) {
+            output.packets += next.packets;
+            output.bytes += next.bytes;
+            output.io += next.io;
+            output.uploads += next.uploads;
+            output.unconfirmed.extend(next.unconfirmed);
+        }
+        Self {
+            error_rate_exceeded: self.error_rate_exceeded || next.error_rate_exceeded,
+            inputs: self.inputs,
+            outputs: self.outputs,
+            ended: next.ended,
+            error: self.error.or(next.error),
+            changed: next.changed,
+        }
     }
 }
 
@@ -192,6 +241,8 @@ pub struct Outcome {
     pub error: Option<Error>,
     /// More packets could not be decoded than `-max_error_rate` allows.
     pub error_rate_exceeded: bool,
+    /// An input came back with other streams, and the outputs are to go on in other files.
+    changed: bool,
 }
 
 /// Does what `plan` says, and comes back when it is done, has failed, or was told to stop.
@@ -199,10 +250,30 @@ pub struct Outcome {
 /// Blocks: to be called on a thread of its own, never on a worker of an async runtime.
 pub fn run(plan: &Plan, files: &dyn Files, control: &Control, observer: &dyn Observer) -> Outcome {
     control.live.begin(&plan.global);
+    let began = control.clock.now();
+    let mut so_far: Option<Outcome> = None;
+    loop {
+        let outcome = match numbering::go_on(plan) {
+            Ok(plan) => run_once(&plan, files, control, observer, began),
+            Err(error) => Outcome { error: Some(error), ..Outcome::default() },
+        };
+        let again = outcome.changed && outcome.error.is_none() && !control.stop.is_requested();
+        let outcome = match so_far.take() {
+            Some(before) => before.followed_by(outcome),
+            None => outcome,
+        };
+        if !again {
+            return outcome;
+        }
+        so_far = Some(outcome);
+    }
+}
+
+/// Does it as far as these files go.
+fn run_once(plan: &Plan, files: &dyn Files, control: &Control, observer: &dyn Observer, began: Now) -> Outcome {
     // Raised too when nobody wants packets any more, while a thread may still wait for one.
     let inputs_stop = control.stop.child();
     let (mut inputs, mut outputs, mut graphs) = (Vec::new(), Vec::new(), Vec::new());
-    let began = control.clock.now();
     match prepare(plan, files, control, observer, (began, &inputs_stop), &mut inputs, &mut outputs, &mut graphs) {
         Ok(devices) => thread::scope(|scope| {
             let clock = Arc::clone(&control.clock);
@@ -215,7 +286,7 @@ pub fn run(plan: &Plan, files: &dyn Files, control: &Control, observer: &dyn Obs
             outputs: outputs.iter().map(Output::outcome).collect(),
             ended: if control.stop.is_requested() { Ended::Stopped } else { Ended::Eof },
             error: Some(error),
-            error_rate_exceeded: false,
+            ..Outcome::default()
         },
     }
 }

@@ -135,7 +135,8 @@ impl Output {
         let output = &plan.outputs[index];
         let mut options = Options::sort(&output.options)?;
         let format = output.format.as_deref();
-        let access = files.output(index)?;
+        let mut access = files.output(index)?;
+        access.waits_for_space = output.waits_for_space.then(|| control.stop.clone());
         let mut muxer = Muxer::new(&output.url, format, &mut options.format, access, control.abort.clone())?;
         if output.bitexact {
             muxer.set_bitexact();

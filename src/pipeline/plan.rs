@@ -263,10 +263,14 @@ pub struct Input {
     pub thread_queue_size: Option<usize>,
     /// `-dump_attachment`: file names; empty = the name in the stream's metadata.
     pub dump_attachment: PerStream<String>,
+    /// `-open_timeout`: how long opening it may take in all; `None` = without limit.
+    pub open_timeout: Option<Duration>,
     /// `-on_gap fail`: parts that are missing in the end make the job fail.
     pub fail_on_gap: bool,
     /// Whether it is opened again when it ends.
     pub ingest: Ingest,
+    /// `-alternative`: where the same stream is to be had when the URL does not serve, in order of preference.
+    pub alternatives: Vec<String>,
     /// `-isync`: the input whose clock this one follows.
     pub sync_with: Option<usize>,
     /// `-r`, as typed: the frame rate of its video streams, and the demuxer's `framerate` where it has that option.
@@ -306,6 +310,8 @@ pub struct Ingest {
     pub stall_timeout: Option<Duration>,
     /// `-max_restarts`: attempts to open it again, failed ones included; `None` = without limit.
     pub max_restarts: Option<u32>,
+    /// `-failback`: how often the first URL is tried while an alternative serves; zero = never, `None` = every 30 s.
+    pub failback: Option<Duration>,
 }
 
 /// `-vn -an -sn -dn`.
@@ -399,6 +405,12 @@ pub struct Output {
     pub format: Option<String>,
     /// Options of the muxer, the protocol, the encoders and (with a specifier) the streams.
     pub options: AvOptions,
+    /// `-continue`: numbers and playlists go on where the files that are there end.
+    pub continues: bool,
+    /// `-on_change new_file`: where an input comes back with other streams, it goes on in another file.
+    pub new_file_on_change: bool,
+    /// `-disk_full wait`: where there is no space left, it waits until there is.
+    pub waits_for_space: bool,
     /// `-map`; empty = automatic selection.
     pub maps: Vec<Map>,
     /// `-c`, `-vcodec`, …: encoder names or `copy`.

@@ -2,6 +2,7 @@
 //! does when there are several inputs.
 
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, TrySendError, channel, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use crate::error::{Error, Kind};
 use crate::libav::demuxer::Demuxer;
 use crate::libav::error::AvError;
 use crate::libav::io::{IoCounts, Losses};
-use crate::libav::log::{self, level};
+use crate::libav::log::{self, Listener, level};
 use crate::libav::packet::Packet;
 use crate::shutdown::Shutdown;
 
@@ -71,6 +72,8 @@ struct Threaded {
     /// Used packets go back, so that none is allocated while the job runs.
     used: Sender<Packet>,
     thread: JoinHandle<(Demuxer, Known, Result<(), AvError>)>,
+    /// What happened on the network until the last packet.
+    counts: Arc<Mutex<IoCounts>>,
     /// The input is live: nobody waits for it while another has packets.
     live: bool,
 }
@@ -118,12 +121,17 @@ impl Reader {
         };
         let (to_job, packets) = sync_channel(self.queue);
         let (used, from_job) = channel();
-        let (known, stop) = (self.known, self.stop.clone());
+        let counts = Arc::new(Mutex::new(demuxer.counts()));
+        let told = Arc::clone(&counts);
+        let (known, stop, listener) = (self.known, self.stop.clone(), Listener::current());
         let thread = std::thread::Builder::new()
             .name(format!("input-{}", known.input))
-            .spawn(move || read_all(demuxer, known, &to_job, &from_job, live, &stop))
+            .spawn(move || {
+                let _listening = Listener::listen(listener);
+                read_all(demuxer, known, (&to_job, &from_job), live, &stop, &told)
+            })
             .map_err(|error| Error::new(Kind::Internal, format!("no thread for input #{}: {error}", known.input)))?;
-        self.state = State::Thread(Threaded { packets, used, thread, live });
+        self.state = State::Thread(Threaded { packets, used, thread, counts, live });
         Ok(())
     }
 
@@ -218,12 +226,13 @@ impl Reader {
         }
     }
 
-    /// See [`Demuxer::counts`]; nothing while a thread reads.
+    /// See [`Demuxer::counts`]; until the last packet while a thread reads.
     pub fn counts(&self) -> IoCounts {
         match &self.state {
             State::Here(demuxer) => demuxer.counts(),
-            State::Kept(kept) => kept.tally().counts,
-            State::Thread(_) | State::Gone => IoCounts::default(),
+            State::Kept(kept) => kept.tally().counts(),
+            State::Thread(threaded) => *threaded.counts.lock().unwrap_or_else(PoisonError::into_inner),
+            State::Gone => IoCounts::default(),
         }
     }
 
@@ -232,9 +241,19 @@ impl Reader {
         if let State::Kept(kept) = &self.state { kept.tally().lost() } else { self.losses.count() }
     }
 
+    /// Is the input kept going?
+    pub fn is_kept(&self) -> bool {
+        matches!(self.state, State::Kept(_))
+    }
+
     /// See [`Tally::is_away`](super::ingest::Tally::is_away).
     pub fn is_away(&self) -> bool {
         if let State::Kept(kept) = &self.state { kept.tally().is_away } else { false }
+    }
+
+    /// Has it come back with other streams?
+    pub fn has_changed(&self) -> bool {
+        if let State::Kept(kept) = &self.state { kept.tally().changed } else { false }
     }
 
     /// How often the input was opened again, and the packets that came once more.
@@ -289,16 +308,17 @@ fn announce(demuxer: &Demuxer, packet: &Packet, input: usize) {
 fn read_all(
     mut demuxer: Demuxer,
     mut known: Known,
-    to_job: &SyncSender<Arrival>,
-    used: &Receiver<Packet>,
+    (to_job, used): (&SyncSender<Arrival>, &Receiver<Packet>),
     live: bool,
     stop: &Shutdown,
+    counts: &Mutex<IoCounts>,
 ) -> (Demuxer, Known, Result<(), AvError>) {
     let mut patient = !live;
     let end = loop {
         let mut packet = used.try_recv().unwrap_or_default();
         match read(&mut demuxer, &mut packet, &mut known) {
             Ok(Some(ticks)) => {
+                *counts.lock().unwrap_or_else(PoisonError::into_inner) = demuxer.counts();
                 let mut arrival = Arrival { packet, ticks, crossing: None };
                 if !patient {
                     match to_job.try_send(arrival) {

@@ -46,7 +46,7 @@ pub fn progress(job: &mut Job<'_>, elapsed: Duration, last: bool) -> Progress {
             if last && own.is_some_and(|(_, video)| video.pacer.last_dropped) {
                 dropped += 1;
             }
-            let Some(end) = output.muxer.stream(position).and_then(|stream| stream.end_pts()) else { continue };
+            let Some(end) = output.muxer.end_pts(position) else { continue };
             let end = rescale(end, stream.time_base, MICROSECONDS);
             let mut latest = out_time.map_or(end, |time: Micros| time.max(end));
             if job.global.copy_ts {

@@ -107,7 +107,7 @@ impl Source {
         };
         let url = input.demuxer.url();
         let reader = if plan.ingest.keep_for.is_some() {
-            let kept = Kept::start(opener, index, input.demuxer, &input.streams, input.session)?;
+            let kept = Kept::start(opener, index, (input.demuxer, input.session), input.place, &input.streams)?;
             Reader::kept(kept, opener.stop.clone())
         } else {
             Reader::new(input.demuxer, index, queue, opener.stop.clone())?

@@ -19,7 +19,7 @@ use super::scheduler::Job;
 use super::source::Source;
 use super::sync::Counts;
 use super::transcode::DecodeCounts;
-use super::{Control, Ended, Observer, Outcome, summary};
+use super::{Control, Ended, Observer, Outcome, Standing, summary};
 
 /// Everything that a job works with once its files are open.
 pub struct Prepared {
@@ -59,6 +59,8 @@ pub fn run(plan: &Plan, control: &Control, observer: &dyn Observer, opener: &Ope
         quantizers: [0; 52],
         copy: Packet::new(),
         error: None,
+        goes_on_in_new_files: plan.outputs.iter().all(|output| output.new_file_on_change),
+        changed: false,
     };
     let decoders = open_decoders(&mut inputs, &mut job.devices).unwrap_or_else(|error| {
         job.fail(error);
@@ -106,11 +108,12 @@ pub fn run(plan: &Plan, control: &Control, observer: &dyn Observer, opener: &Ope
         job.finish();
     }
     Outcome {
-        inputs: job.sources.iter().map(Source::outcome).collect(),
-        outputs: job.outputs.iter().map(Output::outcome).collect(),
+        inputs: job.inputs(),
+        outputs: job.outputs(),
         ended,
         error_rate_exceeded: job.error.is_none() && job.decoded.exceed(plan.global.max_error_rate),
         error: job.error,
+        changed: job.changed,
     }
 }
 

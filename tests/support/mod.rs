@@ -1,7 +1,9 @@
 //! The far end of every test: an authorization server, media servers, and the program between them.
 
 pub mod apache;
+pub mod cdn;
 pub mod client_auth;
+pub mod disturbance;
 pub mod dpop;
 pub mod edge;
 pub mod family;
@@ -13,8 +15,10 @@ pub mod oidc_provider;
 pub mod origin;
 pub mod process;
 pub mod python;
+pub mod relay;
 pub mod run;
 pub mod server;
+pub mod service;
 pub mod sign_in;
 pub mod tls;
 pub mod token_server;

@@ -12,6 +12,7 @@ use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, 
 use hyper::{Method, Response, Version};
 use tokio::sync::mpsc;
 
+use super::disturbance::{self, Disturbance};
 use super::dpop::{self, Proofs};
 use super::live;
 use super::server::{Arrived, Body, Cut, Server};
@@ -40,6 +41,7 @@ pub struct Site {
     /// Texts replaced in playlists.
     pub replace: Vec<(String, String)>,
     pub refusals: Vec<Refusal>,
+    pub disturbances: Vec<Disturbance>,
     pub tls: Option<Arc<rustls::ServerConfig>>,
     /// Tokens are bound to a key, and each request proves that its sender has it.
     pub proofs: Option<Arc<Proofs>>,
@@ -60,6 +62,7 @@ impl Default for Site {
             redirects: Vec::new(),
             replace: Vec::new(),
             refusals: Vec::new(),
+            disturbances: Vec::new(),
             tls: None,
             proofs: None,
         }
@@ -127,6 +130,7 @@ struct State {
     stored: Mutex<BTreeMap<String, Vec<u8>>>,
     refusals: Mutex<Vec<Refusal>>,
     refused: Mutex<BTreeMap<&'static str, u32>>,
+    disturbances: Mutex<Vec<Disturbance>>,
     progress: Mutex<Progress>,
 }
 
@@ -143,6 +147,7 @@ impl Origin {
         let media_bytes = media_bytes(&site.folder);
         let tls = site.tls.clone();
         let refusals = Mutex::new(site.refusals.clone());
+        let disturbances = Mutex::new(site.disturbances.clone());
         let state = Arc::new(State {
             site,
             media_bytes,
@@ -151,6 +156,7 @@ impl Origin {
             stored: Mutex::default(),
             refusals,
             refused: Mutex::default(),
+            disturbances,
             progress: Mutex::default(),
         });
         let shared = Arc::clone(&state);
@@ -171,6 +177,11 @@ impl Origin {
     /// From now on this is refused too.
     pub fn refuse(&self, refusal: Refusal) {
         lock(&self.state.refusals).push(refusal);
+    }
+
+    /// From now on this happens.
+    pub fn disturb(&self, disturbance: Disturbance) {
+        lock(&self.state.disturbances).push(disturbance);
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -231,6 +242,7 @@ impl Origin {
 
 impl State {
     async fn respond(self: Arc<Self>, arrived: Arrived) -> Response<Body> {
+        let (reset, certificate) = (arrived.resetting(), arrived.certificate.clone());
         let request = arrived.request;
         let token = self.token_of(&request);
         let verdict = self.site.tokens.as_ref().map(|tokens| token.as_deref().map_or(Verdict::Unknown, |t| tokens.check(t)));
@@ -249,13 +261,24 @@ impl State {
                     Some(Verdict::Alive(number) | Verdict::Dead(number)) => Some(number),
                     _ => None,
                 },
-                certificate: arrived.certificate,
+                certificate,
                 status: 0,
                 text,
             });
             log.len() - 1
         };
         let path = request.uri().path().to_owned();
+        let fault = lock(&self.disturbances).iter_mut().find_map(|disturbance| disturbance.meet(&path));
+        if fault == Some(disturbance::Fault::Silence) {
+            return std::future::pending().await;
+        }
+        if let Some(answer) = fault.and_then(|fault| fault.instead()) {
+            if fault == Some(disturbance::Fault::Reset) {
+                reset();
+            }
+            lock(&self.log)[number].status = answer.status().as_u16();
+            return answer;
+        }
         let response = if let Some(status) = self.refusal(&path) {
             refuse(status)
         } else if let Some(refusal) = self.proof_refusal(&request, token.as_deref()) {
@@ -265,6 +288,11 @@ impl State {
         } else if let Some((_, status, target)) = self.site.redirects.iter().find(|(from, ..)| *from == path) {
             Response::builder().status(*status).header(LOCATION, target).body(Body::from("moved")).expect("a response")
         } else if [Method::PUT, Method::POST].contains(request.method()) {
+            if fault == Some(disturbance::Fault::Cut) {
+                let _ = request.into_body().frame().await;
+                reset();
+                return disturbance::no_answer();
+            }
             match request.into_body().collect().await {
                 Ok(body) => {
                     lock(&self.stored).insert(path, body.to_bytes().to_vec());
@@ -278,7 +306,13 @@ impl State {
             refuse(405)
         };
         lock(&self.log)[number].status = response.status().as_u16();
-        response
+        match fault {
+            // What was stored is stored; its sender does not hear of it.
+            Some(disturbance::Fault::Truncation) if response.status() == 201 => disturbance::no_answer(),
+            Some(disturbance::Fault::Stall) if response.status() == 201 => std::future::pending().await,
+            Some(fault) if response.status().is_success() => fault.spoil(response, reset),
+            _ => response,
+        }
     }
 
     fn token_of(&self, request: &hyper::Request<hyper::body::Incoming>) -> Option<String> {
@@ -419,7 +453,7 @@ async fn send(state: Arc<State>, path: String, content: Bytes, part: Range<u64>,
     }
 }
 
-fn refuse(status: u16) -> Response<Body> {
+pub(super) fn refuse(status: u16) -> Response<Body> {
     let response = Response::builder().status(status);
     let response = match status {
         401 => response.header("www-authenticate", r#"Bearer error="invalid_token", error_description="it has expired""#),

@@ -1,9 +1,9 @@
 //! An HTTP/1.1 server on loopback, with a thread and a runtime of its own; it stops when it is dropped and passes on its panics.
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::{AsFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,6 +15,7 @@ use hyper::body::{Frame, Incoming};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
@@ -26,7 +27,24 @@ pub struct Arrived {
     pub certificate: Option<Vec<u8>>,
     /// Method, target, header fields and body.
     pub request: Request<Incoming>,
+    socket: Arc<OwnedFd>,
 }
+
+impl Arrived {
+    /// What makes the end of the connection a reset, once it is called.
+    pub fn resetting(&self) -> impl FnOnce() + Send + use<> {
+        let socket = Arc::clone(&self.socket);
+        move || {
+            let socket = std::net::TcpStream::from(socket.try_clone().expect("a descriptor"));
+            let socket = TcpStream::from_std(socket).expect("a socket that can be polled");
+            socket.set_zero_linger().expect("a connection");
+        }
+    }
+}
+
+/// An extension of a response: the connection ends in its place.
+#[derive(Clone, Copy, Debug)]
+pub struct NoAnswer;
 
 /// What a server does with a request.
 pub type Respond = Arc<dyn Fn(Arrived) -> Pin<Box<dyn Future<Output = Response<Body>> + Send>> + Send + Sync>;
@@ -100,18 +118,19 @@ async fn serve(
             accepted = listener.accept() => {
                 let Ok((stream, _)) = accepted else { continue };
                 let _ = stream.set_nodelay(true);
+                let socket = Arc::new(stream.as_fd().try_clone_to_owned().expect("a descriptor"));
                 let connection = connections.fetch_add(1, Ordering::Relaxed) + 1;
                 let respond = Arc::clone(&respond);
                 let tls = tls.clone();
                 open.spawn(async move {
                     match tls {
-                        None => speak(stream, connection, None, respond).await,
+                        None => speak(stream, socket, connection, None, respond).await,
                         Some(tls) => {
                             // A client that does not trust the certificate ends the handshake; it has sent no request.
                             if let Ok(stream) = tls.accept(stream).await {
                                 let shown = stream.get_ref().1.peer_certificates().and_then(|shown| shown.first());
                                 let shown = shown.map(|certificate| certificate.to_vec());
-                                speak(stream, connection, shown, respond).await;
+                                speak(stream, socket, connection, shown, respond).await;
                             }
                         }
                     }
@@ -121,10 +140,20 @@ async fn serve(
     }
 }
 
-async fn speak(stream: impl AsyncRead + AsyncWrite + Unpin, connection: u64, certificate: Option<Vec<u8>>, respond: Respond) {
+async fn speak(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    socket: Arc<OwnedFd>,
+    connection: u64,
+    certificate: Option<Vec<u8>>,
+    respond: Respond,
+) {
     let service = hyper::service::service_fn(|request| {
-        let answer = respond(Arrived { connection, certificate: certificate.clone(), request });
-        async move { Ok::<_, Infallible>(answer.await) }
+        let socket = Arc::clone(&socket);
+        let answer = respond(Arrived { connection, certificate: certificate.clone(), request, socket });
+        async move {
+            let answer = answer.await;
+            if answer.extensions().get::<NoAnswer>().is_some() { Err(Cut) } else { Ok(answer) }
+        }
     });
     // Connections that are cut, by the client or on purpose, end with an error.
     let _ = hyper::server::conn::http1::Builder::new().half_close(true).serve_connection(TokioIo::new(stream), service).await;

@@ -238,7 +238,7 @@ mod tests {
         let words: Vec<String> = words.map(str::to_owned).into();
         let parsed = crate::command_line::parse(&words, &crate::job::LinkedOptions).expect("a command line");
         let crate::command_line::Parsed::Run { plan, .. } = parsed else { panic!("{parsed:?}") };
-        let report = crate::job::Session::without_profiles().run(&plan, &Default::default(), &super::super::Silent);
+        let report = crate::job::Session::default().run(&plan, &Default::default(), &super::super::Silent);
         assert!(report.error.is_none(), "{:?}", report.error);
         let written = Packets::read(&remuxed.to_string_lossy()).expect("an mp4");
         assert_eq!(written.difference(&programme.packets), None);

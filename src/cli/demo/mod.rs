@@ -94,7 +94,7 @@ pub fn run(args: &DemoArgs, out: &mut dyn Write) -> anyhow::Result<i32> {
     let plans = [refreshed.plan()?, frozen.plan()?];
     let session = {
         let env = environment(&server, &server.hand_out(Client::Frozen)?);
-        Session::new(Config::load(None, &env)?, env, runtime.handle().clone())
+        Session::on(Config::load(None, &env)?, env, runtime.handle().clone())
     };
     let watcher = Watcher { server: &server, lasts, shows: std::io::stderr().is_terminal() };
     let reports = run_both(&session, &plans, &control, &watcher);

@@ -45,13 +45,13 @@ pub fn command(args: &MediaArgs, env: &Env) -> anyhow::Result<i32> {
     let url = &request.probe.input.url;
     let stop = Shutdown::new();
     let probed = if auth.profiles.is_empty() {
-        let session = Session::without_profiles();
+        let session = Session::default();
         run(&request, session.access(url, auth, &stop)?, stop, io::stdout().lock())
     } else {
         let file = args.config_file(&request.global);
         let config = Config::load(file.as_deref(), env)?;
         let runtime = super::runtime()?;
-        let session = Session::new(config, env.clone(), runtime.handle().clone());
+        let session = Session::on(config, env.clone(), runtime.handle().clone());
         let probed = session.access(url, auth, &stop).and_then(|access| run(&request, access, stop, io::stdout().lock()));
         drop(session);
         runtime.shutdown_background();

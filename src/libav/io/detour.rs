@@ -81,10 +81,6 @@ impl Open<'_> {
                 request.headers.push((name.to_owned(), value));
             }
         }
-        // In microseconds.
-        let stall =
-            ["rw_timeout", "timeout"].iter().find_map(|name| self.options.get(name)?.parse().ok().filter(|time| *time > 0));
-        request.timeout = stall.map_or(request.timeout, Duration::from_micros);
         let losses = self.state.segments.losses.clone();
         let way = match start(request, self.state.access.retry, losses, &self.state.stop) {
             Ok(way) => way,

@@ -14,16 +14,18 @@ use crate::libav::call::c_string;
 use crate::libav::error::AvError;
 use crate::libav::option::{self, Dictionary};
 use crate::libav::{ffi, log, panic};
-use crate::net::NetError;
-use crate::net::retry::{self, Purpose};
+use crate::net::retry::{self, Purpose, Trouble};
+use crate::net::{Failure, NetError};
 use crate::origin::Origin;
 use crate::redact;
 
 use super::beginning::Beginning;
 use super::live::{self, Live};
+use super::renewal::is_expiry;
 use super::state::State;
 use super::streaming::is_streaming;
-use super::{resume, state, trouble, upload};
+use super::whole::Miss;
+use super::{file, resume, state, trouble, upload, whole};
 
 /// `AVFormatContext.io_open`.
 pub unsafe extern "C" fn io_open(
@@ -44,7 +46,20 @@ pub unsafe extern "C" fn io_open(
         let Ok(url) = url.to_str() else { return AvError::from_errno(libc::EINVAL).0 };
         // SAFETY: as above; `pb` is the member that libav wants filled (invariant 10).
         let top = unsafe { std::ptr::eq(pb, &raw mut (*context).pb) };
-        let mut open = Open { state, context, pb, flags, top, options: given, used: Vec::new(), playlist: None, failing: None };
+        let mut open = Open {
+            state,
+            context,
+            pb,
+            flags,
+            top,
+            options: given,
+            used: Vec::new(),
+            playlist: None,
+            failing: None,
+            redirected: false,
+            renewed: false,
+            revived: false,
+        };
         let result = if flags & ffi::AVIO_FLAG_WRITE != 0 { open.write(url) } else { open.read(url) };
         if !options.is_null() {
             // SAFETY: the dictionary is libav's to replace; ours is given away (invariant 10).
@@ -64,11 +79,18 @@ pub unsafe extern "C" fn io_close2(context: *mut ffi::AVFormatContext, pb: *mut 
             let state = &*(*context).opaque.cast::<State>();
             state.make_current();
             state.note_broken();
-            state.live.forget(pb);
-            if upload::is_ours(pb) {
+            if let Some(live) = state.live.forget(pb) {
+                state.entities.forget(live.protocol.addr());
+            }
+            if file::is_ours(pb) {
+                file::close(pb)
+            } else if upload::is_ours(pb) {
                 upload::close(pb)
             } else if resume::is_ours(pb) {
                 resume::close(pb);
+                0
+            } else if whole::is_ours(pb) {
+                whole::close(context, pb);
                 0
             } else {
                 state.default_close.map_or(0, |close| close(context, pb))
@@ -81,7 +103,7 @@ pub unsafe extern "C" fn io_close2(context: *mut ffi::AVFormatContext, pb: *mut 
 pub(super) struct Open<'a> {
     pub(super) state: &'a State,
     pub(super) context: *mut ffi::AVFormatContext,
-    pb: *mut *mut ffi::AVIOContext,
+    pub(super) pb: *mut *mut ffi::AVIOContext,
     flags: c_int,
     /// This is the file itself, not something that it names.
     pub(super) top: bool,
@@ -93,28 +115,50 @@ pub(super) struct Open<'a> {
     playlist: Option<i32>,
     /// When it failed first, for a reason that may pass, and how often since.
     failing: Option<(Now, u32)>,
+    /// What is opened is not what was named.
+    pub(super) redirected: bool,
+    /// A fresh URL has been asked for.
+    pub(super) renewed: bool,
+    /// A refusal has brought another token.
+    pub(super) revived: bool,
+}
+
+/// What http.c has opened.
+enum Found {
+    Good,
+    /// It can be read by a context of ours only.
+    Unfit,
+    /// The answer broke off before anybody could look at it, or is a playlist that breaks off in the middle.
+    Broken,
 }
 
 /// Who gets what: one destination of an open.
-struct Target {
-    url: Url,
-    origin: Option<Origin>,
+pub(super) struct Target {
+    pub(super) url: Url,
+    pub(super) origin: Option<Origin>,
     /// The profile whose token goes along, and the token.
-    token: Option<(usize, Arc<Published>)>,
+    pub(super) token: Option<(usize, Arc<Published>)>,
 }
 
 impl Open<'_> {
     fn write(&mut self, url: &str) -> Result<(), AvError> {
-        if !state::is_http(url) {
-            return self.delegate(url);
-        }
-        let context = upload::open(self.state, url, self.top, &mut self.options)?;
+        let context = match self.state.waits_for_space(url) {
+            Some((path, stop)) => file::open(path, stop)?,
+            None if state::is_http(url) && self.state.is_authenticated() => {
+                upload::open(self.state, url, self.top, &mut self.options)?
+            }
+            None => return self.delegate(url),
+        };
         // SAFETY: libav wants its context here (invariant 1).
         unsafe { *self.pb = context };
         Ok(())
     }
 
     fn read(&mut self, url: &str) -> Result<(), AvError> {
+        // A muxer that looks at what it has written.
+        if !self.state.is_authenticated() {
+            return self.delegate(url);
+        }
         if let Some(detour) = self.state.detour.get() {
             let is_ours = matches!(detour.reveal(url), Cow::Owned(_));
             return if is_ours { self.delegate(url) } else { Err(AvError::from_errno(libc::EACCES)) };
@@ -135,18 +179,23 @@ impl Open<'_> {
             }
         }
         let Ok(parsed) = Url::parse(address) else { return self.delegate(url) };
+        // What ended the job is told already, and nothing more is lost by it.
+        if self.state.has_given_up() {
+            return Err(AvError::EXIT);
+        }
         let segments = &self.state.segments;
         let (purpose, playlist) = segments.purpose(address, self.top, |playlist| self.state.live.is_being_read(playlist));
         self.playlist = playlist;
         let now = self.state.access.media.as_ref().map(|media| media.clock().now());
-        let early = purpose == Purpose::NextSegment && now.is_some_and(|now| segments.is_held_back(address, &now));
+        let ahead = playlist.zip(now).filter(|_| purpose == Purpose::NextSegment);
+        let early = ahead.is_some_and(|(playlist, now)| segments.is_held_back(playlist, address, &now));
         let result = if early { Err(AvError::HTTP_NOT_FOUND) } else { self.read_url(parsed, cipher.is_some(), purpose) };
         match (&result, purpose) {
             (Err(_), Purpose::Segment) => segments.fail(address),
             (Err(_), Purpose::NextSegment) => {
                 segments.fail(address);
-                if let (false, Some(now)) = (early, now) {
-                    segments.hold_back(address, now);
+                if let (false, Some((playlist, now))) = (early, ahead) {
+                    segments.hold_back(playlist, address, now);
                     self.state.count(|counts| counts.retries += 1);
                 }
             }
@@ -167,17 +216,54 @@ impl Open<'_> {
                 Err(failure) => return Err(self.give_up(failure.into(), AvError::from_errno(libc::EACCES))),
             }
         }
-        let mut target = self.target(url)?;
+        let mut given = if self.top { url } else { self.state.renewals.latest(&url).unwrap_or(url) };
+        let mut target = self.target(given.clone())?;
+        if self.wants_whole(purpose) {
+            loop {
+                match self.read_whole(target.url.as_str(), purpose) {
+                    Ok(()) => return Ok(()),
+                    Err(_) if self.state.stop.is_requested() => return Err(AvError::EXIT),
+                    Err(Miss { trouble, code, failure }) => {
+                        let expired = is_expiry(failure.error.http_status());
+                        target = match if expired { self.renew(&target)? } else { None } {
+                            Some(fresh) => fresh,
+                            None => self.retry(target, purpose, (trouble, code), Some(failure))?,
+                        };
+                    }
+                }
+            }
+        }
+        if self.options.get("end_offset").is_some_and(|end| end != "0") {
+            self.forbid_prefetch();
+        }
         // http.c sends the same header lines with every request, and a bound token needs a proof of its own in each.
         let bound = self.token(&target).is_some_and(|(_, published)| published.credential.proof().is_some());
-        if encrypted || bound {
+        let is_segment = matches!(purpose, Purpose::Segment | Purpose::NextSegment);
+        // Signed, in all likelihood: http.c would end with the signature.
+        let signed = is_segment && target.token.is_none() && target.url.query().is_some();
+        if encrypted || bound || signed {
             return self.read_ourselves(target, purpose);
         }
-        let mut redirected = false;
         loop {
+            if self.top && self.state.access.pointer.is_some() && !self.redirected {
+                target = self.behind_pointer(target)?;
+            }
             let code = match self.attempt(&target) {
-                Ok(()) if self.opened(&target)? => return Ok(()),
-                Ok(()) => return self.read_ourselves(target, purpose),
+                Ok(()) => match self.opened(&target)? {
+                    Found::Good => return Ok(()),
+                    Found::Unfit => {
+                        let given = self.target(given)?;
+                        return self.read_ourselves(given, purpose);
+                    }
+                    Found::Broken => {
+                        let text = format!("{}: the answer broke off in the middle", redact::url(target.url.as_str()));
+                        let error = Error::new(Kind::MediaServer, text).retryable(true);
+                        let failure = Failure { error, answer: None, retry_after: None };
+                        let trouble = (Trouble::Busy, AvError::from_errno(libc::EIO));
+                        target = self.retry(target, purpose, trouble, Some(failure))?;
+                        continue;
+                    }
+                },
                 Err(code) => code,
             };
             if self.state.stop.is_requested() {
@@ -188,14 +274,22 @@ impl Open<'_> {
                     self.state.reject(*index, published.generation);
                     target = self.target(target.url)?;
                 }
-                (AvError::HTTP_UNAUTHORIZED | AvError::HTTP_FORBIDDEN, _) => return Err(self.explain(&target, code)),
+                (AvError::HTTP_UNAUTHORIZED | AvError::HTTP_FORBIDDEN, _) => match self.renew(&target)? {
+                    Some(fresh) => (given, target) = (fresh.url.clone(), fresh),
+                    None => target = self.refused(target, code)?,
+                },
                 // http.c answers a redirect with EIO when it must not follow; a lost connection looks the same.
-                (code, _) if code == AvError::from_errno(libc::EIO) && !redirected => {
-                    redirected = true;
+                (code, _) if code == AvError::from_errno(libc::EIO) && !self.redirected => {
                     match self.behind_redirects(&target)? {
                         Some(next) => target = next,
                         None => target = self.again(target, purpose, code)?,
                     }
+                }
+                // What redirects may lead elsewhere by now.
+                (code, _) if self.redirected => {
+                    self.again(target, purpose, code)?;
+                    self.redirected = false;
+                    target = self.target(given.clone())?;
                 }
                 // A server without ranges answers an offset with the whole.
                 (code, _) if code == AvError::from_errno(libc::EPERM) && self.options.get("offset").is_some() => {
@@ -209,26 +303,56 @@ impl Open<'_> {
     /// Opens `target` with our own client, which sees to tokens, nonces and redirects, as often as it takes.
     fn read_ourselves(&mut self, mut target: Target, purpose: Purpose) -> Result<(), AvError> {
         loop {
-            match self.resume(&target) {
+            let failure = match self.resume(&target) {
                 Ok(()) => return self.check_format(),
-                Err(code) if self.state.stop.is_requested() || self.state.has_given_up() => return Err(code),
-                Err(code) => target = self.again(target, purpose, code)?,
+                Err(resume::Failure::Own(code)) => return Err(code),
+                Err(resume::Failure::Net(failure)) => failure,
+            };
+            if is_expiry(failure.http_status())
+                && !self.state.stop.is_requested()
+                && let Some(fresh) = self.renew(&target)?
+            {
+                target = fresh;
+                continue;
             }
+            let (code, _) = self.state.refuse(failure.into());
+            if self.state.stop.is_requested() || self.state.has_given_up() {
+                return Err(code);
+            }
+            target = self.again(target, purpose, code)?;
         }
     }
 
     /// Waits before another attempt, where one may help; else tells what is lost. libavformat goes on without a segment, which is
     /// counted, but takes a playlist that cannot be read again for the end, and plays on with a key of zeros.
-    fn again(&mut self, target: Target, purpose: Purpose, code: AvError) -> Result<Target, AvError> {
+    pub(super) fn again(&mut self, target: Target, purpose: Purpose, code: AvError) -> Result<Target, AvError> {
         let Some(media) = self.state.access.media.clone() else { return Err(code) };
         if purpose == Purpose::NextSegment {
             return Err(code);
         }
+        // Only the answer tells what the server wants.
         let asks = matches!(code, AvError::HTTP_OTHER_4XX | AvError::HTTP_SERVER_ERROR | AvError::HTTP_NOT_FOUND);
         let request = self.state.own_request(target.url.as_str(), "GET", self.state.request.fields());
         let failure = asks.then(|| media.explain(&request, &self.state.stop));
         let status = failure.as_ref().and_then(|failure| failure.answer.as_ref()).map(|answer| answer.status);
-        let patience = retry::patience(purpose, trouble::behind(code, status), self.state.access.retry);
+        if status == Some(410)
+            && let Some(fresh) = self.renew(&target)?
+        {
+            return Ok(fresh);
+        }
+        self.retry(target, purpose, (trouble::behind(code, status), code), failure)
+    }
+
+    /// As [`again`](Self::again), where it is known what went wrong.
+    fn retry(
+        &mut self,
+        target: Target,
+        purpose: Purpose,
+        (trouble, code): (Trouble, AvError),
+        failure: Option<Failure>,
+    ) -> Result<Target, AvError> {
+        let Some(media) = self.state.access.media.clone() else { return Err(code) };
+        let patience = retry::patience(purpose, trouble, self.state.access.retry);
         let now = media.clock().now();
         let (since, attempt) = *self.failing.get_or_insert((now, 0));
         let after = failure.as_ref().and_then(|failure| failure.retry_after);
@@ -270,7 +394,7 @@ impl Open<'_> {
     }
 
     /// Which token goes to `url`. Waits for one if need be.
-    fn target(&self, url: Url) -> Result<Target, AvError> {
+    pub(super) fn target(&self, url: Url) -> Result<Target, AvError> {
         let origin = Origin::of(&url);
         let in_scope =
             origin.as_ref().and_then(|origin| self.state.access.bearers.iter().position(|bearer| bearer.scope.holds(origin)));
@@ -304,8 +428,8 @@ impl Open<'_> {
         Ok(())
     }
 
-    /// The context is open: registers it. False if one of ours must take its place; it is closed then.
-    fn opened(&mut self, target: &Target) -> Result<bool, AvError> {
+    /// The context is open: registers it, or closes it.
+    fn opened(&mut self, target: &Target) -> Result<Found, AvError> {
         // SAFETY: a successful open has filled `pb` with a native context of this thread (invariants 1 and 9).
         let (context, seekable, size) = unsafe {
             let context = *self.pb;
@@ -314,18 +438,29 @@ impl Open<'_> {
         let in_query = self.token(target).is_some_and(|(bearer, _)| !matches!(bearer.placement, Placement::Header { .. }));
         let looked_at = self.top || in_query || !seekable;
         let beginning = if looked_at { self.beginning(context) } else { Beginning::Media };
+        // SAFETY: as above (invariant 1).
+        if looked_at && unsafe { live::take_error(context) }.is_some() {
+            self.close_native(context);
+            return Ok(Found::Broken);
+        }
         if beginning == Beginning::DashManifest && self.top && !cfg!(dash_io_open) {
             self.close_native(context);
-            return self.detour().map(|()| true);
+            return self.detour().map(|()| Found::Good);
         }
         if in_query && !self.top {
             self.forbid_keepalive();
         }
         // Without ranges http.c cannot take up a connection again. A file of its own without a length may be endless.
         let without_ranges = !seekable && (!self.top || size > 0);
-        if beginning == Beginning::Media && (in_query || without_ranges) {
+        // What a redirect or an API named may be another URL by the time that the connection is lost.
+        if beginning == Beginning::Media && (in_query || without_ranges || self.redirected) {
             self.close_native(context);
-            return Ok(false);
+            return Ok(Found::Unfit);
+        }
+        // SAFETY: as above; nothing but its beginning was read, which is still in the buffer (invariant 1).
+        if self.top && beginning == Beginning::Playlist && !unsafe { whole::has_all(context) } {
+            self.close_native(context);
+            return Ok(Found::Broken);
         }
         for name in std::mem::take(&mut self.used) {
             self.options.remove(&name);
@@ -335,8 +470,12 @@ impl Open<'_> {
         unsafe {
             // For seeks. Only now: as an option of the open, http.c would ask again with the same token. Not for what hls.c
             // keeps alive: a 401 comes back to io_open there, which need not wait as http.c does.
+            if (self.top || cfg!(error_bodies)) && beginning == Beginning::Media {
+                let _ = option::set(context.cast(), "reconnect_on_http_error", Some(live::RETRIED));
+            }
             if self.top && beginning == Beginning::Media {
-                let _ = option::set(context.cast(), "reconnect_on_http_error", Some("401"));
+                self.state.has_end.set(size > 0);
+                let _ = option::set(context.cast(), "reconnect_on_network_error", Some("1"));
             }
             if stripped {
                 live::set_headers(context, None);
@@ -346,13 +485,17 @@ impl Open<'_> {
                 protocol: (*context).opaque,
                 bearer: target.token.as_ref().map(|(index, _)| *index),
                 origin: target.origin.clone(),
+                url: target.url.to_string(),
+                playlist_itself: stripped,
                 generation: target.token.as_ref().map_or(0, |(_, published)| published.generation),
+                sent: target.token.as_ref().map_or(0, |(_, published)| published.generation),
                 top: self.top,
                 playlist: self.playlist,
+                broken: false,
                 stripped,
             });
         }
-        Ok(true)
+        Ok(Found::Good)
     }
 
     /// Looks at what [`resume`](Self::resume) opened for what must be read another way.
@@ -384,10 +527,10 @@ impl Open<'_> {
     }
 
     /// Reads `target` through an `AVIOContext` of our own.
-    fn resume(&mut self, target: &Target) -> Result<(), AvError> {
+    fn resume(&mut self, target: &Target) -> Result<(), resume::Failure> {
         self.forbid_keepalive();
         let mut options = self.options.clone();
-        let context = resume::open(self.state, target.url.as_str(), &mut options)?;
+        let context = resume::open(self.state, &target.url, !self.top, &mut options)?;
         self.options = options;
         // SAFETY: libav wants its context here. avio_close would take ours for a native one, so a top-level one is marked, as
         // `avformat_open_input` itself would have, had it been there from the start (invariant 1).
@@ -401,6 +544,13 @@ impl Open<'_> {
         Ok(())
     }
 
+    /// Parts of one file are not asked for ahead of their turn: hls.c forgets then how far it has read the current one
+    /// (`open_input`), reads on behind its end, and http.c connects again and again for what is not there.
+    fn forbid_prefetch(&self) {
+        // SAFETY: as in forbid_keepalive; other demuxers have no such option (invariant 1).
+        let _ = unsafe { option::set(self.context.cast(), "http_multiple", Some("0")) };
+    }
+
     /// hls.c would send its next request on the connection of the one before: without the token, where that stands in the
     /// URL, and it asserts that the context is a native one. It reads this option at each use; other demuxers have none.
     fn forbid_keepalive(&self) {
@@ -408,7 +558,7 @@ impl Open<'_> {
         let _ = unsafe { option::set(self.context.cast(), "http_persistent", Some("0")) };
     }
 
-    fn token<'a>(&'a self, target: &'a Target) -> Option<(&'a Bearer, &'a Published)> {
+    pub(super) fn token<'a>(&'a self, target: &'a Target) -> Option<(&'a Bearer, &'a Published)> {
         let (index, published) = target.token.as_ref()?;
         Some((self.state.bearer(*index)?, published))
     }
@@ -425,39 +575,6 @@ impl Open<'_> {
         let Some(bearer) = bearer.or_else(|| self.state.access.bearers.iter().next()) else { return Ok(None) };
         let bundle = bearer.roots.bundle().map_err(|error| Error::new(Kind::Config, error.to_string()))?;
         Ok(bundle.map(|path| path.display().to_string()))
-    }
-
-    /// Where the redirects of `target` end; `None` if it does not redirect.
-    fn behind_redirects(&self, target: &Target) -> Result<Option<Target>, AvError> {
-        let Some(media) = &self.state.access.media else { return Ok(None) };
-        let request = self.state.own_request(target.url.as_str(), "GET", self.state.request.fields());
-        let resolved = match media.resolve(&request, &self.state.stop) {
-            Ok(resolved) => resolved,
-            Err(failure) => {
-                let error = Error::from(failure);
-                if self.top || error.kind() == Kind::Media || matches!(error.http_status(), Some(401 | 403)) {
-                    self.state.give_up(error);
-                } else {
-                    log::write(log::level::ERROR, &format!("{error}\n"));
-                }
-                return Err(AvError::from_errno(libc::EIO));
-            }
-        };
-        match Url::parse(&resolved.url) {
-            Ok(url) if url != target.url && resolved.downgraded => {
-                Ok(Some(Target { origin: Origin::of(&url), url, token: None }))
-            }
-            Ok(url) if url != target.url => self.target(url).map(Some),
-            _ => Ok(None),
-        }
-    }
-
-    /// Asks again with our own client for the reason that libav keeps to itself, and gives up.
-    fn explain(&self, target: &Target, code: AvError) -> AvError {
-        let Some(media) = &self.state.access.media else { return code };
-        let request = self.state.own_request(target.url.as_str(), "GET", self.state.request.fields());
-        let failure = media.explain(&request, &self.state.stop);
-        self.give_up(failure.error, code)
     }
 
     pub(super) fn give_up(&self, error: Error, code: AvError) -> AvError {

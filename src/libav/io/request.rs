@@ -1,5 +1,7 @@
 //! What the user's options say about requests, and which options each open gets because a token goes along.
 
+use std::time::Duration;
+
 use url::Url;
 
 use crate::bearer::{Bearer, HeaderLines, Published};
@@ -126,6 +128,16 @@ impl RequestOptions {
             lines.push_lines(published.credential.header_lines(&bearer.placement).expose());
         }
         lines
+    }
+
+    /// How long our own HTTP client may take to connect, and how long it may be kept waiting for the next byte; `None` = as long as
+    /// it sees fit. As in libavformat, `timeout` is about both (tcp.c) and `rw_timeout` about the latter (avio.c).
+    pub fn timeouts(&self) -> (Option<Duration>, Option<Duration>) {
+        let micros = |option: &str| {
+            let (_, value) = self.chosen.iter().find(|(name, _)| *name == option)?;
+            value.parse().ok().filter(|time| *time > 0).map(Duration::from_micros)
+        };
+        (micros("timeout"), micros("rw_timeout").or_else(|| micros("timeout")))
     }
 
     /// The user's lines alone, for our own HTTP client, which adds the token itself.

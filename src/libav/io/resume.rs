@@ -6,14 +6,18 @@
 use std::ffi::{c_int, c_void};
 use std::ptr;
 
+use url::Url;
+
 use crate::error::Error;
 use crate::libav::error::AvError;
 use crate::libav::option::Dictionary;
 use crate::libav::{ffi, log, panic};
-use crate::net::{self, Download};
+use crate::net::{Download, NetError};
 
 use super::exported::{self, Exported};
+use super::renewal::is_expiry;
 use super::state::State;
+use super::trouble;
 
 /// What stands behind one of our read contexts.
 #[repr(C)]
@@ -21,6 +25,10 @@ struct Reader {
     /// First: libav looks for options here.
     exported: Exported,
     download: Download,
+    /// What it reads, if that is nested in another file.
+    nested: Option<Url>,
+    /// Where it stood when its URL was last replaced.
+    renewed_at: Option<u64>,
     cipher: Option<Cipher>,
     /// The state of the hook that opened it (invariant 2).
     state: *const State,
@@ -28,9 +36,22 @@ struct Reader {
 
 const BUFFER: usize = 32 * 1024;
 
-/// Opens `url` and consumes the options of http.c and crypto.c among `options`. Failures that do not end the job are for the
-/// caller to tell.
-pub fn open(state: &State, url: &str, options: &mut Dictionary) -> Result<*mut ffi::AVIOContext, AvError> {
+/// Why a read cannot begin.
+pub enum Failure {
+    /// Something here.
+    Own(AvError),
+    /// The server, or the way to it.
+    Net(NetError),
+}
+
+impl From<AvError> for Failure {
+    fn from(code: AvError) -> Self {
+        Self::Own(code)
+    }
+}
+
+/// Opens `url` and consumes the options of http.c and crypto.c among `options`. `nested`: another file names it.
+pub fn open(state: &State, url: &Url, nested: bool, options: &mut Dictionary) -> Result<*mut ffi::AVIOContext, Failure> {
     let cipher = match (options.remove("key"), options.remove("iv")) {
         (Some(key), Some(iv)) => Some(Cipher::new(&key, &iv)?),
         _ => None,
@@ -38,20 +59,12 @@ pub fn open(state: &State, url: &str, options: &mut Dictionary) -> Result<*mut f
     let number = |value: Option<String>| value.and_then(|value| value.parse::<u64>().ok());
     let start = number(options.remove("offset")).unwrap_or(0);
     let end = number(options.remove("end_offset")).filter(|end| *end > 0);
-    let mut headers = state.request.fields();
-    for (option, name) in [("user_agent", "User-Agent"), ("referer", "Referer")] {
-        if let Some(value) = options.get(option).filter(|value| !value.is_empty()) {
-            headers.push((name.to_owned(), value));
-        }
-    }
-    let Some(media) = &state.access.media else { return Err(AvError::from_errno(libc::EINVAL)) };
-    let download = match media.download(state.own_request(url, "GET", headers), start, end, &state.stop) {
-        Ok(download) => download,
-        Err(failure) => return Err(state.refuse(failure.into()).0),
-    };
+    let Some(media) = &state.access.media else { return Err(AvError::from_errno(libc::EINVAL).into()) };
+    let request = state.read_request(url.as_str(), options);
+    let download = media.download(request, start, end, &state.stop).map_err(Failure::Net)?;
     let seekable = download.has_ranges() && cipher.is_none();
     let exported = Exported::new(download.location(), download.content_type());
-    let reader = Reader { exported, download, cipher, state };
+    let reader = Reader { exported, download, nested: nested.then(|| url.clone()), renewed_at: None, cipher, state };
     let reader = Box::into_raw(Box::new(reader));
     // SAFETY: the buffer comes from av_malloc, as avio_alloc_context asks; the reader is freed by `close` alone (invariant 10).
     unsafe {
@@ -61,7 +74,7 @@ pub fn open(state: &State, url: &str, options: &mut Dictionary) -> Result<*mut f
         if context.is_null() {
             ffi::av_free(buffer);
             drop(Box::from_raw(reader));
-            return Err(AvError::from_errno(libc::ENOMEM));
+            return Err(AvError::from_errno(libc::ENOMEM).into());
         }
         (*context).seekable = if seekable { ffi::AVIO_SEEKABLE_NORMAL } else { 0 };
         exported::attach(context);
@@ -96,19 +109,40 @@ pub unsafe fn close(context: *mut ffi::AVIOContext) {
 
 impl Reader {
     /// Up to `data.len()` bytes of what libav is to see; 0 at the end.
-    fn read(&mut self, data: &mut [u8]) -> Result<usize, net::NetError> {
-        let Some(cipher) = &mut self.cipher else { return self.download.read(data) };
-        while cipher.clear.is_empty() && !cipher.ended {
+    fn read(&mut self, data: &mut [u8]) -> Result<usize, NetError> {
+        if self.cipher.is_none() {
+            return self.fetch(data);
+        }
+        while self.cipher.as_ref().is_some_and(|cipher| cipher.clear.is_empty() && !cipher.ended) {
             let mut block = [0_u8; BUFFER];
-            match self.download.read(&mut block)? {
-                0 => cipher.finish(),
-                read => cipher.push(&block[..read]),
+            let read = self.fetch(&mut block)?;
+            match &mut self.cipher {
+                Some(cipher) if read == 0 => cipher.finish(),
+                Some(cipher) => cipher.push(&block[..read]),
+                None => {}
             }
         }
+        let Some(cipher) = &mut self.cipher else { return Ok(0) };
         let taken = data.len().min(cipher.clear.len());
         data[..taken].copy_from_slice(&cipher.clear[..taken]);
         cipher.clear.drain(..taken);
         Ok(taken)
+    }
+
+    /// What the server sends, from a fresh URL where the one of a nested file has expired.
+    fn fetch(&mut self, data: &mut [u8]) -> Result<usize, NetError> {
+        loop {
+            let failure = match self.download.read(data) {
+                Err(failure) if is_expiry(failure.http_status()) && self.renewed_at != Some(self.download.position()) => failure,
+                read => return read,
+            };
+            // SAFETY: the hook outlives the contexts that it opened (invariant 2).
+            let state = unsafe { &*self.state };
+            let Some(fresh) = self.nested.as_ref().and_then(|stale| state.renew(stale)) else { return Err(failure) };
+            self.renewed_at = Some(self.download.position());
+            self.download.relocate(&fresh);
+            self.nested = Some(fresh);
+        }
     }
 }
 
@@ -124,18 +158,11 @@ impl State {
 
     /// The code of a failure, and the failure if it is still to be told. Where a token was refused, going on would lose the
     /// rest in silence: that ends the job.
-    fn refuse(&self, error: Error) -> (AvError, Option<Error>) {
+    pub(super) fn refuse(&self, error: Error) -> (AvError, Option<Error>) {
         if self.stop.is_requested() {
             return (AvError::EXIT, None);
         }
-        let code = match error.http_status() {
-            Some(401) => AvError::HTTP_UNAUTHORIZED,
-            Some(403) => AvError::HTTP_FORBIDDEN,
-            Some(404) => AvError::HTTP_NOT_FOUND,
-            Some(500..) => AvError::HTTP_SERVER_ERROR,
-            Some(400..) => AvError::HTTP_OTHER_4XX,
-            _ => AvError::from_errno(libc::EIO),
-        };
+        let code = trouble::code_of(error.http_status());
         if matches!(error.http_status(), Some(401 | 403)) || error.kind() == crate::error::Kind::AuthorizationServer {
             self.give_up(error);
             return (code, None);
@@ -155,9 +182,17 @@ unsafe extern "C" fn read_packet(opaque: *mut c_void, data: *mut u8, size: c_int
             Err(failure) => {
                 // SAFETY: the hook outlives the contexts that it opened (invariant 2).
                 let state = unsafe { &*reader.state };
-                // hls.c takes a segment that breaks off for complete.
-                state.segments.lose(1);
-                state.lose(Error::from(failure)).0
+                if reader.nested.is_some() {
+                    // hls.c takes a segment that breaks off for complete.
+                    state.segments.lose(1);
+                    return state.lose(Error::from(failure)).0;
+                }
+                // The rest of the file itself: ffmpeg would say so, and exit with 0.
+                let (code, untold) = state.refuse(Error::from(failure));
+                if let Some(error) = untold {
+                    state.note_failure(error);
+                }
+                code.0
             }
         }
     })

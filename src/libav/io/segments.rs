@@ -17,7 +17,8 @@ pub struct Segments {
     playlists: RefCell<BTreeSet<String>>,
     /// The segment that each playlist asked for last, by the playlist's number.
     asked: RefCell<BTreeMap<i32, Asked>>,
-    held_back: RefCell<Option<(String, Now)>>,
+    /// By the playlist's number.
+    held_back: RefCell<BTreeMap<i32, (String, Now)>>,
     pub losses: Losses,
 }
 
@@ -26,6 +27,8 @@ const NEXT_PAUSE: Duration = Duration::from_secs(1);
 
 struct Asked {
     url: String,
+    /// Segments that are parts of one file differ in it.
+    offset: i64,
     failed: bool,
 }
 
@@ -51,21 +54,31 @@ impl Segments {
         }
     }
 
+    /// What is at `url` may be a playlist.
+    pub fn add_playlist(&self, url: &str) {
+        self.playlists.borrow_mut().insert(url.to_owned());
+    }
+
+    /// The playlists that were asked for, the file itself among them.
+    pub fn playlists(&self) -> BTreeSet<String> {
+        self.playlists.borrow().clone()
+    }
+
     /// Is it too early to ask for this next segment again?
-    pub fn is_held_back(&self, url: &str, now: &Now) -> bool {
-        self.held_back.borrow().as_ref().is_some_and(|(held, since)| held == url && now.since(since) < NEXT_PAUSE)
+    pub fn is_held_back(&self, playlist: i32, url: &str, now: &Now) -> bool {
+        self.held_back.borrow().get(&playlist).is_some_and(|(held, since)| held == url && now.since(since) < NEXT_PAUSE)
     }
 
     /// The next segment could not be opened at `now`.
-    pub fn hold_back(&self, url: &str, now: Now) {
-        *self.held_back.borrow_mut() = Some((url.to_owned(), now));
+    pub fn hold_back(&self, playlist: i32, url: &str, now: Now) {
+        self.held_back.borrow_mut().insert(playlist, (url.to_owned(), now));
     }
 
-    /// `playlist` asks for `url`. If the one before never came, it is lost; a segment may be asked for twice, ahead of its turn
+    /// `playlist` asks for `url` from `offset` on. If the one before never came, it is lost; a segment may be asked for twice, ahead of its turn
     /// and when it is due.
-    pub fn ask(&self, playlist: i32, url: &str) {
-        let before = self.asked.borrow_mut().insert(playlist, Asked { url: url.to_owned(), failed: false });
-        if before.is_some_and(|before| before.failed && before.url != url) {
+    pub fn ask(&self, playlist: i32, url: &str, offset: i64) {
+        let before = self.asked.borrow_mut().insert(playlist, Asked { url: url.to_owned(), offset, failed: false });
+        if before.is_some_and(|before| before.failed && (before.url.as_str(), before.offset) != (url, offset)) {
             self.losses.add(1);
         }
     }
@@ -104,7 +117,7 @@ mod tests {
         let purpose = |url, top, reading| segments.purpose(url, top, |_| reading).0;
         assert_eq!(purpose("http://h/live", true, false), Purpose::Top);
         assert_eq!(purpose("http://h/audio?v=1", false, false), Purpose::Playlist, "no segment has been asked for yet");
-        segments.ask(0, "http://h/1.ts");
+        segments.ask(0, "http://h/1.ts", 0);
         for (url, purpose) in [
             ("http://h/1.ts", Purpose::Segment),
             ("http://h/k", Purpose::Key),
@@ -120,14 +133,14 @@ mod tests {
     #[test]
     fn a_segment_is_lost_when_the_next_one_is_asked_for() {
         let segments = Segments::default();
-        segments.ask(0, "1");
+        segments.ask(0, "1", 0);
         segments.fail("1");
         assert!(segments.failed(0));
-        segments.ask(1, "a");
-        segments.ask(0, "1");
+        segments.ask(1, "a", 0);
+        segments.ask(0, "1", 0);
         assert_eq!(segments.losses.count(), 0, "it was only tried ahead of its turn");
         segments.fail("1");
-        segments.ask(0, "2");
+        segments.ask(0, "2", 0);
         assert_eq!(segments.losses.count(), 1);
         segments.fail("2");
         segments.end();

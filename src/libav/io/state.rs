@@ -10,20 +10,22 @@ use std::sync::Arc;
 use crate::bearer::{Bearer, Published, RenewError};
 use crate::env::Env;
 use crate::error::{Error, Kind};
-use crate::libav::log::Event;
+use crate::libav::log::{self, Event};
 use crate::libav::option::Dictionary;
 use crate::libav::{ffi, panic};
-use crate::net;
+use crate::net::{self, NetError};
 use crate::origin::Origin;
 use crate::redact;
 use crate::shutdown::Shutdown;
 use crate::tls::Roots;
 
-use super::live::{self, Registry};
+use super::entity::Entities;
+use super::live::{self, Live, Registry};
+use super::renewal::Renewals;
 use super::request::RequestOptions;
 use super::segments::Segments;
 use super::upload::Uploads;
-use super::{Access, Detour, IoCounts, resume};
+use super::{Access, Detour, IoCounts, file, resume};
 
 /// A token that came after so many refusals and is refused as well will not be helped by the next one.
 const FRESH_REFUSALS: u32 = 1;
@@ -55,13 +57,25 @@ pub struct State {
     tokens: Vec<TokenState>,
     counts: Cell<IoCounts>,
     own_counters: net::Counters,
+    /// For requests of our own in place of those of http.c, which keeps its own.
+    pub cookies: net::Cookies,
+    /// The file itself is read as it is, and where it ends is known: by its length, or by our own client.
+    pub has_end: Cell<bool>,
+    /// Somebody asks for the counts.
+    pub settled: Cell<bool>,
     failure: RefCell<Option<Error>>,
     /// Going on would lose media: the interrupt callback ends whatever libav is doing.
     given_up: Cell<bool>,
+    /// What went on after a cut is not what began.
+    changed: Cell<bool>,
     /// A request was sent, and nothing has been heard against it.
     unanswered: Cell<bool>,
     /// What hls.c is at.
     pub segments: Segments,
+    /// Fresh URLs for expired ones.
+    pub renewals: Renewals,
+    /// What http.c is reading.
+    pub entities: Entities,
     /// The server that the demuxer asks instead.
     pub detour: OnceCell<Box<dyn Detour>>,
 }
@@ -109,10 +123,16 @@ impl State {
             tokens,
             counts: Cell::default(),
             own_counters: net::Counters::default(),
+            cookies: net::Cookies::default(),
+            has_end: Cell::new(false),
+            settled: Cell::new(writes),
             failure: RefCell::default(),
             given_up: Cell::new(false),
+            changed: Cell::new(false),
             unanswered: Cell::new(false),
             segments: Segments::default(),
+            renewals: Renewals::default(),
+            entities: Entities::default(),
             detour: OnceCell::new(),
         })
     }
@@ -126,6 +146,7 @@ impl State {
     /// Frees `context` when the format context is gone.
     pub fn keep_top(&self, context: *mut ffi::AVIOContext) {
         self.own_top.set(context);
+        self.has_end.set(!context.is_null());
     }
 
     /// Has avformat_open_input come as far as the demuxer's read_header? It allocates `priv_data` just before.
@@ -133,6 +154,16 @@ impl State {
         let context = self.context.get();
         // SAFETY: the context is valid as long as its callbacks are called (invariant 2).
         !context.is_null() && !unsafe { (*context).priv_data }.is_null()
+    }
+
+    /// `io_open` has something to do.
+    pub fn is_hooked(&self) -> bool {
+        self.is_authenticated() || self.access.waits_for_space.is_some()
+    }
+
+    /// The path of a local file that is to wait for space, and until when.
+    pub fn waits_for_space<'a>(&'a self, url: &'a str) -> Option<(&'a str, &'a Shutdown)> {
+        Some((file::path(url)?, self.access.waits_for_space.as_ref()?))
     }
 
     /// The file has `-auth`.
@@ -182,6 +213,14 @@ impl State {
         is_known || token.refusals.get() < FRESH_REFUSALS || refused.credential.is_inherited()
     }
 
+    /// The token that came after a refused one is refused too.
+    fn refused_again(&self, index: usize) {
+        let name = self.bearer(index).map_or("", |bearer| &bearer.name);
+        let url = redact::url(&self.access.url);
+        let text = format!("{url}: the server refused the token of profile `{name}`, and a new one too (401 Unauthorized)");
+        self.give_up(Error::new(Kind::MediaServer, text).with_http_status(401));
+    }
+
     /// Puts a newer token on the live contexts, if there is one.
     pub fn swap_tokens(&self) {
         for (index, (bearer, token)) in self.access.bearers.iter().zip(&self.tokens).enumerate() {
@@ -216,9 +255,31 @@ impl State {
 
     /// Counts the bodies that broke off and could not be taken up again: hls.c takes them for complete.
     pub fn note_broken(&self) {
-        // SAFETY: registered contexts are live and of this thread (invariants 1 and 3).
-        let broken = self.live.contexts().into_iter().filter(|context| unsafe { live::take_error(*context) }.is_some()).count();
-        self.segments.lose(broken as u64);
+        self.segments.lose(self.live.newly_broken() as u64);
+    }
+
+    /// The file itself was read to what libavformat calls its end. If its connection broke off and could not be taken up again,
+    /// that is none.
+    pub fn note_end(&self) {
+        let context = self.context.get();
+        if !self.has_end.get() || self.stop.is_requested() || self.has_given_up() || context.is_null() {
+            return;
+        }
+        // SAFETY: the context is valid as long as the hook's owner uses it, its pb too if there is one (invariants 1 and 2).
+        let error = unsafe {
+            let pb = (*context).pb;
+            if pb.is_null() { None } else { live::take_error(pb) }
+        };
+        let (Some(error), Some(media)) = (error, &self.access.media) else { return };
+        let url = redact::url(&self.access.url);
+        let failure = media.explain(&self.own_request(&self.access.url, "GET", self.request.fields()), &self.stop);
+        self.note_failure(match failure.answer {
+            Some(_) => failure.error,
+            None => {
+                let text = format!("{url}: the connection broke off and could not be taken up again ({error})");
+                Error::new(Kind::MediaServer, text).retryable(true)
+            }
+        });
     }
 
     /// Keeps the first failure for whoever asks, and goes on.
@@ -237,6 +298,11 @@ impl State {
         self.given_up.get()
     }
 
+    /// See [`Hook::has_changed`](super::Hook::has_changed).
+    pub fn has_changed(&self) -> bool {
+        self.changed.get()
+    }
+
     pub fn take_failure(&self) -> Option<Error> {
         let own = self.failure.borrow_mut().take();
         own.or_else(|| self.detour.get()?.take_failure())
@@ -252,15 +318,21 @@ impl State {
     pub fn own_request(&self, url: &str, method: &str, headers: Vec<(String, String)>) -> net::Request {
         let bearers = self.access.bearers.clone();
         let roots = bearers.iter().next().map_or_else(|| Roots::new(&Env::default(), None), |bearer| bearer.roots.clone());
+        let request = net::Request::new(method, url, bearers, roots);
+        let (connect, stall) = self.request.timeouts();
         net::Request {
+            connect: connect.unwrap_or(request.connect),
+            timeout: stall.unwrap_or(request.timeout),
             headers,
+            pointer: self.access.pointer.clone().filter(|_| url == self.access.url && method == "GET"),
             reach: self.access.reach.clone(),
+            hurry: self.access.hurry.clone(),
             own_origin: Origin::parse(&self.access.url),
             tls_verify: !self.request.unverified,
             wait: self.access.wait,
             max_redirects: self.request.max_redirects,
             counters: self.own_counters.clone(),
-            ..net::Request::new(method, url, bearers, roots)
+            ..request
         }
     }
 
@@ -273,6 +345,21 @@ impl State {
             reconnects: counts.reconnects + own.resumed,
             retries: counts.retries + own.waits,
             ..counts
+        }
+    }
+
+    /// A body was cut, and what is left of it was refused. From libavformat 61 on http.c takes the length of the refusal's body for
+    /// that of the file, and what it has for all of it.
+    fn refused_midway(&self, live: &Live, status: i64) {
+        if !cfg!(error_bodies) || !self.entities.went_on(live.protocol.addr()) {
+            return;
+        }
+        let text = format!("{}: the server refused to go on ({status})", redact::url(&live.url));
+        if live.top {
+            self.note_failure(Error::new(Kind::MediaServer, text));
+        } else {
+            log::write(log::level::ERROR, &format!("{text}\n"));
+            self.segments.lose(1);
         }
     }
 
@@ -292,13 +379,25 @@ impl State {
             // Those to a server of our own, which counts its own.
             _ if self.detour.get().is_some() => {}
             Event::Request => {
+                let same = self.live.of_protocol(protocol).is_some_and(|live| live.top && !live.playlist_itself);
+                self.entities.ask(protocol.addr(), same);
+                self.live.sends(protocol);
                 self.count(|counts| counts.requests += 1);
                 // The one before was answered well: http.c logs no success.
                 if self.unanswered.replace(true) {
                     self.tokens.iter().for_each(|token| token.refusals.set(0));
                 }
             }
-            Event::Reconnect => self.count(|counts| counts.reconnects += 1),
+            Event::Reconnect => {
+                self.entities.resume(protocol.addr());
+                self.count(|counts| counts.reconnects += 1);
+            }
+            Event::Header(line) if self.is_authenticated() && self.entities.hear(protocol.addr(), line) => {
+                self.changed.set(true);
+                let url = self.live.of_protocol(protocol).map_or_else(|| self.access.url.clone(), |live| live.url);
+                self.give_up(NetError::Changed { url: redact::url(&url).into_owned() }.into());
+            }
+            Event::Header(_) => {}
             Event::HttpError(401) => {
                 self.unanswered.set(false);
                 self.count(|counts| counts.http_401 += 1);
@@ -306,14 +405,33 @@ impl State {
                 if let Some(live) = self.live.of_protocol(protocol)
                     && let Some(index) = live.bearer
                 {
-                    self.reject(index, live.generation);
+                    let sent = self.bearer(index).and_then(|bearer| bearer.slot.latest());
+                    let sent = sent.filter(|published| published.generation == live.sent);
+                    if sent.is_none_or(|sent| self.may_renew(index, &sent)) {
+                        self.reject(index, live.sent);
+                        return;
+                    }
+                    // SAFETY: registered contexts are live and of this thread; http.c does not hold the option now
+                    // (invariants 1 and 3).
+                    unsafe { live::stop_asking(live.context) };
+                    self.refused_midway(&live, 401);
+                    if live.top {
+                        self.refused_again(index);
+                    } else {
+                        self.reject(index, live.sent);
+                    }
                 }
             }
-            Event::HttpError(_) => self.unanswered.set(false),
+            Event::HttpError(status) => {
+                self.unanswered.set(false);
+                if let Some(live) = self.live.of_protocol(protocol).filter(|_| !live::is_retried(status)) {
+                    self.refused_midway(&live, status);
+                }
+            }
             _ if !self.is_authenticated() => {}
-            Event::SegmentAsked(playlist, url) => {
+            Event::SegmentAsked(playlist, url, offset) => {
                 self.note_broken();
-                self.segments.ask(playlist, url);
+                self.segments.ask(playlist, url, offset);
             }
             // hls.c looks at the scheme before it asks io_open, and drops what it does not like: `concat:`, say.
             Event::SegmentFailed(playlist, number) if !self.segments.failed(playlist) => {
@@ -334,6 +452,9 @@ impl State {
 
 impl Drop for State {
     fn drop(&mut self) {
+        if !self.settled.get() {
+            self.access.in_vain.add(self.counts());
+        }
         let own_top = self.own_top.get();
         if !own_top.is_null() {
             // SAFETY: from resume::open; the format context that used it is closed (invariant 2).

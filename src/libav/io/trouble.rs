@@ -17,6 +17,18 @@ const NETWORK: [i32; 10] = [
     libc::EAGAIN,
 ];
 
+/// libav's code for the status of a refusal.
+pub fn code_of(status: Option<u16>) -> AvError {
+    match status {
+        Some(401) => AvError::HTTP_UNAUTHORIZED,
+        Some(403) => AvError::HTTP_FORBIDDEN,
+        Some(404) => AvError::HTTP_NOT_FOUND,
+        Some(400..=499) => AvError::HTTP_OTHER_4XX,
+        Some(500..) => AvError::HTTP_SERVER_ERROR,
+        _ => AvError::from_errno(libc::EIO),
+    }
+}
+
 /// What stands behind libav's code. `status` is the server's own answer where it was asked again, since libav has one code for
 /// all of 408, 416 and 429.
 pub fn behind(code: AvError, status: Option<u16>) -> Trouble {

@@ -11,8 +11,10 @@ use crate::libav::{ffi, log, panic};
 use crate::net::{self, UploadMode};
 use crate::redact;
 
+use super::Lent;
 use super::request::RETRYING;
 use super::state::State;
+use super::trouble;
 
 /// What became of the objects of one output.
 #[derive(Default)]
@@ -122,7 +124,7 @@ pub unsafe fn is_ours(context: *mut ffi::AVIOContext) -> bool {
     unsafe { (*context).write_packet }.is_some_and(|write| ptr::fn_addr_eq(write, write_packet as WritePacket))
 }
 
-type WritePacket = unsafe extern "C" fn(*mut c_void, *mut u8, c_int) -> c_int;
+type WritePacket = unsafe extern "C" fn(*mut c_void, Lent, c_int) -> c_int;
 
 /// Flushes, waits for the server's answer and frees the context. The code of the first failure.
 ///
@@ -161,14 +163,7 @@ pub unsafe fn close(context: *mut ffi::AVIOContext) -> c_int {
 impl State {
     /// Notes an object that did not arrive.
     fn refuse_upload(&self, url: &str, error: Error) -> AvError {
-        let code = match error.http_status() {
-            Some(401) => AvError::HTTP_UNAUTHORIZED,
-            Some(403) => AvError::HTTP_FORBIDDEN,
-            Some(404) => AvError::HTTP_NOT_FOUND,
-            Some(400..=499) => AvError::HTTP_OTHER_4XX,
-            Some(500..) => AvError::HTTP_SERVER_ERROR,
-            _ => AvError::from_errno(libc::EIO),
-        };
+        let code = trouble::code_of(error.http_status());
         log::write(log::level::ERROR, &format!("{error}\n"));
         self.uploads.miss(url);
         self.note_failure(error);
@@ -176,7 +171,7 @@ impl State {
     }
 }
 
-unsafe extern "C" fn write_packet(opaque: *mut c_void, data: *mut u8, size: c_int) -> c_int {
+unsafe extern "C" fn write_packet(opaque: *mut c_void, data: Lent, size: c_int) -> c_int {
     panic::contain(AvError::from_errno(libc::EIO).0, || {
         // SAFETY: the Writer of `open`; libav calls on one thread (invariant 1) and lends `size` bytes for the call.
         let (writer, data) =

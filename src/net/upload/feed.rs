@@ -17,7 +17,7 @@ const OVERHEAD: usize = 64;
 
 /// Where the bodies of all attempts come from. Only the latest attempt reads: an older connection may still be dying.
 #[derive(Clone)]
-pub(super) struct Feed(Arc<Mutex<State>>);
+pub(in crate::net) struct Feed(Arc<Mutex<State>>);
 
 struct State {
     /// All that was read, in order, while `lost` is false.
@@ -38,7 +38,7 @@ struct State {
 }
 
 /// One attempt's body.
-pub(super) struct Body {
+pub(in crate::net) struct Body {
     feed: Feed,
     attempt: u64,
     pause: Option<Pin<Box<Sleep>>>,
@@ -50,7 +50,7 @@ pub(super) struct Body {
 
 /// The connection must not end the body as if it were complete.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum BrokenOff {
+pub(in crate::net) enum BrokenOff {
     #[error("another attempt has the body now")]
     Superseded,
     #[error("the writer is gone")]
@@ -64,9 +64,10 @@ impl Feed {
         Self::with(bytes, usize::MAX, None, Some(length))
     }
 
-    /// A body that begins with `first` and goes on with what comes through `more`; at most `limit` bytes are held.
-    pub(super) fn growing(first: Bytes, limit: usize, more: mpsc::Receiver<Bytes>) -> Self {
-        Self::with(first, limit, Some(more), None)
+    /// A body that begins with `first` and goes on with what comes through `more`; at most `limit` bytes are held. `length`: that
+    /// of the whole, if it is known.
+    pub(in crate::net) fn growing(first: Bytes, limit: usize, length: Option<u64>, more: mpsc::Receiver<Bytes>) -> Self {
+        Self::with(first, limit, Some(more), length)
     }
 
     fn with(first: Bytes, limit: usize, more: Option<mpsc::Receiver<Bytes>>, length: Option<u64>) -> Self {
@@ -77,7 +78,7 @@ impl Feed {
 
     /// The body from its start for another attempt, and the news that it was read to its end; `None` if its start is lost.
     /// Nothing of it is given before `pause` is over.
-    pub(super) fn begin(&self, pause: Duration) -> Option<(Body, oneshot::Receiver<()>)> {
+    pub(in crate::net) fn begin(&self, pause: Duration) -> Option<(Body, oneshot::Receiver<()>)> {
         if !self.withdraw() {
             return None;
         }
@@ -91,12 +92,12 @@ impl Feed {
     }
 
     /// Says that what was written is all. To be called before the channel closes.
-    pub(super) fn finish(&self) {
+    pub(in crate::net) fn finish(&self) {
         self.lock().finished = true;
     }
 
     /// Takes the body away from the attempt that has it. Can it be read again?
-    pub(super) fn withdraw(&self) -> bool {
+    pub(in crate::net) fn withdraw(&self) -> bool {
         let mut state = self.lock();
         state.attempt += 1;
         state.hungry = false;
@@ -104,7 +105,7 @@ impl Feed {
     }
 
     /// The length, where it is known beforehand.
-    pub(super) fn length(&self) -> Option<u64> {
+    pub(in crate::net) fn length(&self) -> Option<u64> {
         self.lock().length
     }
 

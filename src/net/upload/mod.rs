@@ -9,7 +9,7 @@
 //! What is sent again is sent by the same method to the same URL, POST too: media servers store objects under their names,
 //! and an object that came twice is the lesser evil beside one that is missing.
 
-mod feed;
+pub(super) mod feed;
 mod send;
 
 use bytes::{Bytes, BytesMut};
@@ -166,7 +166,7 @@ impl Upload {
     /// Begins to send a body of unknown length that starts with `first`.
     fn begin(&self, first: Bytes) -> State {
         let (queue, more) = mpsc::channel(QUEUED);
-        let feed = Feed::growing(first, self.limit, more);
+        let feed = Feed::growing(first, self.limit, None, more);
         let attempts = Attempts::new(&self.media, self.request.clone(), feed.clone(), self.stop.clone());
         State::Sending { task: Task(self.media.0.runtime.spawn(attempts.run())), queue, feed }
     }

@@ -112,7 +112,12 @@ impl Source {
     async fn read_external(&self) -> Outcome {
         let now = self.0.clock.now();
         let shared = Arc::clone(&self.0);
-        let granted = spawn_blocking(move || external::read(&shared.client, &shared.env, &now));
+        let newest = self.0.state.borrow().token.clone();
+        let refused = newest.filter(|token| token.generation <= self.progress().rejected);
+        let granted = spawn_blocking(move || match &shared.client.holder {
+            Some(holder) => holder.read(refused.as_ref().map(|token| &token.access_token)),
+            None => external::read(&shared.client, &shared.env, &now),
+        });
         let granted = granted.await.map_err(|ended| OauthError::Config(format!("the token could not be read: {ended}")))?;
         let granted = granted.inspect_err(|_| self.count(false))?;
         let current = self.0.state.borrow().token.clone();
@@ -123,15 +128,15 @@ impl Source {
             if current.generation <= rejected || over {
                 let state = if over { "has expired" } else { "was refused by the media server" };
                 self.count(false);
-                return Err(OauthError::Stale(format!(
-                    "the token {state} and its source (access_token) still gives the same one"
-                )));
+                let source =
+                    if self.0.client.holder.is_some() { "the service that holds it" } else { "its source (access_token)" };
+                return Err(OauthError::Stale(format!("the token {state} and {source} still gives the same one")));
             }
             return Ok(current);
         }
         if granted.lifetime.is_some_and(|life| life.is_zero()) {
             self.count(false);
-            return Err(OauthError::Stale("the token from access_token has expired".to_owned()));
+            return Err(OauthError::Stale("the token has expired already where it is kept".to_owned()));
         }
         self.count(true);
         Ok(Arc::new(self.token_of(granted, None, now)))

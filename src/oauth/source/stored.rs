@@ -9,6 +9,7 @@ use crate::clock::Now;
 use crate::secret::Secret;
 
 use super::Source;
+use crate::oauth::client::Grant;
 use crate::oauth::error::OauthError;
 use crate::oauth::schedule;
 use crate::oauth::store::{Entry, Locked, StoreError};
@@ -21,10 +22,23 @@ const LOCK_MARGIN: Duration = Duration::from_secs(10);
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
 
 impl Source {
+    /// Was this entry got for what the profile is given now, and not for somebody else?
+    fn is_ours(&self, entry: &Entry) -> bool {
+        let given = self.progress().given.clone();
+        match (self.0.client.grant, given) {
+            // The configured refresh token may be gone once there is a stored one.
+            (Grant::RefreshToken, None) => true,
+            (Grant::RefreshToken, Some(configured)) => {
+                let is_it = |token: &Secret| Entry::seed_of(token) == configured;
+                entry.seed.as_ref().is_none_or(|seed| *seed == configured) || entry.refresh_token.as_ref().is_some_and(is_it)
+            }
+            (_, given) => entry.given == given,
+        }
+    }
+
     /// The refresh token of an entry that may be used for what this profile is given.
     pub(super) fn kept_refresh_token(&self, entry: &Entry) -> Option<Secret> {
-        let is_ours = !entry.rejected && entry.given == self.progress().given;
-        entry.refresh_token.clone().filter(|_| is_ours)
+        entry.refresh_token.clone().filter(|_| !entry.rejected && self.is_ours(entry))
     }
 
     /// Takes the entry's lock. Where there can be no lock the token stays in memory, and that is said loudly.
@@ -124,7 +138,7 @@ impl Source {
 
     /// The token of an entry, unless the clock has been set back since and nobody can tell how old it is.
     pub(super) fn stored_token(&self, entry: &Entry, now: &Now) -> Option<Token> {
-        if entry.given != self.progress().given {
+        if !self.is_ours(entry) {
             return None;
         }
         // The entry knows the wall clock alone; the boot clock is set back by the same age.
@@ -147,6 +161,9 @@ impl Source {
 
     /// After a failed exchange: what is known stays, with what the failure says about the refresh token.
     pub(super) async fn outlive(&self, lock: &mut Option<Box<dyn Locked>>, entry: Entry, error: &OauthError, now: &Now) {
+        if !self.is_ours(&entry) {
+            return;
+        }
         // Never delete: whoever comes with a newer refresh token must find what is known.
         if error.needs_login() && !entry.rejected {
             self.save(lock, &Entry { rejected: true, uncertain: false, ..entry.clone() }).await;

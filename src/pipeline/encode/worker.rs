@@ -10,6 +10,7 @@ use crate::libav::codec::MediaType;
 use crate::libav::encoder::{Encoder, Received};
 use crate::libav::error::AvError;
 use crate::libav::frame::Frame;
+use crate::libav::log::Listener;
 use crate::libav::packet::Packet;
 use crate::libav::rational::Rational;
 use crate::libav::subtitle::Subtitle;
@@ -91,7 +92,9 @@ impl Worker {
         }
         let room = if kind == MediaType::Audio { SOUNDS } else { PICTURES };
         let (front, back) = queue(room);
+        let listener = Listener::current();
         let work = move || {
+            let _listening = Listener::listen(listener);
             while let Some(task) = back.next() {
                 if let Task::Debug(flags) = task {
                     desk.encoder.set_debug(flags);

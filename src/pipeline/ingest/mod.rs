@@ -3,13 +3,16 @@
 //! ```text
 //! supervisor (run / run_once) ── a thread of its own per input ──▶ packets, each with how it follows the one before ──▶ job
 //!     │ verdict: pause, give up, over         seam: repeated, goes on, begins anew
-//!     └─ watch: a session without packets is broken off
+//!     ├─ watch: a session without packets is broken off
+//!     └─ places, scout: where it is to be had, and whether the first place serves again
 //! ```
 //!
 //! The job's own thread never waits for it: an input that is away has nothing to read.
 
 pub mod seam;
 
+mod places;
+mod scout;
 mod shape;
 mod supervisor;
 mod verdict;
@@ -24,15 +27,15 @@ use crate::clock::{Clock, Now};
 use crate::error::{Error, Kind};
 use crate::libav::demuxer::Demuxer;
 use crate::libav::io::{IoCounts, Losses};
-use crate::libav::log::{self, level};
+use crate::libav::log::{self, Listener, level};
 use crate::libav::packet::Packet;
-use crate::redact;
 use crate::shutdown::Shutdown;
 
 use super::Files;
 use super::demux::{Input, InputStream};
-use super::plan::Plan;
+use super::plan::{self, Plan};
 use super::read::{Arrival, Next, PAUSE};
+use places::{Move, Places};
 use supervisor::Supervisor;
 use verdict::{End, Situation, Verdict};
 
@@ -68,28 +71,39 @@ pub fn open(
     stop: &Shutdown,
 ) -> Result<Input, Error> {
     let input = &plan.inputs[index];
-    let Some(keep_for) = input.ingest.keep_for else { return Input::open(index, input, &plan.global, files, stop) };
-    let url = redact::url(&input.url);
-    let mut attempts = 0;
+    let Some(keep_for) = input.ingest.keep_for else {
+        return Input::open(index, input, &plan.global, files, &stop.child());
+    };
+    let mut places = Places::new(input, 0);
+    let (mut attempts, mut in_vain) = (0, 0);
     loop {
+        let there = plan::Input { url: places.url().to_owned(), ..input.clone() };
         // By which it can be broken off alone.
-        let error = match Input::open(index, input, &plan.global, files, &stop.child()) {
+        let error = match Input::open(index, &there, &plan.global, files, &stop.child()) {
             Err(error) if !stop.is_requested() => error,
-            opened => return opened,
+            opened => return opened.map(|input| Input { place: places.current(), ..input }),
         };
         let left = keep_for.saturating_sub(clock.now().boot.saturating_sub(began.boot));
         let text = error.to_string();
-        let situation = Situation { left, attempts, in_vain: attempts, is_first: true };
-        match verdict::judge(End::Failed(error), situation, &input.ingest, &url, backoff::random()) {
-            Verdict::Again(pause) => {
-                let text = format!("{text}; trying again in {:.1} s\n", pause.as_secs_f64());
-                log::write(level::WARNING, &text);
-                watch::wait(pause, clock, stop);
-                attempts += 1;
-            }
+        let situation = Situation { left, attempts, in_vain, is_first: true };
+        let verdict = verdict::judge(End::Failed(error), situation, &input.ingest, &places.shown(), backoff::random());
+        let (next, pause, error) = match verdict {
+            Verdict::Again(pause) => (places.fail(false), pause, None),
+            Verdict::Refused(error) => (places.fail(true), verdict::pause(situation, backoff::random()), Some(error)),
             Verdict::GiveUp(error) => return Err(error),
             // It never was there.
             Verdict::Over => return Err(Error::new(Kind::MediaServer, text)),
+        };
+        attempts += 1;
+        match (next, error) {
+            (Move::On, _) => log::write(level::WARNING, &format!("{text}; trying {}\n", places.shown())),
+            (Move::GiveUp, Some(error)) => return Err(error),
+            (Move::Pause | Move::GiveUp, _) => {
+                let text = format!("{text}; trying again in {:.1} s\n", pause.as_secs_f64());
+                log::write(level::WARNING, &text);
+                watch::wait(pause, clock, stop);
+                in_vain += 1;
+            }
         }
     }
 }
@@ -98,9 +112,13 @@ pub fn open(
 #[derive(Default)]
 pub struct Tally {
     /// What happened on the network while it was open before.
-    pub counts: IoCounts,
+    pub closed: IoCounts,
+    /// The same since it was opened last.
+    pub open: IoCounts,
     /// What went wrong for good.
     pub failure: Option<Error>,
+    /// That is that its streams are others now.
+    pub changed: bool,
     /// How often it was opened again.
     pub restarts: u64,
     /// Packets that came once more.
@@ -113,6 +131,13 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// What happened on the network so far.
+    pub fn counts(&self) -> IoCounts {
+        let mut counts = self.closed;
+        counts += self.open;
+        counts
+    }
+
     /// Segments that were lost so far.
     pub fn lost(&self) -> u64 {
         self.lost + self.losses.count()
@@ -130,25 +155,30 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// Keeps the input at `index` going: `demuxer` with `streams`, opened with the flag `session`, by which it is broken off.
+    /// Keeps the input at `index` going, which is open as a demuxer with `streams`; by the flag beside it it is broken off. `place`:
+    /// where it was opened.
     ///
     /// # Errors
     /// There is no thread for it.
     pub fn start(
         opener: &Opener<'_, '_>,
         index: usize,
-        demuxer: Demuxer,
+        (demuxer, session): (Demuxer, Shutdown),
+        place: usize,
         streams: &[InputStream],
-        session: Shutdown,
     ) -> Result<Self, Error> {
         let plan = &opener.plan.inputs[index];
         let (to_job, packets) = sync_channel(plan.thread_queue_size.unwrap_or(QUEUE).max(1));
         let (used, from_job) = channel();
+        let listener = Listener::current();
         let tally = Arc::new(Mutex::new(Tally { losses: demuxer.losses(), ..Tally::default() }));
-        let supervisor = Supervisor::new(opener, index, &demuxer, streams, (to_job, from_job), Arc::clone(&tally));
+        let supervisor = Supervisor::new(opener, (index, place), &demuxer, streams, (to_job, from_job), Arc::clone(&tally));
         thread::Builder::new()
             .name(format!("ingest-{index}"))
-            .spawn_scoped(opener.scope, move || supervisor.run(demuxer, session))
+            .spawn_scoped(opener.scope, move || {
+                let _listening = Listener::listen(listener);
+                supervisor.run(demuxer, session);
+            })
             .map_err(|error| Error::new(Kind::Internal, format!("no thread for input #{index}: {error}")))?;
         Ok(Self { packets, used, tally, alone: opener.plan.inputs.len() == 1 })
     }

@@ -10,6 +10,7 @@ use crate::clock::{Clock, Now};
 use crate::error::Error;
 use crate::libav::codec::MediaType;
 use crate::libav::demuxer::Demuxer;
+use crate::libav::io::IoCounts;
 use crate::libav::log::{self, level};
 use crate::libav::packet::Packet;
 use crate::pipeline::Files;
@@ -19,29 +20,70 @@ use crate::pipeline::read::{Arrival, Known, PAUSE, read};
 use crate::redact;
 use crate::shutdown::Shutdown;
 
+use super::places::{Move, Places};
+use super::scout::{Found, Scout};
 use super::seam::{Crossing, Fate, Opened, Seam};
 use super::shape::{self, Shape};
 use super::verdict::{self, End, GOOD, Situation, Verdict};
 use super::watch::{Over, Pulse, Unhurried, wait};
 use super::{Opener, Tally};
 
-/// See the module.
-pub struct Supervisor<'a> {
+/// What it takes to open the input again.
+#[derive(Clone)]
+pub struct Opening<'a> {
     index: usize,
     plan: &'a plan::Input,
     global: &'a Global,
-    files: &'a dyn Files,
+    /// Where the tokens come from.
+    pub files: &'a dyn Files,
+    stop: Shutdown,
+    /// What the streams were when the outputs were opened.
+    shapes: Arc<[Shape]>,
+    /// Which of them are wanted: (used, filtered) as in [`InputStream`].
+    wanted: Arc<[(bool, bool)]>,
+}
+
+/// Why the input is not open again.
+pub enum Unfit {
+    /// It does not open.
+    Failed(Error),
+    /// Its streams are not what they were.
+    Changed(Error),
+}
+
+impl Opening<'_> {
+    /// A flag by which one opening can be broken off alone.
+    pub fn session(&self) -> Shutdown {
+        self.stop.child()
+    }
+
+    /// Opens it at `url`.
+    ///
+    /// # Errors
+    /// What stood in the way, or its streams are not what they were.
+    pub fn open(&self, url: &str, session: &Shutdown, files: &dyn Files) -> Result<Demuxer, Unfit> {
+        let plan = plan::Input { url: url.to_owned(), start: None, start_eof: None, ..self.plan.clone() };
+        let mut input = Input::open(self.index, &plan, self.global, files, session).map_err(Unfit::Failed)?;
+        shape::compare(&self.shapes, &Shape::of(&input.demuxer), &redact::url(url)).map_err(Unfit::Changed)?;
+        for (new, (used, filtered)) in input.streams.iter_mut().zip(self.wanted.iter()) {
+            (new.used, new.filtered) = (*used, *filtered);
+        }
+        input.discard_unused();
+        Ok(input.demuxer)
+    }
+}
+
+/// See the module.
+pub struct Supervisor<'a> {
+    opening: Opening<'a>,
+    places: Places,
     clock: Arc<dyn Clock>,
     stop: Shutdown,
-    /// Masked.
-    url: String,
     /// When `-ingest_for` is over, as the boot clock counts.
     until: Duration,
     to_job: SyncSender<Arrival>,
     used: Receiver<Packet>,
     tally: Arc<Mutex<Tally>>,
-    /// What the streams were when the outputs were opened.
-    shapes: Vec<Shape>,
     streams: Vec<Stream>,
     seam: Seam,
     /// When the last packet came.
@@ -50,9 +92,6 @@ pub struct Supervisor<'a> {
 
 /// A stream of the input.
 struct Stream {
-    /// See [`InputStream`].
-    used: bool,
-    filtered: bool,
     /// The last packet before a cut may lack its end, so the last one is kept back until there is another.
     keeps_back: bool,
     kept_back: Option<Arrival>,
@@ -62,15 +101,25 @@ struct Stream {
 struct Ended {
     end: End,
     opened: bool,
+    /// Its streams are not what they were.
+    changed: bool,
     lasted: Duration,
+    /// The first place is open again.
+    back: Option<Found>,
+}
+
+impl Ended {
+    fn unopened(end: End) -> Self {
+        Self { end, opened: false, changed: false, lasted: Duration::ZERO, back: None }
+    }
 }
 
 impl<'a> Supervisor<'a> {
-    /// A supervisor of the input at `index`, which is open as `demuxer` with `streams`. `queues`: of packets to the job, and of
-    /// used ones back.
+    /// A supervisor of an input, by its index and the place where it is open as `demuxer` with `streams`. `queues`: of packets to
+    /// the job, and of used ones back.
     pub fn new(
         opener: &Opener<'_, 'a>,
-        index: usize,
+        (index, place): (usize, usize),
         demuxer: &Demuxer,
         streams: &[InputStream],
         queues: (SyncSender<Arrival>, Receiver<Packet>),
@@ -78,25 +127,27 @@ impl<'a> Supervisor<'a> {
     ) -> Self {
         let plan = &opener.plan.inputs[index];
         let stream = |stream: &InputStream| Stream {
-            used: stream.used,
-            filtered: stream.filtered,
             keeps_back: matches!(stream.facts.media_type, MediaType::Video | MediaType::Audio),
             kept_back: None,
         };
         let (to_job, used) = queues;
         Self {
-            index,
-            plan,
-            global: &opener.plan.global,
-            files: opener.files,
+            opening: Opening {
+                index,
+                plan,
+                global: &opener.plan.global,
+                files: opener.files,
+                stop: opener.stop.clone(),
+                shapes: Shape::of(demuxer).into(),
+                wanted: streams.iter().map(|stream| (stream.used, stream.filtered)).collect(),
+            },
+            places: Places::new(plan, place),
             clock: Arc::clone(&opener.clock),
             stop: opener.stop.clone(),
-            url: redact::url(&plan.url).into_owned(),
             until: opener.began.boot.saturating_add(plan.ingest.keep_for.unwrap_or_default()),
             to_job,
             used,
             tally,
-            shapes: Shape::of(demuxer),
             streams: streams.iter().map(stream).collect(),
             seam: Seam::new(streams.iter().map(|stream| (stream.facts.time_base, stream.facts.wrap_bits))),
             last: None,
@@ -105,12 +156,21 @@ impl<'a> Supervisor<'a> {
 
     /// Reads `demuxer`, which was opened with the flag `session`, and what comes after it, until it is over.
     pub fn run(mut self, demuxer: Demuxer, session: Shutdown) {
+        let limits = &self.opening.plan.ingest;
         let mut open = Some((demuxer, session));
         let (mut attempts, mut in_vain, mut had_ended) = (0, 0, false);
         loop {
-            let Ended { end, opened, lasted } = self.run_once(open.take(), had_ended);
+            let Ended { end, opened, changed, lasted, back } = self.run_once(open.take(), had_ended);
             if self.stop.is_requested() {
                 break;
+            }
+            if let Some((demuxer, session)) = back {
+                let from = self.places.shown();
+                self.places.go_back();
+                log::write(level::WARNING, &format!("{}: serves again; leaving {from}\n", self.places.shown()));
+                self.enter(&demuxer, false);
+                (open, had_ended) = (Some((demuxer, session)), false);
+                continue;
             }
             if opened {
                 had_ended = matches!(end, End::Finished);
@@ -118,23 +178,36 @@ impl<'a> Supervisor<'a> {
             if lasted >= GOOD {
                 in_vain = 0;
             }
-            let cause = verdict::cause(&end, &self.plan.ingest);
+            if !lasted.is_zero() {
+                self.places.served();
+            }
+            let (cause, from) = (verdict::cause(&end, limits), self.places.shown());
             let situation = Situation { left: self.left(), attempts, in_vain, is_first: false };
-            match verdict::judge(end, situation, &self.plan.ingest, &self.url, backoff::random()) {
+            let (next, pause, error) = match verdict::judge(end, situation, limits, &from, backoff::random()) {
                 Verdict::Over => break,
-                Verdict::GiveUp(error) => {
-                    self.tally(|tally| tally.failure = Some(error));
+                Verdict::GiveUp(error) => (Move::GiveUp, Duration::ZERO, Some(error)),
+                Verdict::Refused(error) => (self.places.fail(true), verdict::pause(situation, backoff::random()), Some(error)),
+                Verdict::Again(pause) => (self.places.fail(false), pause, None),
+            };
+            attempts += 1;
+            match (next, error) {
+                (Move::On, _) => {
+                    had_ended = false;
+                    log::write(level::WARNING, &format!("{from}: {cause}; going on with {}\n", self.places.shown()));
+                }
+                (Move::GiveUp, Some(error)) => {
+                    self.tally(|tally| (tally.failure, tally.changed) = (Some(error), changed));
                     break;
                 }
-                Verdict::Again(pause) => {
-                    let text = format!("{}: {cause}; it is opened again in {:.1} s\n", self.url, pause.as_secs_f64());
+                (Move::Pause | Move::GiveUp, _) => {
+                    in_vain += 1;
+                    let text = format!("{from}: {cause}; it is opened again in {:.1} s\n", pause.as_secs_f64());
                     log::write(level::WARNING, &text);
                     wait(pause, &*self.clock, &self.stop);
-                    (attempts, in_vain) = (attempts + 1, in_vain + 1);
-                    if self.stop.is_requested() || self.left().is_zero() {
-                        break;
-                    }
                 }
+            }
+            if self.stop.is_requested() || self.left().is_zero() {
+                break;
             }
         }
         self.give_back();
@@ -144,37 +217,45 @@ impl<'a> Supervisor<'a> {
     fn run_once(&mut self, open: Option<(Demuxer, Shutdown)>, had_ended: bool) -> Ended {
         let (demuxer, session) = match open {
             Some((demuxer, session)) => (Some(demuxer), session),
-            None => (None, self.stop.child()),
+            None => (None, self.opening.session()),
         };
-        let pulse = Pulse::default();
+        let (pulse, scout, over) = (Pulse::default(), Scout::default(), self.stop.child());
         let (clock, until, tally) = (Arc::clone(&self.clock), self.until, Arc::clone(&self.tally));
-        let patience = verdict::stall_timeout(&self.plan.ingest);
+        let limits = self.opening.plan.ingest;
+        let patience = verdict::stall_timeout(&limits);
         thread::scope(|scope| {
             let watch = scope.spawn(|| pulse.watch(&*clock, patience, until, &session, &tally));
             let _over = Over::new(&pulse, watch.thread());
+            if let Some(every) = verdict::failback(&limits).filter(|_| self.places.current() != 0) {
+                let (opening, clock, scout, over) = (self.opening.clone(), &*clock, &scout, &over);
+                scope.spawn(move || scout.look(&opening, &opening.plan.url, every, clock, over));
+            }
             let demuxer = match demuxer {
                 Some(demuxer) => Ok(demuxer),
                 None => self.open(&session, &pulse, had_ended),
             };
-            match demuxer {
-                Ok(demuxer) => self.read(demuxer, &session, &pulse),
-                Err(_) if pulse.has_stalled() => Ended { end: End::Stalled, opened: false, lasted: Duration::ZERO },
-                Err(error) => Ended { end: End::Failed(error), opened: false, lasted: Duration::ZERO },
-            }
+            let ended = match demuxer {
+                Ok(demuxer) => self.read(demuxer, &session, &pulse, &scout),
+                Err(_) if pulse.has_stalled() => Ended::unopened(End::Stalled),
+                Err(Unfit::Failed(error)) => Ended::unopened(End::Failed(error)),
+                Err(Unfit::Changed(error)) => Ended { changed: true, ..Ended::unopened(End::Failed(error)) },
+            };
+            over.request();
+            Ended { back: scout.end(), ..ended }
         })
     }
 
-    fn open(&mut self, session: &Shutdown, pulse: &Pulse, had_ended: bool) -> Result<Demuxer, Error> {
-        let plan = plan::Input { start: None, start_eof: None, ..self.plan.clone() };
+    fn open(&mut self, session: &Shutdown, pulse: &Pulse, had_ended: bool) -> Result<Demuxer, Unfit> {
         pulse.begin(&*self.clock);
-        let files = Unhurried::new(self.files, pulse, &*self.clock);
-        let mut input = Input::open(self.index, &plan, self.global, &files, session)?;
-        shape::compare(&self.shapes, &Shape::of(&input.demuxer), &self.url)?;
-        for (new, old) in input.streams.iter_mut().zip(&self.streams) {
-            (new.used, new.filtered) = (old.used, old.filtered);
-        }
-        input.discard_unused();
-        let demuxer = input.demuxer;
+        let files = Unhurried::new(self.opening.files, pulse, &*self.clock);
+        let demuxer = self.opening.open(self.places.url(), session, &files)?;
+        self.enter(&demuxer, had_ended);
+        log::write(level::INFO, &format!("{}: open again\n", self.places.shown()));
+        Ok(demuxer)
+    }
+
+    /// What comes next is from another opening.
+    fn enter(&mut self, demuxer: &Demuxer, had_ended: bool) {
         self.seam.enter(Opened {
             is_playlist: demuxer.format_name() == "hls",
             is_finished: demuxer.duration().is_some(),
@@ -185,13 +266,11 @@ impl<'a> Supervisor<'a> {
             tally.restarts += 1;
             tally.losses = demuxer.losses();
         });
-        log::write(level::INFO, &format!("{}: open again\n", self.url));
-        Ok(demuxer)
     }
 
     /// Hands on packets until the end.
-    fn read(&mut self, mut demuxer: Demuxer, session: &Shutdown, pulse: &Pulse) -> Ended {
-        let mut known = Known::new(self.index, self.streams.len());
+    fn read(&mut self, mut demuxer: Demuxer, session: &Shutdown, pulse: &Pulse, scout: &Scout) -> Ended {
+        let mut known = Known::new(self.opening.index, self.streams.len());
         let mut first: Option<Now> = None;
         let read = loop {
             let mut packet = self.used.try_recv().unwrap_or_default();
@@ -202,7 +281,9 @@ impl<'a> Supervisor<'a> {
                     let now = self.clock.now();
                     let away = self.last.replace(now).map_or(Duration::ZERO, |last| now.boot.saturating_sub(last.boot));
                     first.get_or_insert(now);
-                    if !self.hand_on(packet, ticks, away) {
+                    self.tally(|tally| tally.open = demuxer.counts());
+                    // At the next packet: this one is whole.
+                    if !self.hand_on(packet, ticks, away) || scout.has_found() {
                         break Ok(());
                     }
                 }
@@ -214,16 +295,17 @@ impl<'a> Supervisor<'a> {
         let end = match (demuxer.take_failure(), read) {
             _ if pulse.has_stalled() => End::Stalled,
             (Some(error), _) => End::Failed(error),
-            (None, Err(error)) => End::Failed(error.about(&self.plan.url)),
+            (None, Err(error)) => End::Failed(error.about(self.places.url())),
             (None, Ok(())) => End::Finished,
         };
         self.tally(|tally| {
             tally.is_away = true;
-            tally.counts += demuxer.counts();
+            tally.closed += demuxer.counts();
+            tally.open = IoCounts::default();
             tally.lost += std::mem::take(&mut tally.losses).count();
         });
         let lasted = first.zip(self.last).map_or(Duration::ZERO, |(first, last)| last.boot.saturating_sub(first.boot));
-        Ended { end, opened: true, lasted }
+        Ended { end, opened: true, changed: false, lasted, back: None }
     }
 
     /// Puts a packet where it belongs; `false` if nobody listens any more.

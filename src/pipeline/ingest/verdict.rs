@@ -38,7 +38,9 @@ pub enum Verdict {
     Again(Duration),
     /// It was kept going for as long as was asked.
     Over,
-    /// The job fails.
+    /// No waiting mends it here.
+    Refused(Error),
+    /// It was tried often enough: the job fails.
     GiveUp(Error),
 }
 
@@ -53,7 +55,7 @@ pub fn judge(end: End, situation: Situation, limits: &Ingest, url: &str, random:
         return Verdict::Over;
     }
     let end = match end {
-        End::Failed(error) if !may_pass(&error, situation.is_first) => return Verdict::GiveUp(error),
+        End::Failed(error) if !may_pass(&error, situation.is_first) => return Verdict::Refused(error),
         end => end,
     };
     if limits.max_restarts.is_some_and(|most| situation.attempts >= most) {
@@ -61,7 +63,12 @@ pub fn judge(end: End, situation: Situation, limits: &Ingest, url: &str, random:
         let text = format!("{url}: {}, and it was tried {tries} times to open it again (-max_restarts)", cause(&end, limits));
         return Verdict::GiveUp(Error::new(Kind::MediaServer, text));
     }
-    Verdict::Again(BACKOFF.delay(situation.in_vain, random).min(situation.left))
+    Verdict::Again(pause(situation, random))
+}
+
+/// The pause before the next attempt.
+pub fn pause(situation: Situation, random: f64) -> Duration {
+    BACKOFF.delay(situation.in_vain, random).min(situation.left)
 }
 
 /// The end in words.
@@ -76,6 +83,11 @@ pub fn cause(end: &End, limits: &Ingest) -> String {
 /// `-stall_timeout`.
 pub fn stall_timeout(limits: &Ingest) -> Duration {
     limits.stall_timeout.unwrap_or(Duration::from_secs(30))
+}
+
+/// `-failback`; `None` = never.
+pub fn failback(limits: &Ingest) -> Option<Duration> {
+    Some(limits.failback.unwrap_or(Duration::from_secs(30))).filter(|every| !every.is_zero())
 }
 
 /// May the failure pass by itself? A server that has been there may be missing its files while it starts again; what was never
@@ -102,12 +114,13 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
     const SITUATION: Situation = Situation { left: Duration::from_secs(600), attempts: 0, in_vain: 0, is_first: false };
-    const LIMITS: Ingest = Ingest { keep_for: Some(Duration::from_secs(600)), stall_timeout: None, max_restarts: None };
+    const LIMITS: Ingest =
+        Ingest { keep_for: Some(Duration::from_secs(600)), stall_timeout: None, max_restarts: None, failback: None };
 
     fn pause(end: End, situation: Situation) -> Option<Duration> {
         match judge(end, situation, &LIMITS, "http://h/", 1.0) {
             Verdict::Again(pause) => Some(pause),
-            Verdict::Over | Verdict::GiveUp(_) => None,
+            Verdict::Over | Verdict::Refused(_) | Verdict::GiveUp(_) => None,
         }
     }
 

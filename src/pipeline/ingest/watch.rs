@@ -118,9 +118,9 @@ impl<'a> Unhurried<'a> {
 }
 
 impl Files for Unhurried<'_> {
-    fn input(&self, index: usize) -> Result<Access, Error> {
+    fn input(&self, index: usize, url: &str) -> Result<Access, Error> {
         self.pulse.rest();
-        let access = self.files.input(index);
+        let access = self.files.input(index, url);
         self.pulse.begin(self.clock);
         access
     }

@@ -152,3 +152,28 @@ async fn a_token_that_was_got_for_somebody_is_given_to_nobody_else() {
         }
     }
 }
+
+/// A refresh token of another user that is configured in the place of the first one's; it may also be taken away.
+#[tokio::test(start_paused = true)]
+async fn a_refresh_token_of_another_user_does_not_find_the_tokens_of_the_one_before() {
+    let store = MemoryStore::default();
+    let of = |user: Option<&str>| Client {
+        grant: Grant::RefreshToken,
+        refresh_token: user.map(|user| SecretSource::Plain(user.into())),
+        ..test_client()
+    };
+    let steps = [(Some("ann"), "ann"), (Some("ann"), ""), (None, ""), (Some("bob"), "bob"), (Some("bob"), ""), (None, "")];
+    for (step, (user, sent)) in steps.into_iter().enumerate() {
+        let body = format!(
+            "{{\"access_token\":\"t{step}\",\"token_type\":\"Bearer\",\"expires_in\":300,\"refresh_token\":\"r{step}\"}}"
+        );
+        let server = Script::new([answer(200, None, &body)]);
+        source_at(of(user), &server, &store).token(Duration::ZERO).await.expect("a token");
+        let expected: Vec<String> = [sent]
+            .into_iter()
+            .filter(|sent| !sent.is_empty())
+            .map(|sent| format!("grant_type=refresh_token&refresh_token={sent}"))
+            .collect();
+        assert_eq!(server.forms(), expected, "step {step}");
+    }
+}

@@ -1,25 +1,22 @@
-//! Where the `-summary` of a job goes.
+//! The `-summary` of a job as a file.
 
 use std::io::Write;
 use std::path::Path;
 
 use crate::error::{Error, Kind};
-use crate::job::Report;
 
-/// Writes the summary to `target`; `-` is standard output. A file is replaced as a whole and is readable by this user only.
+use super::Report;
+
+/// Writes the summary to the file `target`, which is replaced as a whole and is readable by this user only.
 ///
 /// # Errors
 /// [`Kind::File`] names the file.
-pub fn write_summary(report: &Report, target: &str) -> Result<(), Error> {
-    let text = format!("{}\n", report.to_json());
+pub fn write(report: &Report, target: &str) -> Result<(), Error> {
     let failed = |error: std::io::Error| Error::new(Kind::File, format!("-summary {target}: {error}"));
-    if target == "-" {
-        return std::io::stdout().write_all(text.as_bytes()).map_err(failed);
-    }
     let path = Path::new(target);
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new().prefix(".ffauth-summary-").tempfile_in(folder).map_err(failed)?;
-    file.write_all(text.as_bytes()).map_err(failed)?;
+    writeln!(file, "{}", report.to_json()).map_err(failed)?;
     file.persist(path).map_err(|error| failed(error.error))?;
     Ok(())
 }
