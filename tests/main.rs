@@ -33,6 +33,7 @@ mod recording;
 mod redaction;
 mod redirect_matrix;
 mod relay;
+mod serve;
 mod shell;
 mod signals;
 mod stop;

@@ -14,7 +14,7 @@ use crate::secret::SecretSource;
 use super::ProfileBuilder;
 
 /// One `[profile.NAME]` after presets, defaults and the environment; or made by a [`ProfileBuilder`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Profile {
     /// The name that `-auth` takes.

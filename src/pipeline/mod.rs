@@ -47,6 +47,7 @@ mod start;
 mod subtitle;
 mod summary;
 mod sync;
+mod tap;
 mod timestamp;
 mod transcode;
 mod write;
@@ -63,6 +64,7 @@ use crate::shutdown::Shutdown;
 pub use alone::{LoneInput, LoneOutput};
 pub use live::{FilterCommand, Live};
 pub use progress::{Progress, Psnr, VideoProgress};
+pub use tap::{KeyFrame, Tap};
 
 use demux::Input;
 use filter::Graph;
@@ -95,11 +97,19 @@ pub struct Control {
     pub clock: Arc<dyn Clock>,
     /// What keys change while it runs.
     pub live: Arc<Live>,
+    /// For a look at its video.
+    pub tap: Arc<Tap>,
 }
 
 impl Default for Control {
     fn default() -> Self {
-        Self { stop: Shutdown::new(), abort: Shutdown::new(), clock: Arc::new(SystemClock), live: Arc::default() }
+        Self {
+            stop: Shutdown::new(),
+            abort: Shutdown::new(),
+            clock: Arc::new(SystemClock),
+            live: Arc::default(),
+            tap: Arc::default(),
+        }
     }
 }
 
