@@ -22,6 +22,7 @@ const OF_THE_CHECKOUT: &[(&str, &str)] = &[
     ("cargo test real_servers -- --ignored", "grep -q '#\\[ignore' $CHECKOUT/tests/real_servers.rs"),
     ("cargo bench --bench serve", "grep -q 'name = \"serve\"' $CHECKOUT/Cargo.toml"),
     ("cargo bench --bench copy", "grep -q 'name = \"copy\"' $CHECKOUT/Cargo.toml"),
+    ("cargo bench --bench transcode", "grep -q 'name = \"transcode\"' $CHECKOUT/Cargo.toml"),
     ("cargo bench --bench relay", "grep -q 'name = \"relay\"' $CHECKOUT/Cargo.toml"),
 ];
 
