@@ -122,7 +122,6 @@ impl Fence {
             dump_packets: _,
             dump_payload: _,
             debug_timestamps: _,
-            benchmark_all: _,
         } = global;
         for (option, given) in [
             ("progress", progress.is_some()),
@@ -188,7 +187,6 @@ impl Fence {
             fix_sub_duration: _,
             canvas_size: _,
             hwaccel_output_format: _,
-            open_timeout: _,
         } = input;
         refuse_if(!dump_attachment.is_empty(), "dump_attachment")?;
         refuse_if(hwaccel.iter().any(|(_, method)| method != "none"), "hwaccel")?;
