@@ -110,8 +110,6 @@ pub mod pipeline;
 pub mod redact;
 #[doc(hidden)]
 pub mod secret;
-#[cfg(feature = "serve")]
-pub mod serve;
 #[doc(hidden)]
 pub mod shutdown;
 #[doc(hidden)]
@@ -123,6 +121,9 @@ pub mod cli;
 #[cfg(feature = "relay")]
 #[doc(hidden)]
 pub mod relay;
+#[cfg(feature = "serve")]
+#[doc(hidden)]
+pub mod serve;
 
 // The public interface is:
 pub use {

@@ -4,6 +4,7 @@
 //! ```text
 //! cargo test fault_matrix::                                              # each cause in each form, with every run of the tests
 //! cargo nextest run --run-ignored only --no-capture fault_matrix::all    # each cause for each kind of request, as a table
+//! RUSTFLAGS="--cfg rustix_use_libc" cargo nextest run --target-dir target/valgrind --run-ignored only fault_matrix::under_valgrind
 //! ```
 
 use std::collections::BTreeSet;
@@ -16,7 +17,7 @@ use crate::support::Protected;
 use crate::support::disturbance::{Disturbance, Fault};
 use crate::support::media::{self, Kind};
 use crate::support::origin::{Origin, Site};
-use crate::support::run::{Home, Packets, Reading, count, difference, ffmpeg_read};
+use crate::support::run::{Home, Packets, Reading, count, difference, ffmpeg_read, finish};
 use crate::support::token_server::Tokens;
 
 /// For `-auth_retry`, `-auth_wait` and `-rw_timeout`: a server that fails for longer fails for good.
@@ -430,6 +431,52 @@ fn dash() {
 fn progressive() {
     each_cause(&MPEGTS, 3);
     each_cause(&MP4, 3);
+}
+
+/// Nested transfers that fail, in a libavformat in which mpv saw a crash or a leak behind its own hook (FFmpeg PR 23082): nothing is
+/// lost for good, and no memory is used that is not the program's.
+#[test]
+#[ignore = "takes minutes, and valgrind"]
+fn under_valgrind() {
+    let options = [
+        "--quiet",
+        "--error-exitcode=99",
+        "--leak-check=full",
+        "--show-leak-kinds=definite",
+        "--errors-for-leak-kinds=definite",
+        "--undef-value-errors=no",
+        "--num-callers=30",
+        env!("CARGO_BIN_EXE_ffauth"),
+    ];
+    let forms: Vec<&Form> = FORMS.into_iter().filter(|form| !form.kind.is_live()).collect();
+    let cells: Vec<(&Form, &Request, &Row)> = forms
+        .iter()
+        .flat_map(|form| form.requests.iter().flat_map(move |request| CAUSES.iter().map(move |row| (*form, request, row))))
+        .collect();
+    let (next, faults) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while let Some((form, request, row)) = cells.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let (cause, fault, times, _) = **row;
+                    let disturbances = vec![Disturbance { path: request.path, fault, after: request.after, times }];
+                    let site = Site { disturbances, ..form.kind.site() };
+                    let lead = Protected::new(Tokens::dying_early(Duration::from_secs(600)), site, "");
+                    let url = lead.origin.url(form.kind.entry);
+                    let line =
+                        ["-nostdin", "-v", "error", "-auth", "p", "-i", &url, "-map", "0", "-c", "copy", "-f", "null", "-"];
+                    let all = options.iter().chain(&line[..3]).chain(&PATIENCE).chain(&line[3..]);
+                    let run = finish(lead.home.program("valgrind", all));
+                    if !matches!(run.code, Some(0 | 1)) {
+                        let text = format!("{}, {}, {cause}: {:?}\n{}", form.name, request.name, run.code, run.tail());
+                        faults.lock().expect("no panic").push(text);
+                    }
+                }
+            });
+        }
+    });
+    let faults = faults.into_inner().expect("no panic");
+    assert!(faults.is_empty(), "{} of {}:\n\n{}", faults.len(), cells.len(), faults.join("\n\n"));
 }
 
 #[test]

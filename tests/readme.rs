@@ -22,6 +22,7 @@ const OF_THE_CHECKOUT: &[(&str, &str)] = &[
     ("cargo test real_servers -- --ignored", "grep -q '#\\[ignore' $CHECKOUT/tests/real_servers.rs"),
     ("cargo bench --bench serve", "grep -q 'name = \"serve\"' $CHECKOUT/Cargo.toml"),
     ("cargo bench --bench copy", "grep -q 'name = \"copy\"' $CHECKOUT/Cargo.toml"),
+    ("cargo bench --bench transcode", "grep -q 'name = \"transcode\"' $CHECKOUT/Cargo.toml"),
     ("cargo bench --bench relay", "grep -q 'name = \"relay\"' $CHECKOUT/Cargo.toml"),
 ];
 
@@ -63,6 +64,8 @@ fn every_command_of_the_readme_runs() {
             script = script.replace(line, instead);
         }
         assert!(!script.contains("example."), "no server of the tests stands for a host of\n{command}");
+        // What a command leaves running ends with it, however that ends.
+        let script = format!("trap 'kill $relay 2>/dev/null || true' EXIT\n{script}");
         let mut run = home.program("sh", ["-e", "-c", &script]);
         run.env("PATH", format!("{}:{path}", home.path("bin").display())).env("CHECKOUT", env!("CARGO_MANIFEST_DIR"));
         let run = finish(run);

@@ -101,6 +101,11 @@ pub fn lower(groups: Groups, now: SystemTime) -> Result<Parsed, Error> {
         }
         plan.outputs.push(output);
     }
+    let kept = plan.inputs.iter().any(|input| input.ingest.keep_for.is_some());
+    if let Some(output) = plan.outputs.iter().find(|output| output.new_file_on_change && !kept) {
+        let file = crate::redact::url(&output.url);
+        return Err(usage(format!("-on_change new_file before {file} means nothing without -ingest_for before an input")));
+    }
     Ok(Parsed::Run { plan: Box::new(plan), warnings: context.warnings })
 }
 
@@ -337,6 +342,7 @@ mod tests {
             ("-max_restarts 5 -i x o", "-max_restarts before x means nothing without -ingest_for"),
             ("-alternative y -i x o", "-alternative before x means nothing without -ingest_for"),
             ("-ingest_for 5 -failback 5 -i x o", "-failback before x means nothing without -alternative"),
+            ("-i x -on_change new_file o", "means nothing without -ingest_for"),
             ("-ingest_for 0 -i x o", "longer than nothing"),
             ("-ingest_for 5 -stall_timeout 0 -i x o", "longer than nothing"),
             ("-ingest_for 5 -max_restarts -1 -i x o", "a number of times"),

@@ -605,7 +605,7 @@ mod tests {
         ("-ingest_for 5 -alternative y -alternative z -i x o", |p| p.inputs[0].alternatives == ["y", "z"]),
         ("-ingest_for 5 -alternative y -failback 0 -i x o", |p| p.inputs[0].ingest.failback == Some(Duration::ZERO)),
         ("-i x -continue o", |p| p.outputs[0].continues),
-        ("-i x -on_change new_file o", |p| p.outputs[0].new_file_on_change),
+        ("-ingest_for 5 -i x -on_change new_file o", |p| p.outputs[0].new_file_on_change),
         ("-i x -disk_full wait o", |p| p.outputs[0].waits_for_space),
         ("-ingest_for 5 -max_restarts 3 -i x o", |p| p.inputs[0].ingest.max_restarts == Some(3)),
         ("-i x -auth_wait 0 o", |p| p.outputs[0].auth.wait == Some(Duration::ZERO)),

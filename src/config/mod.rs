@@ -169,11 +169,13 @@ impl Config {
     }
 
     /// The streams of the daemon, in order of name.
+    #[doc(hidden)]
     pub fn streams(&self) -> &BTreeMap<String, Stream> {
         &self.streams
     }
 
     /// The settings of the daemon.
+    #[doc(hidden)]
     pub fn serve(&self) -> &Serve {
         &self.serve
     }

@@ -10,7 +10,7 @@ use super::{LinkedOptions, Report, RunningJob, Session};
 ///
 /// Options are ffmpeg's, with ffmpeg's meaning, beside `-auth NAME` and its kin. Some of them are about the whole process or
 /// its terminal, which a job of a service has no business with; they are refused: `-report`, `-stats`, `-cpuflags`,
-/// `-cpucount`, `-max_alloc`, `-timelimit`, `-benchmark`, `-auth_config`, `-auth_log`, and `-` as target of `-summary` and `-progress`.
+/// `-cpucount`, `-max_alloc`, `-timelimit`, `-benchmark`, `-benchmark_all`, `-auth_config`, `-auth_log`, and `-` as target of `-summary` and `-progress`.
 /// `-loglevel` (info) says which lines of the job's log go to `tracing` (target `libav`, in the span `job`). Existing files are
 /// not overwritten without `-y`.
 ///
@@ -144,6 +144,7 @@ fn for_the_process(plan: &Plan) -> Option<&'static str> {
         ("-max_alloc", global.max_alloc.is_some()),
         ("-timelimit", global.time_limit.is_some()),
         ("-benchmark", global.benchmark),
+        ("-benchmark_all", global.benchmark_all),
         ("-auth_config", global.auth_config.is_some()),
         ("-auth_log", global.auth_log.is_some()),
         ("-summary -", is_stdout(&global.summary)),

@@ -124,10 +124,9 @@ impl Session {
         }
         let outcome = pipeline::run(plan, &files, control, observer);
         let mut report = Report::of(plan);
-        for ((file, seen), in_vain) in report.inputs.iter_mut().zip(outcome.inputs).zip(&files.in_vain) {
-            file.take_input(seen);
-            file.io += in_vain.get();
-        }
+        report.inputs.iter_mut().zip(outcome.inputs).for_each(|(file, seen)| file.take_input(seen));
+        // Also of those that have no outcome, since they were never open.
+        report.inputs.iter_mut().zip(&files.in_vain).for_each(|(file, in_vain)| file.io += in_vain.get());
         report.outputs.iter_mut().zip(outcome.outputs).for_each(|(file, seen)| file.take_output(seen));
         report.tokens = self.token_reports();
         report.exit = match (&outcome.error, outcome.ended) {

@@ -140,6 +140,10 @@ fn curl_reads_files_parts_and_heads() {
     assert!(curl(&["--http1.0"]) == whole);
     let head = String::from_utf8(curl(&["-I"])).expect("text");
     assert!(head.starts_with("HTTP/1.1 200 ") && head.contains("accept-ranges: bytes"), "{head}");
+    // It asks first whether it may send so much (Expect: 100-continue).
+    let file = kind.file().display().to_string();
+    curl(&["-T", &file]);
+    assert!(relayed.origin().stored().get("/video.mp4") == Some(&whole), "{}", relayed.story());
     std::fs::write(home.path("got"), &whole[..7000]).expect("a file");
     assert!(curl(&["-C", "-"]) == whole);
 }

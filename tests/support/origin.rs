@@ -144,6 +144,11 @@ struct Progress {
 
 impl Origin {
     pub fn start(site: Site) -> Self {
+        Self::start_on(0, site)
+    }
+
+    /// On this port; 0 = a free one.
+    pub fn start_on(port: u16, site: Site) -> Self {
         let media_bytes = media_bytes(&site.folder);
         let tls = site.tls.clone();
         let refusals = Mutex::new(site.refusals.clone());
@@ -160,7 +165,8 @@ impl Origin {
             progress: Mutex::default(),
         });
         let shared = Arc::clone(&state);
-        let server = Server::start(
+        let server = Server::start_on(
+            port,
             tls,
             Arc::new(move |arrived| {
                 let state = Arc::clone(&shared);

@@ -77,6 +77,7 @@ impl Open<'_> {
     pub(super) fn refused(&mut self, target: Target, code: AvError) -> Result<Target, AvError> {
         let Some(media) = &self.state.access.media else { return Err(code) };
         let request = self.state.own_request(target.url.as_str(), "GET", self.state.request.fields());
+        let request = Request { renewed: code == AvError::HTTP_UNAUTHORIZED, ..request };
         let failure = media.explain(&request, &self.state.stop);
         let is_newer = self.token(&target).is_some_and(|(bearer, published)| bearer.slot.generation() > published.generation);
         if failure.answer.is_none() && is_newer && !std::mem::replace(&mut self.revived, true) {

@@ -278,6 +278,7 @@ impl Fence {
             audio_pad,
             map_channels: _,
             ntsc: _,
+            // Further files stand beside the first one.
             continues: _,
             new_file_on_change: _,
             waits_for_space: _,
