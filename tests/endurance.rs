@@ -50,7 +50,8 @@ fn assert_seamless(lead: &Protected, expected: &Packets) -> usize {
     for (stream, expected) in expected {
         let got = &got[stream];
         rounds = rounds.min(got.len() / expected.len());
-        let wrong = got.iter().zip(expected.iter().cycle()).position(|(got, expected)| (got.2, &got.3) != (expected.2, &expected.3));
+        let wrong =
+            got.iter().zip(expected.iter().cycle()).position(|(got, expected)| (got.2, &got.3) != (expected.2, &expected.3));
         assert_eq!(wrong, None, "stream {stream}, of {} packets\n{}", got.len(), lead.origin.story());
     }
     rounds
@@ -111,7 +112,7 @@ fn rotations() {
     rotate(setting("FFAUTH_ROTATIONS", 1440));
 }
 
-/// Something fails every second, anywhere, and what may pass is waited for.
+/// Something fails, anywhere, as soon as the last fault is over, and what may pass is waited for.
 fn suffer(time: Duration) {
     const FAULTS: [Fault; 11] = [
         Fault::Status(401),
@@ -141,6 +142,12 @@ fn suffer(time: Duration) {
     };
     while began.elapsed() < time {
         assert!(!running.ended(), "{}\n{}", running.finish().tail(), lead.origin.story());
+        std::thread::sleep(Duration::from_millis(1000));
+        samples.push(usage(running.id()));
+        if !lead.origin.is_done() {
+            continue;
+        }
+        struck += 1;
         match draw(20) {
             0 => lead.tokens.kill_all(),
             1 => {
@@ -153,9 +160,6 @@ fn suffer(time: Duration) {
                 lead.origin.disturb(Disturbance { path, fault, after: 0, times: 1 });
             }
         }
-        struck += 1;
-        std::thread::sleep(Duration::from_millis(1000));
-        samples.push(usage(running.id()));
     }
     running.signal(Signal::TERM);
     let run = running.finish_within(Duration::MAX);
@@ -164,7 +168,8 @@ fn suffer(time: Duration) {
     let input = &lead.home.summary()["inputs"][0];
     assert_eq!((&input["segments_lost"], &input["gaps"]), (&0.into(), &serde_json::json!([])), "{input}\n{}", run.tail());
     let half = samples.len() / 2;
-    let peak = |samples: &[(u64, usize)]| (samples.iter().map(|sample| sample.0).max(), samples.iter().map(|sample| sample.1).max());
+    let peak =
+        |samples: &[(u64, usize)]| (samples.iter().map(|sample| sample.0).max(), samples.iter().map(|sample| sample.1).max());
     let (first, last) = (peak(&samples[..half]), peak(&samples[half..]));
     tell(&format!(
         "{struck} faults in {time:?}, {rounds} rounds; peak memory (KiB) and descriptors {first:?}, then {last:?}; {input}"
@@ -221,7 +226,8 @@ fn the_network_is_away() {
         }
         media::folder();
         let name = "endurance::the_network_is_away";
-        let output = Command::new("unshare").arg("-n").arg(program).args([name, "--exact", "--nocapture"]).env(INSIDE, "1").output();
+        let output =
+            Command::new("unshare").arg("-n").arg(program).args([name, "--exact", "--nocapture"]).env(INSIDE, "1").output();
         let output = output.expect("a program");
         let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{text}");

@@ -272,10 +272,16 @@ impl Cell<'_> {
             Nothing => unreachable!("{self} cannot be played"),
         }
         check(seen.http_401 == lead.origin.count(401) as u64, "http_401");
-        let renewed = u64::from(fault == Fault::Status(401));
-        check(lead.token_server.answered() == 1 + renewed, "token requests");
+        // A refused URL is looked up again where it was named, which may find that the token there is refused as well.
+        let renewed = match (fault, times) {
+            (Fault::Status(401), 1) => 1..=1,
+            (Fault::Status(401), _) => 1..=3,
+            _ => 0..=0,
+        };
+        check(renewed.contains(&(lead.token_server.answered() - 1)), "token requests");
         // What is sent on a connection that is about to end is not heard.
-        let (log, ends) = (lead.origin.log().len() as u64, expected == Doubt || matches!(expected, Ends(_)) || fault.ends_connection());
+        let (log, ends) =
+            (lead.origin.log().len() as u64, expected == Doubt || matches!(expected, Ends(_)) || fault.ends_connection());
         check(if ends { (log..=log + 2).contains(&seen.requests) } else { seen.requests == log }, "requests");
         let told = format!("{seen}, {} of {log} requests counted", seen.requests);
         match faults.is_empty() {
@@ -311,14 +317,15 @@ struct Seen {
 impl Seen {
     fn new(reading: &Reading, undisturbed: &Packets) -> Self {
         let input = &reading.summary["inputs"][0];
-        let number = |key: &str| input[key].as_u64().unwrap_or_else(|| panic!("{key}: {}\n{}", reading.summary, reading.run.tail()));
-        let holes = undisturbed.iter().map(|(stream, packets)| {
+        let number =
+            |key: &str| input[key].as_u64().unwrap_or_else(|| panic!("{key}: {}\n{}", reading.summary, reading.run.tail()));
+        let mut holes = undisturbed.iter().map(|(stream, packets)| {
             let got: BTreeSet<_> = reading.packets.get(stream).into_iter().flatten().collect();
             let missing: Vec<usize> = (0..packets.len()).filter(|at| !got.contains(&packets[*at])).collect();
             let joined = missing.windows(2).all(|pair| pair[1] == pair[0] + 1);
             joined && got.len() + missing.len() == packets.len() && missing.len() <= 90
         });
-        let is_hole = holes.fold(true, |all, hole| all && hole) && reading.packets != *undisturbed;
+        let is_hole = holes.all(|hole| hole) && reading.packets != *undisturbed;
         Self {
             code: reading.run.code,
             difference: difference(undisturbed, &reading.packets),
@@ -461,7 +468,8 @@ fn under_valgrind() {
                     let site = Site { disturbances, ..form.kind.site() };
                     let lead = Protected::new(Tokens::dying_early(Duration::from_secs(600)), site, "");
                     let url = lead.origin.url(form.kind.entry);
-                    let line = ["-nostdin", "-v", "error", "-auth", "p", "-i", &url, "-map", "0", "-c", "copy", "-f", "null", "-"];
+                    let line =
+                        ["-nostdin", "-v", "error", "-auth", "p", "-i", &url, "-map", "0", "-c", "copy", "-f", "null", "-"];
                     let all = options.iter().chain(&line[..3]).chain(&PATIENCE).chain(&line[3..]);
                     let run = finish(lead.home.program("valgrind", all));
                     if !matches!(run.code, Some(0 | 1)) {

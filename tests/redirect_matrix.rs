@@ -153,7 +153,8 @@ fn nothing_out_of_reach_is_fetched() {
     let trap = Origin::start(media::HLS.site());
     let port = trap.base().rsplit(':').next().expect("a port").to_owned();
     let local = media::HLS.file().with_file_name("index4.ts").display().to_string();
-    let schemes = [format!("file://{local}"), format!("concat:{local}"), "ftp://127.0.0.1/x.ts".to_owned(), "nosuch:x.ts".to_owned()];
+    let schemes =
+        [format!("file://{local}"), format!("concat:{local}"), "ftp://127.0.0.1/x.ts".to_owned(), "nosuch:x.ts".to_owned()];
     let closer = ["http://169.254.169.254/x.ts", "http://10.1.2.3/x.ts", "http://[fe80::1]/x.ts"].map(str::to_owned);
     let loopback = ["127.0.0.1", "localhost", "127.9.9.9", "[::1]", "2130706433", "[::ffff:127.0.0.1]"];
     let loopback = loopback.map(|host| format!("http://{host}:{port}/index4.ts"));

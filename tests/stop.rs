@@ -102,7 +102,8 @@ fn connecting() {
 #[test]
 fn resolving_a_name() {
     let silent = UdpSocket::bind(("127.53.53.53", 53));
-    let may_unshare = || Command::new("unshare").args(["-m", "true"]).stderr(Stdio::null()).status().is_ok_and(|status| status.success());
+    let may_unshare =
+        || Command::new("unshare").args(["-m", "true"]).stderr(Stdio::null()).status().is_ok_and(|status| status.success());
     let Some(silent) = silent.ok().filter(|_| may_unshare()) else {
         skip("a name server needs root and a mount namespace");
         return;

@@ -304,7 +304,8 @@ fn every_cause_for_every_kind_of_upload() {
     // The playlist is written after each segment.
     const UPDATES: usize = 4;
     let hls = format!("{} -method PUT", HLS_TS.0);
-    let kinds = [(hls.as_str(), "out.m3u8", "out2.ts"), (&hls, "out.m3u8", "out.m3u8"), ("-f mpegts -method PUT", "out.ts", "out.ts")];
+    let kinds =
+        [(hls.as_str(), "out.m3u8", "out2.ts"), (&hls, "out.m3u8", "out.m3u8"), ("-f mpegts -method PUT", "out.ts", "out.ts")];
     std::thread::scope(|scope| {
         for (options, main, object) in kinds {
             scope.spawn(move || {

@@ -6,8 +6,8 @@ use url::Url;
 use crate::error::{Error, Kind};
 use crate::libav::error::AvError;
 use crate::libav::log;
-use crate::net::{Request, Resolved};
 use crate::net::retry::Purpose;
+use crate::net::{Request, Resolved};
 use crate::origin::Origin;
 
 use super::open::{Open, Target};

@@ -227,7 +227,7 @@ impl Open<'_> {
                         let expired = is_expiry(failure.error.http_status());
                         target = match if expired { self.renew(&target)? } else { None } {
                             Some(fresh) => fresh,
-                            None => self.retry(target, purpose, (trouble, code), Some(failure))?,
+                            None => self.retry(target, purpose, (trouble, code), Some(*failure))?,
                         };
                     }
                 }

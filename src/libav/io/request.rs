@@ -98,15 +98,7 @@ impl RequestOptions {
         }
         let origin = Origin::parse(url);
         let reconnect_limit = wait_seconds.clamp(5, 60);
-        Ok(Self {
-            everywhere,
-            own_origin,
-            origin,
-            unverified,
-            max_redirects,
-            chosen,
-            reconnect_limit,
-        })
+        Ok(Self { everywhere, own_origin, origin, unverified, max_redirects, chosen, reconnect_limit })
     }
 
     /// Uploads keep their connections themselves, and two features of the muxers read behind our back.

@@ -69,7 +69,8 @@ pub fn open(state: &State, url: &Url, nested: bool, options: &mut Dictionary) ->
     let download = media.download(request, start, end, &state.stop).map_err(Failure::Net)?;
     let seekable = download.has_ranges() && cipher.is_none();
     let exported = Exported::new(download.location(), download.content_type());
-    let reader = Reader { exported, download, nested: nested.then(|| url.clone()), renewed_at: None, cipher, failing: None, state };
+    let reader =
+        Reader { exported, download, nested: nested.then(|| url.clone()), renewed_at: None, cipher, failing: None, state };
     let reader = Box::into_raw(Box::new(reader));
     // SAFETY: the buffer comes from av_malloc, as avio_alloc_context asks; the reader is freed by `close` alone (invariant 10).
     unsafe {
