@@ -90,6 +90,8 @@ const FORBIDDEN: Outcome = Ends("403");
 const MISSING: Outcome = Ends("404");
 const BUSY: Outcome = Ends("503");
 const RESET: Outcome = Ends("");
+/// The next answer tells another length.
+const CHANGED: Outcome = Ends("changed");
 
 /// http.c asks before our own client asks for the reason, so a playlist by http.c that is refused twice costs one new attempt.
 #[rustfmt::skip]
@@ -110,7 +112,7 @@ const CAUSES: &[Row] = &[
     ("cut",           Fault::Cut,                2, [Whole(2, 0), Mended,      Mended,      Whole(0, 2), Whole(2, 0), Whole(0, 2), Whole(0, 2), Whole(0, 2), Whole(2, 2), Whole(2, 2)]),
     ("truncation",    Fault::Truncation,         1, [Whole(1, 0), Whole(0, 0), Whole(0, 0), Whole(0, 1), Whole(1, 0), Whole(0, 1), Whole(0, 1), Whole(0, 1), Whole(1, 1), Whole(1, 1)]),
     ("stall",         Fault::Stall,              1, [Whole(1, 0), Whole(0, 0), Whole(0, 0), Whole(0, 1), Whole(1, 0), Whole(0, 1), Whole(0, 1), Whole(0, 1), Whole(1, 1), Whole(1, 1)]),
-    ("wrong length",  Fault::WrongLength,        1, [Whole(1, 0), Whole(0, 0), Whole(0, 0), Nothing,     Whole(1, 0), Doubt,       Doubt,       Doubt,       Doubt,       Doubt]),
+    ("wrong length",  Fault::WrongLength,        1, [Whole(1, 0), Whole(0, 0), CHANGED,     Nothing,     Whole(1, 0), Doubt,       Doubt,       Doubt,       Doubt,       Doubt]),
 ];
 
 /// A request of a form.
