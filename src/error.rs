@@ -1,6 +1,25 @@
 //! The one error type that leaves the crate.
 
+use std::any::Any;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// What code of the crate's user may fail with.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Runs code of the crate's user; a panic there is an error here.
+///
+/// # Errors
+/// Its own, or what it panicked with.
+pub fn contained<T>(body: impl FnOnce() -> Result<T, BoxError>) -> Result<T, BoxError> {
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| Err(format!("it has panicked: {}", panic_text(&*panic)).into()))
+}
+
+/// What somebody panicked with.
+pub fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}
 
 /// What callers of the crate get when something fails.
 ///
@@ -139,5 +158,17 @@ impl fmt::Debug for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.0.source.as_deref().map(|source| source as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_of_foreign_code_is_an_error() {
+        assert_eq!(contained(|| Ok(1)).expect("a value"), 1);
+        let error = contained(|| -> Result<(), BoxError> { panic!("at {}", 7) }).expect_err("a panic");
+        assert_eq!(error.to_string(), "it has panicked: at 7");
     }
 }

@@ -8,7 +8,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-pub use source::{SecretError, SecretSource};
+pub use source::{ReadSecret, SecretError, SecretSource};
 
 /// A secret string: a token, a password, a client secret.
 ///

@@ -3,52 +3,21 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use ffauth::{Config, Env, Event, Exit, FileIndex, Input, Job, Kind, LogLevel, Output, Session};
+use ffauth::{Event, Exit, FileIndex, Job, Kind, LogLevel, Session};
 
 use crate::support::Protected;
 use crate::support::media;
 use crate::support::run::{Home, count, ffmpeg_read, packets};
 use crate::support::server::closed_port;
+use crate::support::service::{copy, session, threads, wait_until};
 use crate::support::token_server::Tokens;
-
-/// Whatever is waited for is there by then.
-const LIMIT: Duration = Duration::from_secs(60);
-
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !is_so() {
-        assert!(began.elapsed() < LIMIT, "not within {LIMIT:?}: {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
-/// A session with the configuration of `server`, whose profile is `p`.
-fn session(server: &Protected) -> Session {
-    let env = Env::from_pairs([("HOME", server.home.path("").display().to_string())]);
-    Session::new(Config::load(None, &env).expect("a configuration"), env)
-}
-
-/// A copy of the stream of `server` into `file`, packet by packet.
-fn copy(server: &Protected, kind: &media::Kind, file: &Path) -> Job {
-    let options = kind.options.chunks(2).fold(Input::new(server.origin.url(kind.entry)).auth("p"), |input, pair| {
-        input.option(pair[0].trim_start_matches('-'), pair[1])
-    });
-    let output = Output::new(file.display().to_string()).option("map", 0).option("c", "copy").option("f", "framemd5");
-    Job::builder().flag("copyts").input(options).output(output).build().expect("a job")
-}
-
-/// The threads of this process with this name.
-fn threads(name: &str) -> usize {
-    let tasks = std::fs::read_dir("/proc/self/task").expect("threads").flatten();
-    tasks.filter(|task| std::fs::read_to_string(task.path().join("comm")).is_ok_and(|comm| comm.trim() == name)).count()
-}
 
 #[test]
 fn a_job_tells_what_happens_and_copies_everything() {
     let kind = &media::HLS_LIVE;
     let server = Protected::new(Tokens::living(Duration::from_secs(2)), kind.paced(Duration::from_secs(7)), "");
     let file = server.home.path("out.framemd5");
-    let running = copy(&server, kind, &file).named("told").start(&session(&server)).expect("a running job");
+    let running = copy(&server.origin, kind, "p", &file).named("told").start(&session(&server.home)).expect("a running job");
     let mut events = running.events();
     let mut seen = Vec::new();
     while let Some(event) = events.next_blocking() {
@@ -73,9 +42,10 @@ fn a_job_tells_what_happens_and_copies_everything() {
 fn stopping_takes_no_time_and_leaves_nothing_behind() {
     let kind = &media::HLS_LIVE;
     let server = Protected::new(Tokens::living(Duration::from_secs(60)), kind.paced(Duration::from_secs(600)), "");
-    let session = session(&server);
+    let session = session(&server.home);
     let (stopped, dropped) = (server.home.path("stopped.framemd5"), server.home.path("dropped.framemd5"));
-    let start = |name: &str, file: &Path| copy(&server, kind, file).named(name).start(&session).expect("a running job");
+    let start =
+        |name: &str, file: &Path| copy(&server.origin, kind, "p", file).named(name).start(&session).expect("a running job");
     let (one, other) = (start("to-stop", &stopped), start("to-drop", &dropped));
     wait_until("both run", || one.status().started && other.status().started);
     assert_eq!((threads("to-stop"), threads("to-drop")), (1, 1), "a copy has one thread");

@@ -1,6 +1,7 @@
 //! ffauth seen from outside: what the servers received, and the packets that came out.
 
 mod auth_log;
+mod authenticator;
 mod bad_input;
 mod check;
 mod command_line;
@@ -21,6 +22,7 @@ mod layering;
 mod linking;
 mod login;
 mod loopback;
+mod media;
 mod mutated;
 mod outage;
 mod parity;
@@ -32,12 +34,14 @@ mod recording;
 mod redaction;
 mod redirect_matrix;
 mod relay;
+mod serve;
 mod shell;
 mod signals;
 mod stop;
 mod store;
 mod streaming;
 mod support;
+mod timeouts;
 mod tls;
 mod token;
 mod transcode;

@@ -185,5 +185,6 @@ fn shown(source: &crate::secret::SecretSource) -> String {
         SecretSource::Keyring(item) => format!("keyring item {item}"),
         SecretSource::Fd(number) => format!("file descriptor {number}"),
         SecretSource::Stdin => "standard input".to_owned(),
+        SecretSource::Custom(custom) => custom.to_string(),
     }
 }

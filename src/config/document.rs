@@ -26,6 +26,8 @@ pub(super) struct Document {
     text: Zeroizing<String>,
     /// Nobody but its owner can read it, so plain secrets may stand in it.
     private: bool,
+    /// It is no file and nobody's text: code made it, for the profile of this name.
+    made_for: Option<String>,
 }
 
 impl Document {
@@ -48,12 +50,17 @@ impl Document {
             let reason = format!("it is larger than {} MiB", LARGEST >> 20);
             return Err(ConfigError::Unreadable { path: path.to_owned(), reason });
         }
-        Ok(Some(Self { path: path.to_owned(), text, private: permission::is_private(&metadata) }))
+        Ok(Some(Self { path: path.to_owned(), text, private: permission::is_private(&metadata), made_for: None }))
     }
 
-    #[cfg(test)]
-    pub(super) fn of_text(text: &str) -> Self {
-        Self { path: PathBuf::from("/etc/ffauth/test.toml"), text: Zeroizing::new(text.to_owned()), private: true }
+    /// A text that is in no file; `name` stands for its path.
+    pub(super) fn of_text(name: &str, text: &str) -> Self {
+        Self { path: PathBuf::from(name), text: Zeroizing::new(text.to_owned()), private: true, made_for: None }
+    }
+
+    /// The settings that code makes for the profile called `name`, as text.
+    pub(super) fn of_code(name: &str, text: Zeroizing<String>) -> Self {
+        Self { path: PathBuf::new(), text, private: true, made_for: Some(name.to_owned()) }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -72,6 +79,9 @@ impl Document {
     }
 
     pub(super) fn place(&self, span: Range<usize>) -> Place {
+        if let Some(profile) = &self.made_for {
+            return Place::Builder(profile.clone());
+        }
         let text = self.text.trim_start_matches('\u{feff}').as_bytes();
         let before = &text[..span.start.min(text.len())];
         Place::Line(self.path.clone(), 1 + before.iter().filter(|byte| **byte == b'\n').count())

@@ -12,6 +12,8 @@ pub(super) enum Place {
     Line(PathBuf, usize),
     /// A variable of the environment.
     Variable(String),
+    /// A profile that is made by code.
+    Builder(String),
 }
 
 impl fmt::Display for Place {
@@ -19,6 +21,7 @@ impl fmt::Display for Place {
         match self {
             Place::Line(path, line) => write!(f, "{}:{line}", path.display()),
             Place::Variable(name) => write!(f, "environment variable {name}"),
+            Place::Builder(profile) => write!(f, "profile {profile}"),
         }
     }
 }

@@ -7,40 +7,67 @@ use url::Url;
 use crate::bearer::{MediaPointer, Placement};
 use crate::oauth::client::Client;
 use crate::oauth::registration::Plan;
+use crate::oauth::store::CustomStore;
 use crate::origin::OriginPattern;
 use crate::secret::SecretSource;
 
-/// One `[profile.NAME]` after presets, defaults and the environment.
-#[derive(Clone, Debug)]
+use super::ProfileBuilder;
+
+/// One `[profile.NAME]` after presets, defaults and the environment; or made by a [`ProfileBuilder`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Profile {
     /// The name that `-auth` takes.
-    pub name: String,
+    pub(crate) name: String,
     /// The preset that it started from.
-    pub provider: Option<String>,
+    pub(crate) provider: Option<String>,
     /// How tokens are got.
-    pub client: Client,
+    pub(crate) client: Client,
     /// How `ffauth credentials create` gets its id and secret, where it has none of its own.
-    pub registration: Option<Plan>,
+    pub(crate) registration: Option<Plan>,
     /// Which origins may see the token; empty: only the origin of the file that it is used with.
-    pub origins: Vec<OriginPattern>,
+    pub(crate) origins: Vec<OriginPattern>,
     /// Where in a media request the token stands.
-    pub placement: Placement,
+    pub(crate) placement: Placement,
     /// Header fields that go with the token, to the same origins only.
-    pub media_headers: Vec<(String, SecretSource)>,
+    pub(crate) media_headers: Vec<(String, SecretSource)>,
     /// Where in the JSON that an input's URL answers the media URL stands; `None` = that URL answers media.
-    pub media_pointer: Option<MediaPointer>,
+    pub(crate) media_pointer: Option<MediaPointer>,
     /// The relay's upstream.
-    pub base_url: Option<Url>,
+    pub(crate) base_url: Option<Url>,
     /// Where tokens are kept.
-    pub store: StoreKind,
+    pub(crate) store: StoreKind,
+    /// The service's own place for tokens, which goes before that.
+    pub(crate) own_store: Option<CustomStore>,
     /// The token may be sent over plain http to hosts that are not loopback.
-    pub allow_http: bool,
+    pub(crate) allow_http: bool,
     /// CA certificates (PEM) beside the system's roots, for tokens and for media.
-    pub ca_file: Option<PathBuf>,
+    pub(crate) ca_file: Option<PathBuf>,
 }
 
 impl Profile {
+    /// Begins a profile that is made by code. `name`: letters, digits, `-`, `_` and `.`.
+    pub fn builder(name: impl Into<String>) -> ProfileBuilder {
+        ProfileBuilder::new(name.into())
+    }
+
+    /// The name that `-auth` takes.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The preset that it started from.
+    pub fn provider(&self) -> Option<&str> {
+        self.provider.as_deref()
+    }
+
+    /// The relay's upstream.
+    pub fn base_url(&self) -> Option<&str> {
+        self.base_url.as_ref().map(Url::as_str)
+    }
+
     /// Does one of its secrets come from standard input, which then is nobody else's?
+    #[doc(hidden)]
     pub fn reads_stdin(&self) -> bool {
         let client = &self.client;
         let secrets = [&client.client_secret, &client.password, &client.refresh_token, &client.access_token];

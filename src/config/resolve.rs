@@ -7,7 +7,7 @@ use crate::oauth::provider::Preset;
 use crate::oauth::registration::Plan;
 
 use super::environment;
-use super::error::ConfigError;
+use super::error::{ConfigError, Place};
 use super::key::{self, Key, Shape};
 use super::preset::Provided;
 use super::profile::{Profile, StoreKind};
@@ -48,6 +48,7 @@ pub(super) fn profile(settings: &Settings<'_>) -> Result<Profile, ConfigError> {
         password: settings.secret("password")?,
         refresh_token: settings.secret("refresh_token")?,
         access_token: settings.secret("access_token")?,
+        holder: settings.holder.clone(),
         assertion: settings.assertion()?,
         exchange: settings.exchange()?,
         certificate: settings.certificate()?,
@@ -113,6 +114,7 @@ pub(super) fn profile(settings: &Settings<'_>) -> Result<Profile, ConfigError> {
         media_pointer,
         base_url,
         store,
+        own_store: None,
         allow_http,
         ca_file,
     })
@@ -121,6 +123,9 @@ pub(super) fn profile(settings: &Settings<'_>) -> Result<Profile, ConfigError> {
 impl Settings<'_> {
     /// The grant where the profile names none.
     fn default_grant(&self, preset: Option<&Preset>, client: &Client) -> Result<Grant, ConfigError> {
+        if client.holder.is_some() {
+            return Ok(Grant::External);
+        }
         let implied: Vec<_> = IMPLIED.iter().filter(|(key, _)| self.by_key.contains_key(key)).collect();
         Ok(match implied.as_slice() {
             [(_, grant)] => *grant,
@@ -147,7 +152,7 @@ impl Settings<'_> {
     /// Is everything there that the grant needs?
     fn complete(&self, provided: &Provided, client: &Client) -> Result<(), ConfigError> {
         if client.grant == Grant::External {
-            self.need(client.access_token.is_some(), "access_token")?;
+            self.need(client.access_token.is_some() || client.holder.is_some(), "access_token")?;
             return self.check_headers(provided);
         }
         // `ffauth credentials create` gets the id and the secret.
@@ -198,6 +203,11 @@ impl Settings<'_> {
     pub(super) fn need(&self, there: bool, key: &str) -> Result<(), ConfigError> {
         if there {
             return Ok(());
+        }
+        if let Place::Builder(_) = self.place {
+            return Err(
+                self.incomplete(format!("{key} is missing"), format!("set it: .set(\"{key}\", …), or .secret for a secret"))
+            );
         }
         let variable = key::find(key::PROFILE, key).map(Key::variable).unwrap_or_default();
         let secret = key::find(key::PROFILE, key).is_some_and(|key| key.shape == Shape::Secret);

@@ -7,6 +7,7 @@ use url::Url;
 
 use crate::bearer::{MediaPointer, Placement};
 use crate::oauth::dialect::Dialect;
+use crate::oauth::held::Holder;
 use crate::oauth::provider::Preset;
 use crate::origin::{self, OriginPattern};
 use crate::redact;
@@ -26,6 +27,10 @@ pub(super) struct Settings<'t> {
     /// Where the profile begins.
     pub(super) place: Place,
     pub(super) by_key: BTreeMap<&'static str, Setting<'t>>,
+    /// Secrets that code gives; a value stands for each in `by_key`.
+    pub(super) secrets: BTreeMap<&'static str, SecretSource>,
+    /// The service that holds the tokens.
+    pub(super) holder: Option<Holder>,
 }
 
 impl Settings<'_> {
@@ -52,6 +57,9 @@ impl Settings<'_> {
     }
 
     pub(super) fn secret(&self, key: &str) -> Result<Option<SecretSource>, ConfigError> {
+        if let Some(source) = self.secrets.get(key) {
+            return Ok(Some(source.clone()));
+        }
         self.by_key.get(key).map(|setting| secret::source(setting, key, &setting.value)).transpose()
     }
 

@@ -1,8 +1,8 @@
 //! A job before it runs: from an ffmpeg command line, or put together option by option.
 
-use crate::command_line::{self, Parsed};
+use crate::command_line::{self, OptionLookup, Parsed};
 use crate::error::{Error, Kind};
-use crate::pipeline::plan::{Auth, Plan};
+use crate::pipeline::plan::{self, Auth, Plan};
 
 use super::{LinkedOptions, Report, RunningJob, Session};
 
@@ -10,7 +10,7 @@ use super::{LinkedOptions, Report, RunningJob, Session};
 ///
 /// Options are ffmpeg's, with ffmpeg's meaning, beside `-auth NAME` and its kin. Some of them are about the whole process or
 /// its terminal, which a job of a service has no business with; they are refused: `-report`, `-stats`, `-cpuflags`,
-/// `-cpucount`, `-max_alloc`, `-timelimit`, `-benchmark`, `-auth_config`, `-auth_log`, and `-` as target of `-summary` and `-progress`.
+/// `-cpucount`, `-max_alloc`, `-timelimit`, `-benchmark`, `-benchmark_all`, `-auth_config`, `-auth_log`, and `-` as target of `-summary` and `-progress`.
 /// `-loglevel` (info) says which lines of the job's log go to `tracing` (target `libav`, in the span `job`). Existing files are
 /// not overwritten without `-y`.
 ///
@@ -48,7 +48,12 @@ impl Job {
     /// As [`parse`](Self::parse).
     pub fn from_args<A: Into<String>>(args: impl IntoIterator<Item = A>) -> Result<Self, Error> {
         let args: Vec<String> = args.into_iter().map(Into::into).collect();
-        let Parsed::Run { mut plan, warnings } = command_line::parse(&args, &LinkedOptions)? else {
+        Self::of_args(&args, &LinkedOptions)
+    }
+
+    /// The same with AVOptions, and the files of presets, as `options` has them.
+    pub(crate) fn of_args(args: &[String], options: &dyn OptionLookup) -> Result<Self, Error> {
+        let Parsed::Run { mut plan, warnings } = command_line::parse(args, options)? else {
             return Err(Error::new(Kind::Usage, "the command line asks for help or a list, not for a job"));
         };
         if let Some(option) = for_the_process(&plan) {
@@ -97,6 +102,12 @@ impl Job {
         &self.plan
     }
 
+    /// The same, to be changed by whoever knows what is allowed.
+    #[cfg(feature = "serve")]
+    pub(crate) fn plan_mut(&mut self) -> &mut Plan {
+        &mut self.plan
+    }
+
     /// Starts it on a thread of its own; a stream copy of one input needs no other. The session ends no earlier than the job.
     ///
     /// # Errors
@@ -133,6 +144,7 @@ fn for_the_process(plan: &Plan) -> Option<&'static str> {
         ("-max_alloc", global.max_alloc.is_some()),
         ("-timelimit", global.time_limit.is_some()),
         ("-benchmark", global.benchmark),
+        ("-benchmark_all", global.benchmark_all),
         ("-auth_config", global.auth_config.is_some()),
         ("-auth_log", global.auth_log.is_some()),
         ("-summary -", is_stdout(&global.summary)),
@@ -161,14 +173,14 @@ pub struct JobBuilder {
     outputs: Vec<Output>,
 }
 
-/// An input of a job, or of a demuxer, and its options.
+/// An input of a job, or of a [`Demuxer`](crate::Demuxer), and its options.
 #[derive(Clone, Debug)]
 pub struct Input {
     url: String,
     options: Options,
 }
 
-/// An output of a job, or of a muxer, and its options.
+/// An output of a job, or of a [`Muxer`](crate::Muxer), and its options.
 #[derive(Clone, Debug)]
 pub struct Output {
     url: String,
@@ -275,6 +287,38 @@ impl Input {
         args.extend(["-i".to_owned(), self.url]);
         Ok(())
     }
+
+    /// The plan of a job that would only open it.
+    ///
+    /// # Errors
+    /// As [`Job::parse`]; an option that only a job honours.
+    pub(super) fn alone(self) -> Result<Job, Error> {
+        let mut args = Vec::new();
+        self.write(&mut args)?;
+        args.extend(["-f", "null", "-"].map(str::to_owned));
+        let job = Job::from_args(args)?;
+        let plain = plan::Input::default();
+        let timeless = job.plan.inputs.iter().map(|own| plan::Input {
+            duration: plain.duration,
+            stop: plain.stop,
+            ts_offset: plain.ts_offset,
+            ts_scale: plain.ts_scale.clone(),
+            readrate: plain.readrate,
+            stream_loop: plain.stream_loop,
+            thread_queue_size: plain.thread_queue_size,
+            dump_attachment: plain.dump_attachment.clone(),
+            fail_on_gap: plain.fail_on_gap,
+            ingest: plain.ingest,
+            sync_with: plain.sync_with,
+            ..own.clone()
+        });
+        if !timeless.eq(job.plan.inputs.iter().cloned()) {
+            let message =
+                "an option is about what a job does with its input (-t, -re, -itsoffset, -stream_loop, -ingest_for and the like)";
+            return Err(Error::new(Kind::Usage, message).with_hint("leave it out here, or run a job"));
+        }
+        Ok(job)
+    }
 }
 
 impl Output {
@@ -311,6 +355,31 @@ impl Output {
         }
         args.push(self.url);
         Ok(())
+    }
+
+    /// The plan of a job that would only write it.
+    ///
+    /// # Errors
+    /// As [`Job::parse`]; an option that only a job honours.
+    pub(super) fn alone(self) -> Result<Job, Error> {
+        let source = || ["-i".to_owned(), "-".to_owned()];
+        let (mut args, mut plain) = (Vec::from(source()), Vec::from(source()));
+        plain.push(self.url.clone());
+        self.write(&mut args)?;
+        let (job, plain) = (Job::from_args(args)?, Job::from_args(plain)?);
+        let bare = job.plan.outputs.iter().zip(plain.plan.outputs).map(|(own, plain)| plan::Output {
+            url: own.url.clone(),
+            auth: own.auth.clone(),
+            format: own.format.clone(),
+            options: own.options.clone(),
+            bitexact: own.bitexact,
+            ..plain
+        });
+        if !bare.eq(job.plan.outputs.iter().cloned()) {
+            let message = "an option is about what a job puts into its output (-c, -map, -t, -vf, -metadata and the like)";
+            return Err(Error::new(Kind::Usage, message).with_hint("leave it out here, or run a job"));
+        }
+        Ok(job)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a job did: the data behind `-summary`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -12,6 +13,7 @@ use crate::redact;
 
 /// Everything that a job did.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Report {
     /// One for each input, in order.
     pub inputs: Vec<FileReport>,
@@ -29,6 +31,7 @@ pub struct Report {
 
 /// How a job ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Exit {
     /// All that was asked for is done: end of file, `-t`, `-fs`, `-frames`, `q`.
     Eof,
@@ -40,6 +43,7 @@ pub enum Exit {
 
 /// What one file saw.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct FileReport {
     /// As given; printed masked.
     pub url: String,
@@ -67,6 +71,7 @@ pub struct FileReport {
 
 /// The token requests of one profile.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TokenReport {
     /// Successful ones, the first included, answers from the store not.
     pub refreshes: u64,
@@ -74,9 +79,28 @@ pub struct TokenReport {
     pub failures: u64,
 }
 
+/// The tokens of one profile at a moment; never a token itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TokenState {
+    /// Counts the tokens of this session; 0 = there has been none.
+    pub generation: u64,
+    /// How old the newest one is.
+    pub age: Option<Duration>,
+    /// What is left of its life; `None` also if the server named no end.
+    pub remaining: Option<Duration>,
+    /// As in [`TokenReport`].
+    pub refreshes: u64,
+    /// As in [`TokenReport`].
+    pub failures: u64,
+    /// How long the successful requests took, all together.
+    pub took: Duration,
+    /// What has failed since the newest one, secrets masked.
+    pub failure: Option<String>,
+}
+
 impl Report {
     /// A report of `plan` in which nothing has happened yet.
-    pub fn of(plan: &Plan) -> Self {
+    pub(crate) fn of(plan: &Plan) -> Self {
         let file = |url: &str, auth: &Auth| FileReport {
             url: url.to_owned(),
             auth: (!auth.profiles.is_empty()).then(|| auth.profiles.join(",")),
@@ -93,11 +117,17 @@ impl Report {
     }
 
     /// A report of a job that failed before it began.
-    pub fn failed(plan: &Plan, error: Error) -> Self {
+    pub(crate) fn failed(plan: &Plan, error: Error) -> Self {
         Self { exit: Exit::Error, error: Some(error), ..Self::of(plan) }
     }
 
     /// The JSON of `-summary`. Secrets in URLs are masked.
+    pub fn summary(&self) -> String {
+        self.to_json().to_string()
+    }
+
+    /// The same as a value.
+    #[doc(hidden)]
     pub fn to_json(&self) -> Value {
         let inputs: Vec<Value> = self.inputs.iter().map(FileReport::input_json).collect();
         let outputs: Vec<Value> = self.outputs.iter().map(FileReport::output_json).collect();

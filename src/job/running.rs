@@ -6,11 +6,11 @@ use std::thread::{self, JoinHandle};
 
 use tokio::sync::watch;
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, panic_text};
 use crate::libav::avio;
 use crate::libav::log::{self, Listener, level};
 use crate::pipeline::plan::{Overwrite, Plan};
-use crate::pipeline::{Control, InputOutcome, Observer, OutputOutcome, Progress, Standing};
+use crate::pipeline::{Control, InputOutcome, KeyFrame, Observer, OutputOutcome, Progress, Standing};
 use crate::redact;
 
 use super::event::{Event, Events, FileIndex, Listeners, LogLevel};
@@ -80,7 +80,9 @@ impl RunningJob {
             let _listening = Listener::listen(Some(listener));
             warnings.iter().for_each(|warning| log::write(level::WARNING, &format!("{}\n", warning.trim_end())));
             let report = catch_unwind(AssertUnwindSafe(|| run(&plan, &session, &working)));
-            let report = report.unwrap_or_else(|panic| Report::failed(&plan, panicked(&*panic)));
+            let report = report.unwrap_or_else(|panic| {
+                Report::failed(&plan, Error::new(Kind::Internal, format!("the job has come down: {}", panic_text(&*panic))))
+            });
             // What the session's last clone leaves is gone before anybody knows of the end.
             drop(session);
             let exit = report.exit;
@@ -124,6 +126,13 @@ impl RunningJob {
     pub fn abort(&self) {
         self.shared.control.stop.request();
         self.shared.control.abort.request();
+    }
+
+    /// The newest key frame of its video since this was asked last, for a small picture of it; the next one is kept from now on.
+    pub fn key_frame(&self) -> Option<KeyFrame> {
+        let tap = &self.shared.control.tap;
+        tap.want();
+        tap.take()
     }
 
     /// Is it over?
@@ -191,11 +200,6 @@ fn listener(limit: i32, span: tracing::Span, shared: Arc<Shared>) -> Listener {
         };
         shared.listeners.tell(&Event::Log(level, line.to_owned()));
     })
-}
-
-fn panicked(panic: &(dyn std::any::Any + Send)) -> Error {
-    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    Error::new(Kind::Internal, format!("the job has come down: {}", text.unwrap_or("a panic without a message")))
 }
 
 /// A thread that ended without a report was ended from outside.

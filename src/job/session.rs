@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+#[cfg(feature = "cli")]
 use tokio::runtime::Handle;
 
 use crate::bearer::{Bearer, Bearers};
@@ -25,8 +26,8 @@ use crate::tls::Roots;
 
 use super::feed::Feed;
 use super::network::Network;
-use super::report::{Exit, Report, TokenReport};
-use super::{access, detour};
+use super::report::{Exit, Report, TokenReport, TokenState};
+use super::{Authenticator, access, detour};
 
 /// A configuration at work: its profiles, and a token feed for each that has been used. Jobs, demuxers and muxers of one
 /// session share tokens, connections and the one thread that does their HTTP; those of two sessions never do.
@@ -44,6 +45,8 @@ struct Inner {
     feeds: Arc<Feeds>,
     /// Ends the background refresh.
     over: Shutdown,
+    /// Whose threads and feeds it uses too.
+    _before: Option<Session>,
 }
 
 /// The token feeds in use, by profile.
@@ -84,7 +87,7 @@ impl Session {
 
     fn with_network(config: Config, env: Env, network: Option<Network>) -> Self {
         let network = Mutex::new(network);
-        Self(Arc::new(Inner { config, env, network, feeds: Arc::default(), over: Shutdown::new() }))
+        Self(Arc::new(Inner { config, env, network, feeds: Arc::default(), over: Shutdown::new(), _before: None }))
     }
 
     /// The configuration.
@@ -92,19 +95,29 @@ impl Session {
         &self.0.config
     }
 
+    /// Who hands out the tokens of a profile. Nothing is asked for before somebody wants one.
+    ///
+    /// # Errors
+    /// Of [`Kind::Config`]: the profile is unknown or cannot be used.
+    pub fn authenticator(&self, name: &str) -> Result<Authenticator, Error> {
+        let (feed, _) = self.feed(self.0.config.profile(name)?)?;
+        Ok(Authenticator::new(self.clone(), feed))
+    }
+
     /// The token source of a profile that is to be asked for tokens themselves.
     ///
     /// # Errors
     /// The profile is unknown or incomplete.
+    #[doc(hidden)]
     pub fn source(&self, name: &str) -> Result<Source, Error> {
         let profile = self.0.config.profile(name)?;
         self.new_source(profile, &self.roots(profile))
     }
 
     /// Does what `plan` says; ends early, with the outputs finished, when `control` says so.
+    #[doc(hidden)]
     pub fn run(&self, plan: &Plan, control: &Control, observer: &dyn Observer) -> Report {
-        let in_vain = plan.inputs.iter().map(|_| Tally::default()).collect();
-        let files = PlanFiles { session: self, plan, in_vain, stop: &control.stop };
+        let files = self.files(plan, &control.stop);
         // Whatever can be said about the profiles is said before anything is opened.
         if let Err(error) = self.check_scopes(plan) {
             return Report::failed(plan, error);
@@ -127,10 +140,17 @@ impl Session {
         report
     }
 
+    /// Where the files of `plan` get their tokens.
+    pub(super) fn files<'a>(&'a self, plan: &'a Plan, stop: &'a Shutdown) -> PlanFiles<'a> {
+        let in_vain = plan.inputs.iter().map(|_| Tally::default()).collect();
+        PlanFiles { session: self, plan, in_vain, stop }
+    }
+
     /// What the demuxer or muxer of `url` needs to send the tokens of `auth`; the first token is there when this returns.
     ///
     /// # Errors
     /// The profile is unknown, may not send its token there, or gets none.
+    #[doc(hidden)]
     pub fn access(&self, url: &str, auth: &Auth, stop: &Shutdown) -> Result<Access, Error> {
         let wait = auth.wait.unwrap_or(DEFAULT_WAIT);
         let retry = auth.retry.unwrap_or(DEFAULT_RETRY);
@@ -158,6 +178,7 @@ impl Session {
     ///
     /// # Errors
     /// A profile is unknown, or may not send its token there.
+    #[doc(hidden)]
     pub fn bearers(&self, url: &str, names: &[String]) -> Result<Bearers, Error> {
         let profiles = self.profiles(names)?;
         let scopes = access::scopes(url, &profiles)?;
@@ -173,6 +194,7 @@ impl Session {
     ///
     /// # Errors
     /// The profile is unknown, or gets none.
+    #[doc(hidden)]
     pub fn first_token(&self, name: &str, limit: Duration, stop: &Shutdown) -> Result<(), Error> {
         let (feed, _) = self.feed(self.0.config.profile(name)?)?;
         feed.first(limit, stop).map_err(|error| error.context(format!("profile {name}")))
@@ -182,6 +204,7 @@ impl Session {
     ///
     /// # Errors
     /// The profile is unknown, or gets none.
+    #[doc(hidden)]
     pub async fn token(&self, name: &str) -> Result<Arc<Token>, Error> {
         let (feed, _) = self.feed(self.0.config.profile(name)?)?;
         feed.token().await.map_err(|error| error.context(format!("profile {name}")))
@@ -191,6 +214,7 @@ impl Session {
     ///
     /// # Errors
     /// The session has no profiles.
+    #[doc(hidden)]
     pub fn media(&self) -> Result<Media, Error> {
         Ok(self.network()?.media)
     }
@@ -211,6 +235,30 @@ impl Session {
         counts.map(|(name, counts)| (name, TokenReport { refreshes: counts.refreshes, failures: counts.failures })).collect()
     }
 
+    /// The tokens of each profile that has been used.
+    pub fn token_states(&self) -> BTreeMap<String, TokenState> {
+        self.0.feeds.lock().iter().map(|(name, (feed, _))| (name.clone(), feed.state())).collect()
+    }
+
+    /// The session that takes this one's place under another configuration. Profiles that are the same in both keep their
+    /// tokens, and connections and threads are shared; the others are not refreshed any more in this one.
+    pub fn succeeded_by(self, config: Config) -> Self {
+        let inherited: BTreeMap<_, _> = {
+            let feeds = self.0.feeds.lock();
+            let is_same = |name: &str| match (self.0.config.profile(name), config.profile(name)) {
+                (Ok(before), Ok(after)) => before == after,
+                _ => false,
+            };
+            let (same, changed): (Vec<_>, Vec<_>) = feeds.iter().partition(|(name, _)| is_same(name));
+            changed.into_iter().for_each(|(_, (feed, _))| feed.retire());
+            same.into_iter().map(|(name, feed)| (name.clone(), feed.clone())).collect()
+        };
+        let network = Mutex::new(self.0.network.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        let (env, over) = (self.0.env.clone(), self.0.over.child());
+        let feeds = Arc::new(Feeds(Mutex::new(inherited)));
+        Self(Arc::new(Inner { config, env, network, feeds, over, _before: Some(self) }))
+    }
+
     pub(super) fn network(&self) -> Result<Network, Error> {
         let mut network = self.0.network.lock().unwrap_or_else(PoisonError::into_inner);
         match &*network {
@@ -223,7 +271,7 @@ impl Session {
     ///
     /// # Errors
     /// A profile is unknown or cannot be used, or may not send its token there.
-    pub(super) fn check_scopes(&self, plan: &Plan) -> Result<(), Error> {
+    pub(crate) fn check_scopes(&self, plan: &Plan) -> Result<(), Error> {
         let auths = plan.inputs.iter().flat_map(|input| {
             let urls = std::iter::once(&input.url).chain(&input.alternatives);
             urls.map(|url| (url, &input.auth))
@@ -260,6 +308,7 @@ impl Session {
     }
 
     /// Whom the connections of a profile trust.
+    #[doc(hidden)]
     pub fn roots(&self, profile: &Profile) -> Roots {
         Roots::new(&self.0.env, profile.ca_file.as_deref()).showing(profile.client.certificate.clone())
     }
@@ -270,6 +319,9 @@ impl Session {
 
     /// Where the tokens of a profile are kept.
     pub(super) fn store(&self, profile: &Profile) -> Result<Arc<dyn Store>, Error> {
+        if let Some(own) = &profile.own_store {
+            return Ok(Arc::new(own.clone()));
+        }
         let folder = || {
             let folder = self.0.env.state_dir().ok_or_else(|| {
                 Error::new(Kind::Config, "there is no place for tokens: neither HOME, XDG_STATE_HOME nor FFAUTH_STATE is set")
@@ -306,7 +358,7 @@ impl Drop for Inner {
 }
 
 /// How the pipeline asks for access, file by file, as it opens them.
-struct PlanFiles<'a> {
+pub(super) struct PlanFiles<'a> {
     session: &'a Session,
     plan: &'a Plan,
     /// What opens that came to nothing did, input by input.

@@ -1,5 +1,5 @@
 //! libav's log and ours, one stream of lines: filtered by level, masked, handed to whoever listens on the thread that logs
-//! ([`listen`]), else to one sink per process.
+//! ([`Listener`]), else to one sink per process.
 //!
 //! libav has one log callback per process; a job of a service listens on its own threads, so that no two jobs share anything
 //! here. What libav's own threads log (those of a decoder, say) goes to the sink. The callback also tells what http.c
@@ -41,7 +41,9 @@ pub const SKIP_REPEATED: i32 = 1;
 pub const PRINT_LEVEL: i32 = 2;
 
 /// Takes (level, masked text). The text's line break is in it; one line may come in several pieces, as libav writes it.
-pub type Sink = Box<dyn Fn(i32, &str) + Send + Sync>;
+pub type Sink = Box<Take>;
+
+type Take = dyn Fn(i32, &str) + Send + Sync;
 
 /// Puts our callback in place of libav's. Until [`set_sink`] lines go to `tracing` (target `libav`).
 pub fn install() {
@@ -72,7 +74,7 @@ pub fn level() -> i32 {
 #[derive(Clone)]
 pub struct Listener {
     level: i32,
-    take: Arc<dyn Fn(i32, &str) + Send + Sync>,
+    take: Arc<Take>,
 }
 
 impl Listener {

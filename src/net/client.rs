@@ -42,11 +42,12 @@ pub(super) struct Clients {
     nobody: OnceLock<Result<Arc<ClientConfig>, TlsError>>,
 }
 
-/// How a client connects.
+/// How connections are made, beside whom they trust.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Manner {
     verify: bool,
     http2: bool,
+    /// The time for the TCP and TLS handshakes.
     connect: Duration,
 }
 
@@ -64,8 +65,8 @@ impl Clients {
             Err(error) => return Err(error.into()),
         };
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_alike = |entry: &&Entry| entry.manner == manner && std::ptr::eq(entry.roots.as_ptr(), &*config);
-        let known = entries.iter().find(is_alike);
+        let alike = entries.iter().filter(|entry| entry.manner == manner);
+        let known = { alike }.find(|entry| std::ptr::eq(entry.roots.as_ptr(), &*config));
         if let Some(entry) = known {
             return Ok(entry.client.clone());
         }
@@ -77,12 +78,11 @@ impl Clients {
 }
 
 fn build(mut config: ClientConfig, manner: Manner) -> Result<Client, NetError> {
-    let Manner { verify, http2, connect } = manner;
-    if !verify {
+    if !manner.verify {
         let provider = Arc::clone(config.crypto_provider());
         config.dangerous().set_certificate_verifier(Arc::new(AnyCertificate(provider)));
     }
-    let builder = if http2 {
+    let builder = if manner.http2 {
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Client::builder()
     } else {
@@ -94,7 +94,7 @@ fn build(mut config: ClientConfig, manner: Manner) -> Result<Client, NetError> {
         .tls_backend_preconfigured(config)
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
-        .connect_timeout(connect)
+        .connect_timeout(manner.connect)
         .pool_idle_timeout(IDLE)
         .user_agent(concat!("ffauth/", env!("CARGO_PKG_VERSION")))
         .build();

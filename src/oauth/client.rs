@@ -10,11 +10,12 @@ use crate::tls::ClientCertificate;
 
 use super::assertion::Assertion;
 use super::dialect::Dialect;
+use super::held::Holder;
 
 /// One registration at one authorization server, and how to ask it for tokens.
 ///
 /// Plain data: made from the configuration (a preset, the file, the environment) and never changed afterwards.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Client {
     /// The profile's name, for messages and for the token store.
     pub name: String,
@@ -48,6 +49,8 @@ pub struct Client {
     pub refresh_token: Option<SecretSource>,
     /// Where an agent leaves access tokens, for [`Grant::External`].
     pub access_token: Option<SecretSource>,
+    /// The service that holds access tokens, for [`Grant::External`].
+    pub holder: Option<Holder>,
     /// What signs assertions, for [`ClientAuth::PrivateKeyJwt`] and [`Grant::JwtBearer`].
     pub assertion: Assertion,
     /// What is exchanged, for [`Grant::TokenExchange`].
@@ -173,7 +176,7 @@ pub enum Par {
 }
 
 /// What a token exchange gives and wants (RFC 8693 section 2.1).
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TokenExchange {
     /// `subject_token`: on whose behalf the request is made.
     pub subject_token: Option<SecretSource>,
@@ -249,6 +252,7 @@ pub(crate) fn test_client() -> Client {
         password: None,
         refresh_token: None,
         access_token: None,
+        holder: None,
         assertion: Assertion::default(),
         exchange: TokenExchange::default(),
         certificate: None,

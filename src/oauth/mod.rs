@@ -20,6 +20,7 @@ pub mod endpoints;
 pub mod error;
 pub mod external;
 pub mod grant;
+pub mod held;
 pub mod jws;
 pub mod par;
 pub mod pkce;

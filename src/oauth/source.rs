@@ -55,6 +55,8 @@ pub struct Counts {
     pub refreshes: u64,
     /// That did not.
     pub failures: u64,
+    /// How long those that brought a token took, all together.
+    pub took: Duration,
 }
 
 struct Shared {
@@ -205,6 +207,17 @@ impl Source {
         }
         // A failure says why; whoever needs the token will be told.
         let _ = self.begin(true, Duration::ZERO);
+    }
+
+    /// Asks for another token now, whatever the life of the one that is there; joins a request that is under way.
+    ///
+    /// # Errors
+    /// As [`token`](Self::token).
+    pub async fn renew(&self) -> Result<Arc<Token>, OauthError> {
+        self.progress().not_before = None;
+        let mut running = self.begin(true, Duration::MAX)?;
+        let outcome = running.wait_for(Option::is_some).await.map(|outcome| outcome.clone());
+        outcome.ok().flatten().unwrap_or_else(|| Err(OauthError::Stale("the token request was broken off".to_owned())))
     }
 
     /// Refreshes at the soft point, until `stop`. To be spawned once by the user of the source.

@@ -1,7 +1,6 @@
 //! Ends: of a round, of an input, of the job. The last parts of `process_input` and `transcode` of ffmpeg 5.1.
 
 use crate::error::{Error, Kind};
-use crate::libav::codec::MediaType;
 use crate::libav::log::{self, level};
 
 use super::scheduler::Job;
@@ -100,9 +99,7 @@ impl Job<'_> {
                 continue;
             }
             for stream in 0..self.sources[file].streams.len() {
-                if self.sources[file].streams[stream].input.facts.media_type == MediaType::Subtitle {
-                    self.drain(file, stream, true)?;
-                }
+                self.drain(file, stream, true)?;
                 self.flush_copies(file, stream)?;
             }
         }

@@ -15,6 +15,8 @@
 
 pub mod plan;
 
+mod alone;
+mod bench;
 mod copy;
 mod decode;
 mod demux;
@@ -29,6 +31,7 @@ mod keys;
 mod live;
 mod metadata;
 mod mux;
+mod norm;
 mod numbering;
 mod option;
 mod overwrite;
@@ -44,6 +47,7 @@ mod start;
 mod subtitle;
 mod summary;
 mod sync;
+mod tap;
 mod timestamp;
 mod transcode;
 mod write;
@@ -57,8 +61,11 @@ use crate::libav::hw::Devices;
 use crate::libav::io::{Access, IoCounts};
 use crate::shutdown::Shutdown;
 
+pub use alone::{LoneInput, LoneOutput};
 pub use live::{FilterCommand, Live};
+pub use numbering::can_go_on;
 pub use progress::{Progress, Psnr, VideoProgress};
+pub use tap::{KeyFrame, Tap};
 
 use demux::Input;
 use filter::Graph;
@@ -91,11 +98,19 @@ pub struct Control {
     pub clock: Arc<dyn Clock>,
     /// What keys change while it runs.
     pub live: Arc<Live>,
+    /// For a look at its video.
+    pub tap: Arc<Tap>,
 }
 
 impl Default for Control {
     fn default() -> Self {
-        Self { stop: Shutdown::new(), abort: Shutdown::new(), clock: Arc::new(SystemClock), live: Arc::default() }
+        Self {
+            stop: Shutdown::new(),
+            abort: Shutdown::new(),
+            clock: Arc::new(SystemClock),
+            live: Arc::default(),
+            tap: Arc::default(),
+        }
     }
 }
 
@@ -129,6 +144,7 @@ pub trait Standing {
 
 /// Media that is missing from an input.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Gap {
     /// The stream where it showed.
     pub stream: usize,
@@ -142,6 +158,7 @@ pub struct Gap {
 
 impl Gap {
     /// For the summary: times in seconds.
+    #[doc(hidden)]
     pub fn to_json(&self) -> serde_json::Value {
         let seconds = |time: Micros| time as f64 / 1e6;
         serde_json::json!({"stream": self.stream, "from": seconds(self.from), "to": seconds(self.to), "cause": self.cause})
@@ -302,6 +319,7 @@ fn prepare(
         inputs.push(ingest::open(index, plan, files, &*control.clock, began, inputs_stop)?);
     }
     demux::synchronize(inputs, &plan.inputs, &plan.global)?;
+    let plan = &*norm::settle(plan, inputs)?;
     for (index, filter) in plan.global.complex_filters.iter().enumerate() {
         let description = match filter {
             ComplexFilter::Graph(description) => description.clone(),

@@ -33,6 +33,14 @@ enum Numbered {
 /// An output that is to go on cannot.
 pub fn go_on(plan: &Plan) -> Result<Plan, Error> {
     let mut plan = plan.clone();
+    let ends = plan.outputs.iter().find(|output| !output.new_file_on_change);
+    if let (Some(ends), Some(other)) = (ends, plan.outputs.iter().find(|output| output.new_file_on_change)) {
+        let (ends, other) = (redact::url(&ends.url), redact::url(&other.url));
+        let text = format!("-on_change new_file stands before {other} and not before {ends}");
+        return Err(
+            Error::new(Kind::Usage, text).with_hint("all outputs begin anew where the streams change: put it before each")
+        );
+    }
     for output in plan.outputs.iter_mut().filter(|output| output.continues || output.new_file_on_change) {
         let option = if output.continues { "continue" } else { "on_change new_file" };
         let cannot = |reason: &str| {
@@ -55,7 +63,7 @@ pub fn go_on(plan: &Plan) -> Result<Plan, Error> {
             }
         });
         match numbered {
-            Numbered::Segments if is_on(&output.options, "strftime") => {}
+            Numbered::Segments if is_on(&output.options, "strftime") || option_of(output, "segment_wrap").is_some() => {}
             Numbered::Segments => set(output, "segment_start_number", next_number(&url).to_string()),
             Numbered::Images => set(output, "start_number", next_number(&url).max(1).to_string()),
             Numbered::Hls => {
@@ -63,7 +71,8 @@ pub fn go_on(plan: &Plan) -> Result<Plan, Error> {
                     option_of(output, "hls_flags").map_or("append_list".to_owned(), |flags| format!("{flags}+append_list"));
                 output.options.retain(|(name, _)| name != "hls_flags");
                 output.options.push(("hls_flags".to_owned(), flags));
-                if !Path::new(path(&url)).exists() && !is_on(&output.options, "strftime") {
+                let counts_itself = is_on(&output.options, "strftime") || option_of(output, "hls_start_number_source").is_some();
+                if !Path::new(path(&url)).exists() && !counts_itself {
                     let first = next_number(&segments_of(output));
                     set(output, "start_number", first.to_string());
                 }
@@ -76,6 +85,11 @@ pub fn go_on(plan: &Plan) -> Result<Plan, Error> {
         }
     }
     Ok(plan)
+}
+
+/// Can this output go on behind the files that are there?
+pub fn can_go_on(output: &Output) -> bool {
+    kind(output).is_some() && avio::is_file(&output.url)
 }
 
 fn kind(output: &Output) -> Option<Numbered> {
@@ -188,6 +202,9 @@ mod tests {
         }
         let fmp4 =
             Output { continues: false, new_file_on_change: true, ..output("a.m3u8", None, &[("hls_segment_type", "fmp4")]) };
+        let lonely = [true, false].map(|new_file_on_change| Output { new_file_on_change, ..output("f-%d.ts", None, &[]) });
+        let error = go_on(&Plan { outputs: lonely.into(), ..Plan::default() }).expect_err("one of two");
+        assert!(error.to_string().contains("and not before"), "{error}");
         assert!(continued(fmp4).expect_err("one section for two").contains("initialization section"));
     }
 }

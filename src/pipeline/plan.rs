@@ -125,6 +125,8 @@ pub struct Global {
     pub time_limit: Option<u64>,
     /// `-benchmark`: log the times and the memory that the job took.
     pub benchmark: bool,
+    /// `-benchmark_all`: log the times that each call of a codec took.
+    pub benchmark_all: bool,
     /// `-dump`: log each packet that is read.
     pub dump_packets: bool,
     /// `-hex`: with `dump_packets`, its payload too.
@@ -185,6 +187,7 @@ impl Default for Global {
             max_alloc: None,
             time_limit: None,
             benchmark: false,
+            benchmark_all: false,
             dump_packets: false,
             dump_payload: false,
             debug_timestamps: false,
@@ -395,6 +398,9 @@ pub struct Output {
     pub url: String,
     /// Its token.
     pub auth: Auth,
+    /// The same with NTSC's rate and size where `-target` names no norm, so that the inputs decide; what stands beside it is
+    /// for PAL.
+    pub ntsc: Option<Box<Output>>,
     /// `-f`.
     pub format: Option<String>,
     /// Options of the muxer, the protocol, the encoders and (with a specifier) the streams.

@@ -7,6 +7,7 @@ use super::plan::Micros;
 
 /// A moment of a running job.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Progress {
     /// Since the first packet was asked for.
     pub elapsed: Duration,
@@ -24,6 +25,7 @@ pub struct Progress {
 
 /// One video stream of an output.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct VideoProgress {
     /// Output.
     pub file: usize,
@@ -41,6 +43,7 @@ pub struct VideoProgress {
 
 /// See [`VideoProgress::psnr`]; in decibels.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Psnr {
     /// Of luma and the two of chroma.
     pub components: [f64; 3],

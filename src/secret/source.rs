@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use zeroize::Zeroizing;
@@ -14,6 +14,7 @@ use super::Secret;
 use super::keyring::{self, Item};
 use super::permission;
 use crate::env::Env;
+use crate::error::{BoxError, contained};
 
 /// How long a `command` may run.
 pub const COMMAND_LIMIT: Duration = Duration::from_secs(10);
@@ -23,6 +24,7 @@ const LONGEST: u64 = 64 * 1024;
 
 /// A place that holds a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SecretSource {
     /// Written in the configuration itself.
     Plain(Secret),
@@ -35,11 +37,57 @@ pub enum SecretSource {
     /// A systemd credential: a file of this name in `$CREDENTIALS_DIRECTORY`.
     Credential(String),
     /// An item of the desktop's keyring.
+    #[doc(hidden)]
     Keyring(Item),
     /// An open file descriptor, read to its end once.
     Fd(u32),
     /// Standard input, read to its end once.
     Stdin,
+    /// Code of the crate's user; see [`SecretSource::custom`].
+    #[doc(hidden)]
+    Custom(Custom),
+}
+
+/// Code that gives a secret. Two are equal if they are the same.
+#[derive(Clone)]
+pub struct Custom {
+    name: String,
+    read: Arc<dyn ReadSecret>,
+}
+
+/// Where a service keeps a secret that has no [`SecretSource`] of its own. A closure is one.
+pub trait ReadSecret: Send + Sync {
+    /// The secret as it is now. May block: it is called on a thread for that, each time when the secret is needed.
+    ///
+    /// # Errors
+    /// Why there is none; must not hold the secret.
+    fn read(&self) -> Result<Secret, BoxError>;
+}
+
+impl<F: Fn() -> Result<Secret, BoxError> + Send + Sync> ReadSecret for F {
+    fn read(&self) -> Result<Secret, BoxError> {
+        self()
+    }
+}
+
+impl PartialEq for Custom {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.read, &other.read)
+    }
+}
+
+impl Eq for Custom {}
+
+impl std::fmt::Debug for Custom {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Custom").field(&self.name).finish()
+    }
+}
+
+impl std::fmt::Display for Custom {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.name)
+    }
 }
 
 /// Why a secret could not be read. Names the source, never the value.
@@ -48,6 +96,11 @@ pub enum SecretSource {
 pub struct SecretError(String);
 
 impl SecretSource {
+    /// A source that is code of the crate's user; `name` is what messages call it.
+    pub fn custom(name: impl Into<String>, read: impl ReadSecret + 'static) -> Self {
+        Self::Custom(Custom { name: name.into(), read: Arc::new(read) })
+    }
+
     /// Reads the secret now. Blocks: a command is given up after 10 s.
     ///
     /// # Errors
@@ -85,6 +138,10 @@ impl SecretSource {
             }
             Self::Fd(number) => read_once(*number),
             Self::Stdin => read_once(0),
+            Self::Custom(custom) => {
+                let secret = contained(|| custom.read.read());
+                secret.map_err(|error| SecretError(format!("{custom}: {error}")))
+            }
         }
     }
 }
@@ -191,6 +248,7 @@ mod tests {
             (SecretSource::File(file.path().to_owned()), "in the file"),
             (SecretSource::Credential(name), "in the file"),
             (words(&["printf", "%s\\n", "printed"]), "printed"),
+            (SecretSource::custom("vault", || Ok("of our own".into())), "of our own"),
         ] {
             assert_eq!(source.read(&env).expect("a value").expose(), value);
         }
@@ -217,6 +275,8 @@ mod tests {
             (words(&["/no/such/program"]), "/no/such/program"),
             (words(&["head", "-c", "70000", "/dev/zero"]), "more than 65536 bytes"),
             (words(&["printf", "\\377"]), "not UTF-8"),
+            (SecretSource::custom("vault", || Err("it is sealed".into())), "vault: it is sealed"),
+            (SecretSource::custom("vault", || panic!("no door")), "vault: it has panicked: no door"),
         ] {
             let error = source.read(&env).expect_err(part).to_string();
             assert!(error.contains(part), "{error}");

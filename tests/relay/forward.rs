@@ -313,7 +313,9 @@ fn uploads_are_handed_on_and_sent_again_with_a_new_token() {
         assert_eq!(answer.status, 201, "{name}: {}", relayed.story());
         assert!(relayed.origin().stored().get(&format!("/{name}")) == Some(&body), "{name}: another body came");
     }
-    assert_eq!(relayed.origin().count(401), 3, "{}", relayed.story());
+    // A refusal may be lost with its connection, and is then asked for again; a token is not.
+    assert!((3..=6).contains(&relayed.origin().count(401)), "{}", relayed.story());
+    assert_eq!(relayed.protected.token_server.answered(), 4, "{}", relayed.story());
     assert_eq!(relayed.caller.send("PUT", &relayed.url("empty"), &[], Some("".into())).status, 201);
     assert_eq!(relayed.caller.ask("DELETE", &relayed.url("whole"), &[]).status, 405, "{}", relayed.story());
 }

@@ -1,8 +1,10 @@
 //! The far end of every test: an authorization server, media servers, and the program between them.
 
 pub mod apache;
+pub mod browser;
 pub mod cdn;
 pub mod client_auth;
+pub mod daemon;
 pub mod disturbance;
 pub mod dpop;
 pub mod edge;
@@ -18,6 +20,7 @@ pub mod python;
 pub mod relay;
 pub mod run;
 pub mod server;
+pub mod service;
 pub mod sign_in;
 pub mod tls;
 pub mod token_server;

@@ -194,6 +194,24 @@ impl Frame {
         }))
     }
 
+    /// The bytes of one plane of sound: a channel of planar formats, else all channels, sample by sample.
+    ///
+    /// # Errors
+    /// `AVERROR(EINVAL)` if the frame has no such plane.
+    pub fn sound(&self, plane: usize) -> Result<&[u8], AvError> {
+        let invalid = AvError::from_errno(libc::EINVAL);
+        let (raw, format) = (self.raw(), self.sample_format().ok_or(invalid)?);
+        let channels = usize::try_from(raw.ch_layout.nb_channels).unwrap_or_default();
+        let (planes, within) = if format.is_planar() { (channels, 1) } else { (1, channels) };
+        if plane >= planes || !self.has_data() {
+            return Err(invalid);
+        }
+        let size = self.samples() * within * usize::try_from(format.bytes()).unwrap_or_default();
+        // SAFETY: extended_data has one pointer for each plane of sound, to nb_samples samples of each channel in it, and nobody
+        // writes to a buffer that has more than one owner (invariant 9).
+        Ok(unsafe { std::slice::from_raw_parts(*raw.extended_data.add(plane), size) })
+    }
+
     /// The samples of one channel of sound in [`SampleFormat::FLOAT_PLANAR`].
     ///
     /// # Errors
@@ -255,8 +273,11 @@ mod tests {
         assert_eq!(sound.channel_mut(1).expect("a channel").len(), 1024);
         assert!(sound.channel_mut(2).is_err());
         assert!(sound.rows_mut(0).is_err());
+        assert_eq!((sound.sound(1).map(<[u8]>::len), sound.sound(2).is_err()), (Ok(4096), true));
         let packed = SampleFormat::by_name("s16").expect("a known format");
-        assert!(Frame::audio(packed, 48_000, 2, 1024).expect("a piece of sound").channel_mut(0).is_err());
+        let mut packed = Frame::audio(packed, 48_000, 2, 1024).expect("a piece of sound");
+        assert!(packed.channel_mut(0).is_err());
+        assert_eq!((packed.sound(0).map(<[u8]>::len), packed.sound(1).is_err()), (Ok(4096), true));
     }
 
     #[test]

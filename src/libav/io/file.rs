@@ -139,7 +139,10 @@ unsafe extern "C" fn seek(opaque: *mut c_void, offset: i64, whence: c_int) -> i6
         let file = unsafe { &mut (*opaque.cast::<Writer>()).file };
         let moved = match whence & !ffi::AVSEEK_FORCE {
             ffi::AVSEEK_SIZE => file.metadata().map(|file| file.len()),
-            libc::SEEK_SET => file.seek(SeekFrom::Start(u64::try_from(offset).unwrap_or(0))),
+            libc::SEEK_SET => match u64::try_from(offset) {
+                Ok(offset) => file.seek(SeekFrom::Start(offset)),
+                Err(_) => Err(io::Error::from_raw_os_error(libc::EINVAL)),
+            },
             libc::SEEK_CUR => file.seek(SeekFrom::Current(offset)),
             libc::SEEK_END => file.seek(SeekFrom::End(offset)),
             _ => Err(io::Error::from_raw_os_error(libc::EINVAL)),

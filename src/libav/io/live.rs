@@ -134,13 +134,14 @@ pub fn is_retried(status: i64) -> bool {
     matches!(status, 401 | 408 | 425 | 429 | 500..)
 }
 
-/// From now on `context` does not ask again after a refusal.
+/// Does `context` itself ask again after one of [`RETRIED`]?
 ///
 /// # Safety
 /// As [`set_headers`].
-pub unsafe fn stop_asking(context: *mut ffi::AVIOContext) {
+pub unsafe fn set_retries(context: *mut ffi::AVIOContext, retries: bool) {
+    // A context whose protocol has no such option (crypto, say) does not.
     // SAFETY: the caller's promise (invariant 1).
-    let _ = unsafe { option::set(context.cast(), "reconnect_on_http_error", None) };
+    let _ = unsafe { option::set(context.cast(), "reconnect_on_http_error", retries.then_some(RETRIED)) };
 }
 
 /// Sets the `headers` that the context's next request will carry; `None` takes them off.

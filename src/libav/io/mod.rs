@@ -15,8 +15,8 @@
 //! - `trouble` and `segments` tell what may pass and is tried again, and keep count of what libavformat goes on without;
 //! - `lookup` waits for host names, so that nobody waits in libavformat for them;
 //! - `streaming` puts the token into the URLs of rtmp, rtsp and srt;
-//! - `pipe` writes into a pipe without being held there by who does not read;
 //! - `file` waits where a disk is full;
+//! - `pipe` writes into a pipe without being held there by who does not read;
 //! - `upload` writes through one of our own, because http.c never looks at the answer to a PUT or POST.
 
 mod beginning;
@@ -95,6 +95,7 @@ pub struct Access {
 
 /// What happened on the network for one file, for the summary.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct IoCounts {
     /// HTTP requests sent, retries and hops included.
     pub requests: u64,

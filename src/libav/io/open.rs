@@ -22,6 +22,7 @@ use crate::redact;
 use super::beginning::Beginning;
 use super::live::{self, Live};
 use super::renewal::is_expiry;
+use super::request::RETRYING;
 use super::state::State;
 use super::streaming::is_streaming;
 use super::whole::Miss;
@@ -470,10 +471,8 @@ impl Open<'_> {
         unsafe {
             // For seeks. Only now: as an option of the open, http.c would ask again with the same token. Not for what hls.c
             // keeps alive: a 401 comes back to io_open there, which need not wait as http.c does.
-            if (self.top || cfg!(error_bodies)) && beginning == Beginning::Media {
-                let _ = option::set(context.cast(), "reconnect_on_http_error", Some(live::RETRIED));
-            }
             if self.top && beginning == Beginning::Media {
+                live::set_retries(context, true);
                 self.state.has_end.set(size > 0);
                 let _ = option::set(context.cast(), "reconnect_on_network_error", Some("1"));
             }
@@ -531,6 +530,10 @@ impl Open<'_> {
         self.forbid_keepalive();
         let mut options = self.options.clone();
         let context = resume::open(self.state, &target.url, !self.top, &mut options)?;
+        // Our own client goes by them; nobody else would take them out.
+        for name in RETRYING.iter().chain(&["user_agent", "referer", "tls_verify"]) {
+            options.remove(name);
+        }
         self.options = options;
         // SAFETY: libav wants its context here. avio_close would take ours for a native one, so a top-level one is marked, as
         // `avformat_open_input` itself would have, had it been there from the start (invariant 1).

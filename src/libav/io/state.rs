@@ -382,6 +382,12 @@ impl State {
                 let same = self.live.of_protocol(protocol).is_some_and(|live| live.top && !live.playlist_itself);
                 self.entities.ask(protocol.addr(), same);
                 self.live.sends(protocol);
+                if let Some(live) = self.live.of_protocol(protocol).filter(|live| cfg!(error_bodies) && !live.top) {
+                    // Where a body was cut, it would take the refusal for the end; the next one is asked for by io_open again.
+                    // SAFETY: registered contexts are live and of this thread; http.c does not look at the option now
+                    // (invariants 1 and 3).
+                    unsafe { live::set_retries(live.context, self.entities.went_on(protocol.addr())) };
+                }
                 self.count(|counts| counts.requests += 1);
                 // The one before was answered well: http.c logs no success.
                 if self.unanswered.replace(true) {
@@ -407,17 +413,16 @@ impl State {
                 {
                     let sent = self.bearer(index).and_then(|bearer| bearer.slot.latest());
                     let sent = sent.filter(|published| published.generation == live.sent);
-                    if live.top && sent.is_some_and(|sent| !self.may_renew(index, &sent)) {
-                        self.refused_again(index);
+                    // A cut segment is gone on with as long as http.c has patience; what it belongs to is asked for by io_open.
+                    if !live.top || sent.is_none_or(|sent| self.may_renew(index, &sent)) {
+                        self.reject(index, live.sent);
                         return;
                     }
-                    self.reject(index, live.sent);
-                    if self.tokens.get(index).is_some_and(|token| token.refusals.get() > FRESH_REFUSALS) {
-                        // SAFETY: registered contexts are live and of this thread; http.c does not hold the option now
-                        // (invariants 1 and 3).
-                        unsafe { live::stop_asking(live.context) };
-                        self.refused_midway(&live, 401);
-                    }
+                    // SAFETY: registered contexts are live and of this thread; http.c does not hold the option now
+                    // (invariants 1 and 3).
+                    unsafe { live::set_retries(live.context, false) };
+                    self.refused_midway(&live, 401);
+                    self.refused_again(index);
                 }
             }
             Event::HttpError(status) => {

@@ -1,5 +1,6 @@
 //! Where tokens are kept between runs, and between processes that share them.
 
+mod custom;
 mod file;
 mod keyring;
 mod memory;
@@ -13,6 +14,7 @@ use crate::secret::Secret;
 
 use super::client::Client;
 
+pub use custom::{CustomStore, TokenStore};
 pub use file::FileStore;
 pub use keyring::KeyringStore;
 pub use memory::MemoryStore;
