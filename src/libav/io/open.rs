@@ -232,7 +232,7 @@ impl Open<'_> {
                         };
                         target = match if expired { self.renew(&target)? } else { None } {
                             Some(fresh) => fresh,
-                            None => self.retry(target, purpose, (trouble, code), Some(failure))?,
+                            None => self.retry(target, purpose, (trouble, code), Some(*failure))?,
                         };
                     }
                 }
