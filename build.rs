@@ -10,6 +10,7 @@ fn main() {
     println!("cargo:rustc-check-cfg=cfg(dash_io_open)");
     println!("cargo:rustc-check-cfg=cfg(frame_flags)");
     println!("cargo:rustc-check-cfg=cfg(constant_writes)");
+    println!("cargo:rustc-check-cfg=cfg(error_bodies)");
     println!("cargo:rustc-check-cfg=cfg(end_pts)");
     let library = |name: &str, version: &str| {
         let found = pkg_config::Config::new().cargo_metadata(false).atleast_version(version).probe(name);
@@ -33,6 +34,8 @@ fn main() {
         println!("cargo:rustc-cfg=frame_flags");
         // AVIOContext.write_packet must not change what it writes.
         println!("cargo:rustc-cfg=constant_writes");
+        // http.c reads the head of a refusal to its end, and takes the length of its body for that of the file.
+        println!("cargo:rustc-cfg=error_bodies");
     } else {
         // Until then av_stream_get_end_pts tells how far a muxer has come.
         println!("cargo:rustc-cfg=end_pts");

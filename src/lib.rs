@@ -121,6 +121,9 @@ pub mod cli;
 #[cfg(feature = "relay")]
 #[doc(hidden)]
 pub mod relay;
+#[cfg(feature = "serve")]
+#[doc(hidden)]
+pub mod serve;
 
 /// Compiles the Rust of the README.
 #[cfg(doctest)]

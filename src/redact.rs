@@ -59,6 +59,37 @@ pub fn line(line: &str) -> Cow<'_, str> {
     if out == line { Cow::Borrowed(line) } else { Cow::Owned(out) }
 }
 
+/// Options whose values are secrets as a whole; URLs and header lines are masked in every value.
+const SECRET_OPTIONS: &[&str] = &[
+    "cookies",
+    "key",
+    "iv",
+    "passphrase",
+    "password",
+    "cryptokey",
+    "decryption_key",
+    "encryption_key",
+    "hls_enc_key",
+    "http_proxy",
+    "rtmp_conn",
+];
+
+/// The words of an ffmpeg command line with their secrets masked, fit to be pasted into a shell.
+pub fn command_line(words: &[String]) -> String {
+    let mut is_secret = false;
+    let shown = words.iter().map(|word| {
+        let masked = if is_secret { "***".into() } else { line(word) };
+        let name = |option: &str| option.trim_start_matches('-').split(':').next().unwrap_or_default().to_owned();
+        is_secret = !is_secret && word.strip_prefix('-').is_some_and(|option| SECRET_OPTIONS.contains(&name(option).as_str()));
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "+,-./:@_=%".contains(c);
+        match !masked.is_empty() && masked.chars().all(is_plain) {
+            true => masked.into_owned(),
+            false => format!("'{}'", masked.replace('\'', "'\\''")),
+        }
+    });
+    shown.collect::<Vec<_>>().join(" ")
+}
+
 /// Masks user-info and query of each `scheme://…`, and the query in an HTTP request line (`GET /path?query HTTP/1.1`).
 fn mask_urls(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -210,5 +241,21 @@ mod tests {
     fn server_text_loses_control_characters_and_length() {
         assert_eq!(untrusted("a\x1b[31m\nb"), "a[31mb");
         assert_eq!(untrusted(&"x".repeat(900)).len(), 500);
+    }
+
+    #[test]
+    fn the_command_line_shows_no_secrets() {
+        let args = [
+            "-headers",
+            "Authorization: Bearer CANARY\r\n",
+            "-cookies",
+            "CANARY",
+            "-i",
+            "https://joe:CANARY@h/a?k=CANARY",
+            "it's",
+        ];
+        let text = command_line(&args.map(str::to_owned));
+        assert!(!text.contains("CANARY"), "{text}");
+        assert!(text.starts_with("-headers '") && text.ends_with(r"'it'\''s'"), "{text}");
     }
 }

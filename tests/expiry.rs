@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::Response;
+
 use crate::support::cdn::{Api, Cdn, Reply, Rules};
 use crate::support::media::{self, Kind};
 use crate::support::origin::Origin;
 use crate::support::run::{self, Home, Reading, difference, ffmpeg_read};
-use crate::support::token_server::{TokenServer, Tokens};
+use crate::support::server::{Body, Server};
+use crate::support::token_server::{TokenServer, Tokens, Verdict};
 
 /// Signatures that serve for ever, bodies that come whole.
 fn rules(kind: &Kind) -> Rules {
@@ -127,6 +130,22 @@ fn what_an_api_answers_wrongly_is_told() {
 }
 
 #[test]
+fn a_check_shows_the_api_and_what_it_named() {
+    let kind = media::HLS;
+    let tokens = Tokens::living(Duration::from_secs(600));
+    let token_server = TokenServer::start(&tokens);
+    let cdn = Cdn::start(Rules { free: ".ts", ..rules(&kind) }, &tokens, |_, _, sign| json("index.m3u8", sign));
+    let home = Home::new(&run::profile("p", &token_server, POINTER));
+    let run = home.line(&format!("check -auth p --json {}", cdn.api.url("/play")));
+    run.expect_code(0);
+    let steps: serde_json::Value = serde_json::from_str(&run.stdout).expect("JSON");
+    let steps = steps["steps"].as_array().or(steps.as_array()).cloned().unwrap_or_default();
+    let names: Vec<&str> = steps.iter().filter_map(|step| step["step"].as_str()).collect();
+    assert_eq!(names, ["token", "media_pointer", "media request", "first packet"], "{}", run.stdout);
+    assert!(!run.stdout.contains("signature="), "{}", run.stdout);
+}
+
+#[test]
 fn an_api_that_refuses_the_token_is_named() {
     let kind = media::HLS;
     let other = Tokens::living(Duration::from_secs(600));
@@ -136,6 +155,14 @@ fn an_api_that_refuses_the_token_is_named() {
     let reading = home.read(&kind, "p", &cdn.api.url("/play"), &[]);
     assert_eq!(reading.run.code, Some(1), "{}", reading.run.tail());
     assert!(reading.run.stderr.contains("/play") && reading.run.stderr.contains("401"), "{}", reading.run.tail());
+}
+
+#[test]
+fn an_api_names_a_dash_manifest() {
+    let kind = media::DASH;
+    let rules = Rules { free: ".m4s", ..rules(&kind) };
+    let read = read(&kind, rules, |_, _, sign| json("index.mpd", sign), "/play", POINTER, &[]);
+    read.assert_complete(&kind);
 }
 
 /// The window moves on with each request; a signature serves two of them.
@@ -160,7 +187,9 @@ fn a_live_playlist_whose_url_expires_is_asked_for_anew() {
     while playlists() < 5 && !running.ended() {
         std::thread::sleep(Duration::from_millis(20));
     }
-    std::fs::write(home.path().join("index.m3u8"), text).expect("a file");
+    // At once: the server may be reading it.
+    std::fs::write(home.path().join("new.m3u8"), text).expect("a file");
+    std::fs::rename(home.path().join("new.m3u8"), home.path().join("index.m3u8")).expect("a file");
     let reading = user.finish_read(running);
     let story = || format!("{}\n{}", reading.run.tail(), cdn.story());
     assert_eq!(reading.run.code, Some(0), "{}", story());
@@ -238,24 +267,16 @@ fn a_url_that_is_refused_for_another_reason_is_an_error() {
     assert!(!read.reading.run.stderr.contains("signature="), "{}", read.story());
 }
 
-/// The entity has another tag, and the same length.
-fn changing(kind: &Kind, entry: &str, api: Api, more: &[&str]) -> Read {
-    let rules = Rules { breaks: 200_000, changes_after: 1, free: ".ts", ..rules(kind) };
-    read(kind, rules, api, entry, "origins = [\"http://127.0.0.1:*\"]", more)
-}
-
-/// Read by libavformat itself, and by our own reader behind a redirect.
+/// Another tag, and the same length. Read by libavformat itself, and by our own reader behind a redirect.
 #[test]
 fn a_file_that_changes_while_it_is_read_is_told_and_not_spliced() {
     let kind = media::MPEGTS;
     let api: Api = |_, _, sign| Reply::Moved(sign("video.ts"));
-    let behind_redirect = changing(&kind, "/video.ts", api, &[]);
+    let changing = |changes_after| Rules { breaks: 200_000, changes_after, free: ".ts", ..rules(&kind) };
+    // Two requests find out what it is.
+    let behind_redirect = read(&kind, changing(3), api, "/video.ts", "", &[]);
     behind_redirect.assert_fails(&["video.ts", "the file changed on the server while it was being read"]);
-    let cdn = Cdn::start(
-        Rules { breaks: 200_000, changes_after: 1, free: ".ts", ..rules(&kind) },
-        &Tokens::living(Duration::from_secs(600)),
-        api,
-    );
+    let cdn = Cdn::start(changing(1), &Tokens::living(Duration::from_secs(600)), api);
     let token_server = TokenServer::start(&Tokens::living(Duration::from_secs(600)));
     let home = Home::new(&run::profile("p", &token_server, ""));
     let reading = home.read(&kind, "p", &format!("{}/video.ts", cdn.edge()), &[]);
@@ -270,4 +291,38 @@ fn a_file_that_changes_while_it_is_read_is_told_and_not_spliced() {
             assert!(!whole.is_empty() && expected[stream].starts_with(whole), "stream {stream}: {}", read.run.tail());
         }
     }
+}
+
+/// Some servers say 403 where RFC 6750 section 3.1 has 401; `invalid_token` tells what they mean.
+#[test]
+fn a_403_that_names_the_token_brings_a_new_one() {
+    let tokens = Tokens::living(Duration::from_secs(600));
+    let token_server = TokenServer::start(&tokens);
+    let (checked, folder) = (Arc::clone(&tokens), media::HLS.file().parent().expect("a folder").to_owned());
+    let server = Server::start(
+        None,
+        Arc::new(move |arrived| {
+            let header = arrived.request.headers().get("authorization").and_then(|value| value.to_str().ok());
+            let token = header.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
+            let path = arrived.request.uri().path().trim_start_matches('/').to_owned();
+            let number = match checked.check(token) {
+                Verdict::Alive(number) => number,
+                _ => 0,
+            };
+            // The first token is one too little from the fourth segment on.
+            let response = if number < 2 && path == "index4.ts" {
+                let challenge = "Bearer error=\"invalid_token\", error_description=\"expired\"";
+                Response::builder().status(403).header("www-authenticate", challenge).body(Body::from("no"))
+            } else {
+                Response::builder().body(Body::from(std::fs::read(folder.join(path)).expect("a file")))
+            };
+            Box::pin(async move { response.expect("a response") })
+        }),
+    );
+    let home = Home::new(&run::profile("p", &token_server, ""));
+    let reading = home.read(&media::HLS, "p", &server.url("/index.m3u8"), &[]);
+    assert_eq!(reading.run.code, Some(0), "{}", reading.run.tail());
+    let expected = ffmpeg_read(&home, &media::HLS, media::HLS.file().to_str().expect("a path"));
+    assert_eq!(difference(&expected, &reading.packets), None, "{}", reading.run.tail());
+    assert_eq!(token_server.answered(), 2);
 }

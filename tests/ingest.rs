@@ -310,6 +310,28 @@ fn a_signal_ends_the_wait_for_a_source() {
     assert!(count(&played(&home, "out.mkv")) > 100, "{}", run.tail());
 }
 
+/// The last packet of each stream is kept back in case that it is cut off; one that is not is written at the end.
+#[test]
+fn what_had_come_before_a_signal_is_written() {
+    let edge = Edge::start(stream(3, &[]));
+    let home = Home::new("");
+    let line = format!("-nostdin -y -ingest_for 80 -i {} -map 0 -c copy -flush_packets 1 out.ts", edge.url());
+    let mut running = start(home.ffauth(line.split(' ')));
+    let size = || std::fs::metadata(home.path("out.ts")).map_or(0, |file| file.len());
+    let (mut before, mut same) = (0, 0);
+    while same < 40 && !running.ended() {
+        std::thread::sleep(Duration::from_millis(50));
+        (same, before) = if size() == before && before > 1_000_000 { (same + 1, before) } else { (0, size()) };
+    }
+    running.signal(Signal::TERM);
+    let run = running.finish();
+    run.expect_code(255);
+    let (expected, got) = (sent(&home), played(&home, "out.ts"));
+    for (stream, expected) in expected {
+        assert_eq!(got[&stream].len(), expected.len(), "stream {stream}: {}", run.tail());
+    }
+}
+
 /// A token lives for a third of the stream: each connection begins with a live one.
 #[test]
 fn each_time_it_is_opened_a_live_token_goes_along() {
@@ -326,41 +348,59 @@ fn each_time_it_is_opened_a_live_token_goes_along() {
     assert_eq!(number(&home, "restarts"), 3, "{}", run.tail());
 }
 
-/// Whatever the moment, what was recorded can be played.
+/// Whatever the moment, what was recorded can be played, and no more is missing than one fragment.
 #[test]
 fn recordings_of_a_killed_process_play() {
+    let moments: Vec<u64> = (0..20).map(|round| 300 + 137 * round).collect();
     std::thread::scope(|scope| {
-        for (round, wait) in [900, 1700, 2600].into_iter().enumerate() {
-            scope.spawn(move || {
-                let edge = Edge::start(stream(6, &[]));
-                let home = Home::new("");
-                let line = format!(
-                    "-nostdin -y -ingest_for 60 -i {} -c copy -bsf:a aac_adtstoasc -flush_packets 1 \
-                     -movflags +frag_keyframe+empty_moov+default_base_moof out.mp4 -c copy -flush_packets 1 out.ts \
-                     -c copy -f segment -segment_time 1 cam-%03d.ts",
-                    edge.url()
-                );
-                let mut running = start(home.ffauth(line.split_whitespace()));
-                while !home.path("cam-001.ts").exists() {
-                    assert!(!running.ended(), "{}", running.finish().tail());
-                    std::thread::sleep(Duration::from_millis(20));
-                }
-                std::thread::sleep(Duration::from_millis(wait));
-                running.kill();
-                for file in ["out.mp4", "out.ts", "cam-000.ts"] {
-                    let packets = plays(&home, file);
-                    assert!(packets > 40, "round {round}: {file} has {packets} packets");
-                }
-            });
+        for moments in moments.chunks(5) {
+            scope.spawn(move || moments.iter().for_each(|wait| is_playable_after_a_kill(*wait)));
         }
     });
 }
 
+fn is_playable_after_a_kill(wait: u64) {
+    let edge = Edge::start(stream(6, &[]));
+    let home = Home::new("");
+    let line = format!(
+        "-nostdin -y -ingest_for 60 -i {} -c copy -bsf:a aac_adtstoasc -flush_packets 1 -frag_duration 1000000 \
+         -movflags +empty_moov+default_base_moof out.mp4 -c copy -flush_packets 1 out.ts \
+         -c copy -flush_packets 1 -f segment -segment_time 1 cam-%03d.ts -c copy -f framemd5 -flush_packets 1 all.framemd5",
+        edge.url()
+    );
+    let mut running = start(home.ffauth(line.split_whitespace()));
+    while !home.path("cam-001.ts").exists() {
+        assert!(!running.ended(), "{}", running.finish().tail());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::thread::sleep(Duration::from_millis(wait));
+    running.kill();
+    // What was written packet by packet tells how far it had come.
+    let seconds = |packets: &Packets| packets.get(&0).map_or(0.0, |packets| packets.len() as f64 / 25.0);
+    let written = seconds(&packets(&home.path("all.framemd5")));
+    let mut segments = 0.0;
+    for number in 0_u32.. {
+        let file = format!("cam-{number:03}.ts");
+        let length = |number: u32| std::fs::metadata(home.path(&format!("cam-{number:03}.ts"))).map_or(0, |file| file.len());
+        // One that was begun just then holds too little to be known for what it is.
+        if length(number) < 4096 {
+            assert_eq!(length(number + 1), 0, "{file} is empty");
+            break;
+        }
+        segments += seconds(&plays(&home, &file));
+    }
+    // A fragment is a second long, a packet of MPEG-TS no more than that; a segment has the two seconds between key frames.
+    let files = [("out.mp4", seconds(&plays(&home, "out.mp4")), 1.5), ("out.ts", seconds(&plays(&home, "out.ts")), 0.5)];
+    for (file, played, fragment) in files.into_iter().chain([("cam", segments, 2.1)]) {
+        assert!(played > 1.0 && written - played <= fragment, "{wait} ms: {file} has {played} s of {written}");
+    }
+}
+
 /// The packets of a file of a process that was killed: its last one may be cut off.
-fn plays(home: &Home, file: &str) -> usize {
+fn plays(home: &Home, file: &str) -> Packets {
     let arguments = ["-v", "fatal", "-nostdin", "-y", "-i", file, "-map", "0", "-c", "copy", "-f", "framemd5"];
     let target = home.path(&format!("{file}.framemd5"));
     let run = finish(home.program("ffmpeg", arguments.into_iter().map(Path::new).chain([target.as_path()])));
     run.expect_code(0);
-    count(&packets(&target))
+    packets(&target)
 }

@@ -19,7 +19,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("config", &["oauth", "bearer"]),
     ("job", &["oauth", "bearer", "net", "libav", "loopback", "pipeline", "command_line", "config"]),
     ("relay", &["net", "manifest", "config", "job"]),
-    ("cli", &["oauth", "bearer", "net", "libav", "pipeline", "command_line", "config", "job", "relay"]),
+    ("serve", &["oauth", "bearer", "net", "libav", "pipeline", "command_line", "config", "job"]),
+    ("cli", &["oauth", "bearer", "net", "libav", "pipeline", "command_line", "config", "job", "relay", "serve"]),
 ];
 
 /// What only some places may mention, and which these are.

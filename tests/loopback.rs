@@ -243,11 +243,13 @@ fn bound_tokens_lead_through_it_too() {
     let access = Access {
         url: url.clone(),
         pointer: None,
+        waits_for_space: None,
         bearers: bearers(&url, Some(Arc::new(Word))),
         wait: Duration::from_secs(1),
         retry: Duration::from_secs(1),
         reach: Reach::of(&url),
         media: Some(media),
+        hurry: Shutdown::new(),
         in_vain: Tally::default(),
         detour: Some(Arc::new(move |request, retry, losses, stop| {
             Ok(Box::new(Loopback::start(&own, request, retry, losses, stop)?) as Box<dyn Detour>)

@@ -6,6 +6,10 @@
 
 #[path = "parity/lines.rs"]
 mod lines;
+#[path = "parity/scripts.rs"]
+mod scripts;
+#[path = "parity/told.rs"]
+mod told;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -17,6 +21,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use lines::GROUPS;
+use scripts::SCRIPTS;
 
 /// Rows whose result is known to differ, with the reason.
 const DIFFERENT: &[(&str, &str)] = &[];
@@ -34,7 +39,8 @@ struct Row {
 #[test]
 fn command_lines_do_what_they_do_with_ffmpeg() {
     let wanted = std::env::var("FFAUTH_PARITY").unwrap_or_default();
-    let all = GROUPS.iter().flat_map(|(group, rows)| rows.iter().map(|(name, line)| Row { group, name, line }));
+    let groups = || GROUPS.iter().chain([&("scripts", SCRIPTS)]);
+    let all = groups().flat_map(|(group, rows)| rows.iter().map(|(name, line)| Row { group, name, line }));
     let rows: Vec<Row> = all.filter(|row| [row.group, row.name, row.line].iter().any(|text| text.contains(&wanted))).collect();
     let sources = sources();
     let next = AtomicUsize::new(0);
@@ -54,7 +60,7 @@ fn command_lines_do_what_they_do_with_ffmpeg() {
     });
     let mut differences = differences.into_inner().expect("no panic");
     let mut report = String::new();
-    for (group, _) in GROUPS {
+    for (group, _) in groups() {
         let count = rows.iter().filter(|row| row.group == *group).count();
         let different = differences.keys().filter(|(of, _)| of == group).count();
         if count > 0 {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::support::media;
 use crate::support::origin::{Origin, Site};
 use crate::support::run::{CONFIG, Home, finish};
+use crate::support::server::closed_port;
 use crate::support::token_server::{SECRET, TokenServer, Tokens};
 
 /// Lines that name the checkout, and what stands for them: the program that they build is already there, and tests that ran
@@ -19,7 +20,10 @@ const OF_THE_CHECKOUT: &[(&str, &str)] = &[
         "grep -q 'step .ci/deps test' $CHECKOUT/.ci/run && grep -q 'step cargo test' $CHECKOUT/.ci/run",
     ),
     ("cargo test real_servers -- --ignored", "grep -q '#\\[ignore' $CHECKOUT/tests/real_servers.rs"),
+    ("cargo bench --bench serve", "grep -q 'name = \"serve\"' $CHECKOUT/Cargo.toml"),
     ("cargo bench --bench copy", "grep -q 'name = \"copy\"' $CHECKOUT/Cargo.toml"),
+    ("cargo bench --bench transcode", "grep -q 'name = \"transcode\"' $CHECKOUT/Cargo.toml"),
+    ("cargo bench --bench relay", "grep -q 'name = \"relay\"' $CHECKOUT/Cargo.toml"),
 ];
 
 #[test]
@@ -33,14 +37,17 @@ fn every_command_of_the_readme_runs() {
     std::fs::write(site.path().join("api"), "{}").expect("a file");
     let folder = site.path().to_owned();
     let origin = Origin::start(Site { folder, tokens: Some(tokens.clone()), ..Site::default() });
+    let (daemon, srv) = (format!("127.0.0.1:{}", closed_port()), tempfile::tempdir().expect("a folder"));
     let here = |text: &str| {
         let text = text.replace("https://login.example.com/oauth2/token", &token_server.url());
+        let text = text.replace("127.0.0.1:8460", &daemon).replace("/srv/media", &srv.path().display().to_string());
         text.replace("https://media.example.com", &origin.base())
     };
 
     let home = Home::new(&here(&blocks(&readme, "toml").concat()));
     home.write("studio.secret", SECRET);
     std::fs::rename(home.path("studio.secret"), home.path(CONFIG).with_file_name("studio.secret")).expect("the same disk");
+    home.write(".config/ffauth/relay.secret", "0123456789abcdef");
     home.write(".secrets/studio", SECRET);
     home.write("token.txt", &tokens.issue());
     std::fs::copy(media::MP4_MOOV_FIRST.file(), home.path("cam.mp4")).expect("a copy");
@@ -57,6 +64,8 @@ fn every_command_of_the_readme_runs() {
             script = script.replace(line, instead);
         }
         assert!(!script.contains("example."), "no server of the tests stands for a host of\n{command}");
+        // What a command leaves running ends with it, however that ends.
+        let script = format!("trap 'kill $relay 2>/dev/null || true' EXIT\n{script}");
         let mut run = home.program("sh", ["-e", "-c", &script]);
         run.env("PATH", format!("{}:{path}", home.path("bin").display())).env("CHECKOUT", env!("CARGO_MANIFEST_DIR"));
         let run = finish(run);
@@ -70,6 +79,12 @@ fn every_command_of_the_readme_runs() {
     assert_eq!(origin.count(401), 0, "{}", origin.story());
     assert!(origin.stored().keys().any(|name| name.ends_with("out.m3u8")), "{:?}", origin.stored().keys());
     assert!(home.path("cam-00000.ts").exists());
+    assert!(home.path("played.mkv").exists() && home.path("part.mp4").metadata().expect("a file").len() == 1000);
+    let token = std::fs::read_to_string(home.path("token.json")).expect("a file");
+    assert!(tokens.all().iter().any(|issued| token.contains(issued)), "{token}");
+    for part in ["ffauth_stream_state{stream=\"lobby\",state=\"running\"}", "/sign-in?code=", "\"id\":\"bars\""] {
+        assert!(seen.contains(part), "no {part}:\n{seen}");
+    }
     assert!(!seen.contains(SECRET), "{seen}");
 }
 

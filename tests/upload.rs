@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::support::Protected;
+use crate::support::disturbance::{Disturbance, Fault};
 use crate::support::media;
 use crate::support::origin::{Origin, Refusal, Site};
 use crate::support::run::{Finished, Home, finish};
@@ -276,4 +277,91 @@ fn from_one_profile_to_another() {
     assert_eq!(input.origin.mentions(&output.tokens.all()), Vec::<String>::new());
     assert_eq!(output.origin.mentions(&input.tokens.all()), Vec::<String>::new());
     assert!(output.origin.stored().len() > 10, "{}", output.origin.story());
+}
+
+/// Each cause for each kind of upload: the object arrives all the same, after so many further requests, or the job fails and says
+/// which did not.
+#[test]
+fn every_cause_for_every_kind_of_upload() {
+    const FOR_GOOD: u32 = u32::MAX;
+    const CAUSES: [(Fault, u32, Option<usize>); 15] = [
+        (Fault::Status(401), 1, Some(1)),
+        (Fault::Status(401), FOR_GOOD, None),
+        (Fault::Status(403), FOR_GOOD, None),
+        (Fault::Status(404), FOR_GOOD, None),
+        (Fault::Status(408), 2, Some(2)),
+        (Fault::RetryAfter(429, 1), 1, Some(1)),
+        (Fault::Status(500), 2, Some(2)),
+        (Fault::Status(503), 2, Some(2)),
+        (Fault::Status(503), FOR_GOOD, None),
+        (Fault::Reset, 2, Some(2)),
+        (Fault::Reset, FOR_GOOD, None),
+        (Fault::Cut, 2, Some(2)),
+        (Fault::Truncation, 1, Some(1)),
+        (Fault::Silence, 1, Some(1)),
+        (Fault::Stall, 1, Some(1)),
+    ];
+    // The playlist is written after each segment.
+    const UPDATES: usize = 4;
+    let hls = format!("{} -method PUT", HLS_TS.0);
+    let kinds =
+        [(hls.as_str(), "out.m3u8", "out2.ts"), (&hls, "out.m3u8", "out.m3u8"), ("-f mpegts -method PUT", "out.ts", "out.ts")];
+    std::thread::scope(|scope| {
+        for (options, main, object) in kinds {
+            scope.spawn(move || {
+                let expected = local_run(options, "-t 7", main);
+                for (fault, times, further) in CAUSES {
+                    let disturbances = vec![Disturbance { path: object, fault, after: 0, times }];
+                    let lead = store(Tokens::dying_early(Duration::from_secs(600)), Site { disturbances, ..Site::default() });
+                    let run = send(&lead, "-t 7", &format!("{options} -rw_timeout 1500000"), main);
+                    let output = &lead.home.summary()["outputs"][0];
+                    let story = || format!("{object}, {fault:?}: {}\n{}\n{output}", run.tail(), lead.origin.story());
+                    assert_eq!(output["requests"], json!(lead.origin.log().len()), "{}", story());
+                    assert_eq!(output["http_401"], json!(lead.origin.count(401)), "{}", story());
+                    let Some(further) = further else {
+                        assert_eq!(run.code, Some(1), "{}", story());
+                        assert!(output["uploads_unconfirmed"].to_string().contains(object), "{}", story());
+                        assert!(run.stderr.contains(object), "{}", story());
+                        continue;
+                    };
+                    assert_arrived(&lead, &run, &expected);
+                    assert_eq!(output["uploads_unconfirmed"], json!([]), "{}", story());
+                    let asked = lead.origin.log().iter().filter(|entry| entry.path.ends_with(object)).count();
+                    let undisturbed = if object == "out.m3u8" { UPDATES } else { 1 };
+                    assert!(asked == undisturbed + further, "{asked} requests: {}", story());
+                }
+            });
+        }
+    });
+}
+
+/// One of ten objects is refused or its connection reset, somewhere else in each round.
+#[test]
+fn where_one_object_of_ten_is_refused_or_reset_all_arrive() {
+    let (options, main) = HLS_TS;
+    let options = format!("{} -hls_flags split_by_time -method PUT", options.replace("-hls_time 2", "-hls_time 0.4"));
+    let expected = local_run(&options, "", main);
+    assert!(expected.len() > 40, "{} objects", expected.len());
+    let faults = [Fault::Status(503), Fault::Reset, Fault::Cut, Fault::RetryAfter(429, 0), Fault::Truncation, Fault::Status(401)];
+    std::thread::scope(|scope| {
+        for round in 0..3_usize {
+            let (options, expected) = (&options, &expected);
+            scope.spawn(move || {
+                let names = expected.keys().enumerate().filter(|(number, _)| number % 10 == round * 3);
+                let disturbances = names.zip(faults.iter().cycle().skip(round)).map(|((_, name), fault)| Disturbance {
+                    path: Box::leak(name.clone().into_boxed_str()),
+                    fault: *fault,
+                    after: 0,
+                    times: 1,
+                });
+                let disturbances: Vec<Disturbance> = disturbances.collect();
+                let struck = disturbances.len();
+                let lead = store(Tokens::dying_early(Duration::from_secs(600)), Site { disturbances, ..Site::default() });
+                let run = send(&lead, "", options, main);
+                assert_arrived(&lead, &run, expected);
+                let log = lead.origin.log();
+                assert!(struck >= 4 && log.len() >= expected.len() + struck, "{} requests, {struck} struck", log.len());
+            });
+        }
+    });
 }

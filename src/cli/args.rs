@@ -46,24 +46,46 @@ pub enum Command {
     Completions(CompletionsArgs),
     /// Prints the man page, as roff
     Man(ManArgs),
+    /// Runs many streams, with an HTTP API, Prometheus metrics and a dashboard
+    #[cfg(feature = "serve")]
+    Serve(ServeArgs),
+}
+
+/// `ffauth serve`.
+#[cfg(feature = "serve")]
+#[derive(Debug, Group)]
+pub struct ServeArgs {
+    /// Where the API, the metrics and the dashboard are, as 127.0.0.1:8460 or unix:/run/ffauth.sock [default: `listen` of [serve]]
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<crate::config::Listen>,
+    /// Ends when no stream is left to run, with 1 if any has failed
+    #[arg(long)]
+    pub exit_when_idle: bool,
+    /// Prints something that belongs beside the daemon, and ends
+    #[arg(long, value_enum)]
+    pub print: Option<Print>,
+    /// How much is logged, one JSON object a line, on standard error
+    #[arg(long, value_enum, default_value_t = LogLevel::Info, value_name = "LEVEL")]
+    pub log: LogLevel,
+    /// Where profiles and streams are.
     #[command(flatten)]
-    Later(Later),
+    pub config: ConfigArgs,
 }
 
-/// Words of the interface that later versions give a meaning.
-#[derive(Debug, Subcommand)]
-pub enum Later {
-    /// Runs many streams (not in this version)
-    Serve(Rest),
-}
-
-impl Later {
-    /// The word, and what to do instead.
-    pub fn instead(&self) -> (&'static str, &'static str) {
-        match self {
-            Later::Serve(_) => ("serve", "run one `ffauth` per stream under systemd or another supervisor"),
-        }
-    }
+/// What `ffauth serve --print` prints.
+#[cfg(feature = "serve")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Print {
+    /// A unit for systemd
+    Unit,
+    /// A dashboard for Grafana
+    Grafana,
+    /// Alert rules for Prometheus
+    Alerts,
+    /// A configuration with every key of the daemon, explained
+    Config,
+    /// A link that signs a browser in, once, within ten minutes
+    SignIn,
 }
 
 /// `ffauth relay`.
@@ -88,6 +110,7 @@ pub struct RelayArgs {
 }
 
 /// How much is logged; each shows what those before it show.
+#[cfg(any(feature = "relay", feature = "serve"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogLevel {
     /// Nothing
@@ -114,13 +137,6 @@ pub struct CompletionsArgs {
 pub struct ManArgs {
     /// The page of this subcommand
     pub command: Option<String>,
-}
-
-/// Whatever follows.
-#[derive(Debug, Group)]
-pub struct Rest {
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
-    rest: Vec<OsString>,
 }
 
 /// Where the profiles are.
@@ -422,9 +438,14 @@ mod tests {
     }
 
     #[test]
-    fn commands_of_later_versions_take_anything() {
-        let Ok(Command::Later(later)) = parsed("serve --listen 127.0.0.1:0") else { panic!("not parsed") };
-        assert_eq!(later.instead().0, "serve");
+    fn serve_listens_somewhere_or_prints() {
+        let Ok(Command::Serve(args)) = parsed("serve --listen unix:/run/s --exit-when-idle --config f") else {
+            panic!("not parsed")
+        };
+        assert!(args.exit_when_idle && args.print.is_none() && args.config.config.is_some());
+        assert_eq!(args.listen.map(|listen| listen.to_string()).as_deref(), Some("unix:/run/s"));
+        assert!(matches!(parsed("serve --print sign-in"), Ok(Command::Serve(args)) if args.print == Some(Print::SignIn)));
+        assert!(parsed("serve --listen nowhere").is_err() && parsed("serve --print poem").is_err());
     }
 
     #[test]

@@ -41,7 +41,7 @@ impl LogFile {
         let time = now.format(format_description!("[year]-[month]-[day] at [hour]:[minute]:[second]")).unwrap_or_default();
         log::write(level::INFO, &format!("ffauth started on {time}\nReport written to \"{}\"\n", report.path));
         log::write(level::INFO, &format!("Log level: {}\n", report.level));
-        log::write(level::DEBUG, &format!("Command line:\n{}\n", command_line(args)));
+        log::write(level::DEBUG, &format!("Command line:\nffauth {}\n", redact::command_line(args)));
         Ok(())
     }
 
@@ -60,24 +60,6 @@ impl LogFile {
         }
         Ok(report)
     }
-}
-
-/// AVOptions whose values are secrets as a whole; URLs and header lines are masked in every value.
-const SECRET: &[&str] =
-    &["cookies", "key", "iv", "passphrase", "password", "decryption_key", "encryption_key", "hls_enc_key", "http_proxy"];
-
-/// The command line with its secrets masked, fit to be pasted into a shell.
-fn command_line(args: &[String]) -> String {
-    let mut words = vec!["ffauth".to_owned()];
-    let mut secret = false;
-    for arg in args {
-        let word = if secret { "***".into() } else { redact::line(arg) };
-        let plain = |c: char| c.is_ascii_alphanumeric() || "+,-./:@_=%".contains(c);
-        let quoted = !word.is_empty() && word.chars().all(plain);
-        words.push(if quoted { word.into_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) });
-        secret = !secret && arg.strip_prefix('-').is_some_and(|option| SECRET.contains(&option.trim_start_matches('-')));
-    }
-    words.join(" ")
 }
 
 fn expand(name: &str) -> String {
@@ -101,22 +83,6 @@ fn sink(file: File, screen: i32, in_file: i32) -> log::Sink {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_command_line_shows_no_secrets() {
-        let args = [
-            "-headers",
-            "Authorization: Bearer CANARY\r\n",
-            "-cookies",
-            "CANARY",
-            "-i",
-            "https://joe:CANARY@h/a?k=CANARY",
-            "it's",
-        ];
-        let text = command_line(&args.map(str::to_owned));
-        assert!(!text.contains("CANARY"), "{text}");
-        assert!(text.starts_with("ffauth -headers '") && text.ends_with(r"'it'\''s'"), "{text}");
-    }
 
     #[test]
     fn ffreport_names_file_and_level() {

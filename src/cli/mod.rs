@@ -9,6 +9,8 @@ mod demo;
 mod exit;
 mod help;
 mod interrupt;
+#[cfg(any(feature = "relay", feature = "serve"))]
+mod json_log;
 mod log_file;
 mod login;
 mod logout;
@@ -19,6 +21,8 @@ mod providers;
 #[cfg(feature = "relay")]
 mod relay;
 mod run;
+#[cfg(feature = "serve")]
+mod serve;
 mod shell;
 mod terminal;
 mod token;
@@ -112,11 +116,8 @@ fn dispatch(command: Command, env: &Env) -> anyhow::Result<i32> {
         Command::Demo(args) => demo::run(&args, &mut stdout()),
         Command::Completions(args) => shell::completions(&args, &mut stdout()),
         Command::Man(args) => shell::man(&args, &mut stdout()),
-        Command::Later(later) => {
-            let (word, instead) = later.instead();
-            let error = Error::new(Kind::Usage, format!("`ffauth {word}` is not in this version")).with_hint(instead);
-            Err(error.into())
-        }
+        #[cfg(feature = "serve")]
+        Command::Serve(args) => serve::run(&args, env, &mut stdout()),
     }
 }
 

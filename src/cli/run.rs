@@ -240,6 +240,9 @@ impl Observer for Screen {
             log::flush();
             // As for every line: nobody is left to tell.
             let _ = std::io::stderr().write_all(progress.line(last).as_bytes());
+        } else if last {
+            // ffmpeg's -nostats is for what comes before.
+            log::write(level::INFO, &progress.line(last));
         }
         let mut target = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(writer) = target.as_mut()

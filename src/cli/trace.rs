@@ -6,26 +6,28 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::clock::{self, Clock, SystemClock};
 use crate::libav::log::level;
 use crate::redact;
 
-#[cfg(feature = "relay")]
+#[cfg(any(feature = "relay", feature = "serve"))]
 use super::args::LogLevel;
+#[cfg(feature = "relay")]
+use super::json_log;
 
 /// Prints events up to `limit`, one of libav's levels. The first call of a process counts.
 pub fn start(limit: i32) {
-    start_as(limit, false);
+    // Somebody who has a subscriber already keeps it.
+    let _ = tracing_subscriber::registry().with(Lines { limit }).try_init();
 }
 
 /// The same, as lines of JSON if that is wanted.
+#[cfg(feature = "relay")]
 pub fn start_as(limit: i32, json: bool) {
-    // Somebody who has a subscriber already keeps it.
-    let _ = tracing_subscriber::registry().with(Lines { limit, json }).try_init();
+    if json { json_log::start(limit) } else { start(limit) }
 }
 
 /// The limit that a word of the command line means.
-#[cfg(feature = "relay")]
+#[cfg(any(feature = "relay", feature = "serve"))]
 pub fn limit(log: LogLevel) -> i32 {
     match log {
         LogLevel::Quiet => level::QUIET,
@@ -38,10 +40,9 @@ pub fn limit(log: LogLevel) -> i32 {
 
 struct Lines {
     limit: i32,
-    json: bool,
 }
 
-fn level_of(level: &Level) -> i32 {
+pub(super) fn level_of(level: &Level) -> i32 {
     match *level {
         Level::ERROR => level::ERROR,
         Level::WARN => level::WARNING,
@@ -59,17 +60,6 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
     fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
         let mut line = Line::default();
         event.record(&mut line);
-        if self.json {
-            let Line { message, values, .. } = line;
-            let level = event.metadata().level().as_str().to_ascii_lowercase();
-            let time = clock::rfc3339(SystemClock.now().wall);
-            let mut object = serde_json::json!({ "time": time, "level": level, "message": redact::line(&message) });
-            if !values.is_empty() {
-                object["fields"] = values.into();
-            }
-            eprintln!("{object}");
-            return;
-        }
         let text = format!("[ffauth] {}{}\n", line.message, line.fields);
         eprint!("{}", redact::line(&text));
     }
@@ -79,7 +69,6 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
 struct Line {
     message: String,
     fields: String,
-    values: serde_json::Map<String, serde_json::Value>,
 }
 
 impl Visit for Line {
@@ -91,9 +80,7 @@ impl Visit for Line {
         if field.name() == "message" {
             self.message = format!("{value:?}");
         } else {
-            let value = format!("{value:?}");
-            self.fields.push_str(&format!(" {}={value}", field.name()));
-            self.values.insert(field.name().to_owned(), redact::line(&value).into_owned().into());
+            self.fields.push_str(&format!(" {}={value:?}", field.name()));
         }
     }
 }

@@ -4,7 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use super::split::{Given, Group, Groups};
 use super::table::{self, Place, Set, Topic};
-use super::value::{self, Argument, usage};
+use super::target::Norm;
+use super::value::{self, usage};
 use super::{Parsed, Show, diagnose, level};
 use crate::error::Error;
 use crate::pipeline::plan::{AvOptions, Global, Ingest, Input, Micros, Output, Overwrite, Plan};
@@ -20,9 +21,17 @@ pub struct Context {
     pub file: String,
     /// What ffmpeg logs at level warning.
     pub warnings: Vec<String>,
+    /// What a `-target` without a norm takes.
+    pub norm: Norm,
+    /// There was such a one.
+    pub norm_is_open: bool,
 }
 
 impl Context {
+    fn new(inputs: usize, now: SystemTime) -> Self {
+        Self { inputs, now, file: String::new(), warnings: Vec::new(), norm: Norm::Pal, norm_is_open: false }
+    }
+
     /// The input of this index, if there is one.
     pub fn input(&self, index: i64) -> Option<usize> {
         usize::try_from(index).ok().filter(|index| *index < self.inputs)
@@ -32,7 +41,7 @@ impl Context {
 #[cfg(test)]
 impl Default for Context {
     fn default() -> Self {
-        Self { inputs: 0, now: SystemTime::UNIX_EPOCH, file: String::new(), warnings: Vec::new() }
+        Self::new(0, SystemTime::UNIX_EPOCH)
     }
 }
 
@@ -44,7 +53,7 @@ const MUX_MAX_DELAY: f64 = 0.7;
 /// # Errors
 /// The first option that cannot be read or honoured, or that stands before the wrong file.
 pub fn lower(groups: Groups, now: SystemTime) -> Result<Parsed, Error> {
-    let mut context = Context { inputs: groups.inputs.len(), now, file: String::new(), warnings: Vec::new() };
+    let mut context = Context::new(groups.inputs.len(), now);
     let trailing = &groups.trailing;
     if !trailing.options.is_empty() || !trailing.av_options.is_empty() {
         diagnose::trailing(trailing)?;
@@ -81,16 +90,34 @@ pub fn lower(groups: Groups, now: SystemTime) -> Result<Parsed, Error> {
         plan.inputs.push(input);
     }
     for group in groups.outputs {
-        let (url, options) = (pipe(group.url.clone()), group.av_options.clone());
-        let mut output = Output { url, options, mux_max_delay: MUX_MAX_DELAY, ..Output::default() };
-        read_group(&mut output, &group, &mut context)?;
-        output.scaler_options = group.scaler;
-        output.resampler_options = group.resampler;
-        let Output { start, duration, stop, .. } = &mut output;
-        check_times(*start, *duration, stop, &mut context)?;
+        let mut output = read_output(&group, &mut context)?;
+        if std::mem::take(&mut context.norm_is_open) {
+            // The inputs decide, and they are not open yet.
+            let warnings = context.warnings.len();
+            context.norm = Norm::Ntsc;
+            output.ntsc = Some(Box::new(read_output(&group, &mut context)?));
+            context.warnings.truncate(warnings);
+            (context.norm, context.norm_is_open) = (Norm::Pal, false);
+        }
         plan.outputs.push(output);
     }
+    let kept = plan.inputs.iter().any(|input| input.ingest.keep_for.is_some());
+    if let Some(output) = plan.outputs.iter().find(|output| output.new_file_on_change && !kept) {
+        let file = crate::redact::url(&output.url);
+        return Err(usage(format!("-on_change new_file before {file} means nothing without -ingest_for before an input")));
+    }
     Ok(Parsed::Run { plan: Box::new(plan), warnings: context.warnings })
+}
+
+fn read_output(group: &Group, context: &mut Context) -> Result<Output, Error> {
+    let (url, options) = (pipe(group.url.clone()), group.av_options.clone());
+    let mut output = Output { url, options, mux_max_delay: MUX_MAX_DELAY, ..Output::default() };
+    read_group(&mut output, group, context)?;
+    output.scaler_options = group.scaler.clone();
+    output.resampler_options = group.resampler.clone();
+    let Output { start, duration, stop, .. } = &mut output;
+    check_times(*start, *duration, stop, context)?;
+    Ok(output)
 }
 
 /// A part of the plan that options are read into.
@@ -158,10 +185,6 @@ fn apply<T: Target>(target: &mut T, given: &Given, context: &mut Context) -> Res
             }
         }
         Set::Preset => {}
-        Set::Unsupported(Argument::Flag, _) if value == "0" => {}
-        Set::Unsupported(_, instead) => {
-            return Err(usage(format!("ffauth does not have ffmpeg's -{option} ({})", given.row.help)).with_hint(*instead));
-        }
     }
     Ok(())
 }
@@ -319,6 +342,7 @@ mod tests {
             ("-max_restarts 5 -i x o", "-max_restarts before x means nothing without -ingest_for"),
             ("-alternative y -i x o", "-alternative before x means nothing without -ingest_for"),
             ("-ingest_for 5 -failback 5 -i x o", "-failback before x means nothing without -alternative"),
+            ("-i x -on_change new_file o", "means nothing without -ingest_for"),
             ("-ingest_for 0 -i x o", "longer than nothing"),
             ("-ingest_for 5 -stall_timeout 0 -i x o", "longer than nothing"),
             ("-ingest_for 5 -max_restarts -1 -i x o", "a number of times"),
@@ -409,11 +433,14 @@ mod tests {
     }
 
     #[test]
-    fn what_ffauth_cannot_honour_says_what_to_do_instead() {
-        let error = lowered("-benchmark_all -i x o").expect_err("no times of tasks");
-        assert_eq!(error.to_string(), "ffauth does not have ffmpeg's -benchmark_all (add timings for each task)");
-        assert!(error.hint().is_some());
-        assert!(lowered("-nobenchmark_all -i x o").is_ok());
+    fn a_target_without_a_norm_is_read_with_both() {
+        let (plan, _) = run("-i x -r 10 -target dvd -ac 1 o");
+        let [pal] = &plan.outputs[..] else { panic!("{plan:?}") };
+        let ntsc = pal.ntsc.as_ref().expect("the other one");
+        let rate = |output: &Output| output.frame_rate.last().map(|(_, rate)| rate.clone());
+        assert_eq!((rate(pal).as_deref(), rate(ntsc).as_deref()), (Some("25"), Some("30000/1001")));
+        assert_eq!(pal.channels, ntsc.channels);
+        assert!(run("-i x -target ntsc-dvd o").0.outputs[0].ntsc.is_none());
     }
 
     #[test]

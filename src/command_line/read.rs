@@ -39,6 +39,32 @@ pub fn on_gap(input: &mut Input, given: &Given, _context: &mut Context) -> Resul
     Ok(())
 }
 
+/// `-on_change`.
+///
+/// # Errors
+/// Another word.
+pub fn on_change(output: &mut Output, given: &Given, _context: &mut Context) -> Result<(), Error> {
+    output.new_file_on_change = match given.value.as_str() {
+        "new_file" => true,
+        "fail" => false,
+        other => return Err(usage(format!("-on_change takes fail or new_file, not {other:?}"))),
+    };
+    Ok(())
+}
+
+/// `-disk_full`.
+///
+/// # Errors
+/// Another word.
+pub fn disk_full(output: &mut Output, given: &Given, _context: &mut Context) -> Result<(), Error> {
+    output.waits_for_space = match given.value.as_str() {
+        "wait" => true,
+        "fail" => false,
+        other => return Err(usage(format!("-disk_full takes fail or wait, not {other:?}"))),
+    };
+    Ok(())
+}
+
 /// `-max_restarts`.
 ///
 /// # Errors

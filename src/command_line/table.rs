@@ -110,8 +110,6 @@ pub enum Set<T> {
     Read(fn(&mut T, &Given, &mut Context) -> Result<(), Error>),
     /// Takes more than storing, but no argument.
     ReadSwitch(fn(&mut T, &Given, &mut Context) -> Result<(), Error>),
-    /// Cannot be honoured; the sentence says why or what to do instead.
-    Unsupported(Argument, &'static str),
 }
 
 impl<T> Set<T> {
@@ -125,7 +123,6 @@ impl<T> Set<T> {
             Self::Long(_) | Self::EachLong(..) => Argument::Long,
             Self::Float(_) | Self::EachFloat(..) => Argument::Float,
             Self::Time(_) => Argument::Time,
-            Self::Unsupported(argument, _) => *argument,
         }
     }
 }
@@ -250,7 +247,6 @@ const AUDIO: &[Subject] = &[Subject::Audio];
 const SUBTITLE: &[Subject] = &[Subject::Subtitle];
 const VIDEO_AND_SUBTITLE: &[Subject] = &[Subject::Video, Subject::Subtitle];
 
-use Argument as A;
 use Set::*;
 
 /// All options: ffauth's own, then ffmpeg's with its words, in the order in which `ffmpeg -h long` prints them.
@@ -283,6 +279,13 @@ pub const ROWS: &[Row] = &[
     input("on_gap", "fail|warn", Read(read::on_gap), "what parts of a file with -auth that are missing in the end mean")
         .of(TOKEN),
     input(
+        "open_timeout",
+        "SECONDS",
+        Time(|i, t| i.open_timeout = Some(read::wait(t))),
+        "how long opening this file may take in all, name lookup, redirects, retries and probing included (no limit)",
+    )
+    .of(TOKEN),
+    input(
         "ingest_for",
         "DURATION",
         Time(|i, t| i.ingest.keep_for = Some(read::wait(t))),
@@ -312,6 +315,16 @@ pub const ROWS: &[Row] = &[
         "with -alternative: how often this file is tried again while an alternative serves (30; 0 = never)",
     )
     .of(TOKEN),
+    output("continue", "", Flag(|o, on| o.continues = on), "go on numbering behind the files that are there (segment, hls, a %d in the name)")
+        .of(TOKEN),
+    output(
+        "on_change",
+        "fail|new_file",
+        Read(read::on_change),
+        "what an input of -ingest_for that comes back with other streams means",
+    )
+    .of(TOKEN),
+    output("disk_full", "fail|wait", Read(read::disk_full), "what a full disk means: an error, or waiting for space").of(TOKEN),
     global("auth_config", "FILE", Text(|g, v| g.auth_config = Some(v)), "config file with the profiles").of(TOKEN),
     global("auth_log", "LEVEL", Read(level::auth_log), "log level of token events").of(TOKEN),
     global("summary", "FILE", Text(|g, v| g.summary = Some(v)), "write a JSON report at the end").of(TOKEN),
@@ -359,7 +372,7 @@ pub const ROWS: &[Row] = &[
     global("copy_unknown", "", Flag(|g, on| g.copy_unknown = on), "Copy unknown stream types").expert(),
     global("recast_media", "", Flag(|g, on| g.recast_media = on), "allow recasting stream type in order to force a decoder of different media type").expert(),
     global("benchmark", "", Flag(|g, on| g.benchmark = on), "add timings for benchmarking").expert(),
-    global("benchmark_all", "", Unsupported(A::Flag, "tasks run side by side here, so that none has a time of its own; use -benchmark"), "add timings for each task").expert(),
+    global("benchmark_all", "", Flag(|g, on| g.benchmark_all = on), "add timings for each task").expert(),
     global("progress", "url", Text(|g, v| g.progress = Some(lower::pipe(v))), "write program-readable progress information").expert(),
     global("stdin", "", Flag(|g, on| g.stdin = on), "enable or disable interaction on standard input").expert(),
     global("timelimit", "limit", Read(read::time_limit), "set max runtime in seconds in CPU user time").expert(),
@@ -588,6 +601,12 @@ mod tests {
         ("-on_gap fail -on_gap warn -i x o", |p| !p.inputs[0].fail_on_gap),
         ("-ingest_for 1:00:00 -i x o", |p| p.inputs[0].ingest.keep_for == Some(Duration::from_secs(3600))),
         ("-ingest_for 5 -stall_timeout 2.5 -i x o", |p| p.inputs[0].ingest.stall_timeout == Some(Duration::from_millis(2500))),
+        ("-open_timeout 2.5 -i x o", |p| p.inputs[0].open_timeout == Some(Duration::from_millis(2500))),
+        ("-ingest_for 5 -alternative y -alternative z -i x o", |p| p.inputs[0].alternatives == ["y", "z"]),
+        ("-ingest_for 5 -alternative y -failback 0 -i x o", |p| p.inputs[0].ingest.failback == Some(Duration::ZERO)),
+        ("-i x -continue o", |p| p.outputs[0].continues),
+        ("-ingest_for 5 -i x -on_change new_file o", |p| p.outputs[0].new_file_on_change),
+        ("-i x -disk_full wait o", |p| p.outputs[0].waits_for_space),
         ("-ingest_for 5 -max_restarts 3 -i x o", |p| p.inputs[0].ingest.max_restarts == Some(3)),
         ("-i x -auth_wait 0 o", |p| p.outputs[0].auth.wait == Some(Duration::ZERO)),
         ("-auth_config c", |p| p.global.auth_config.as_deref() == Some("c")),
@@ -618,8 +637,9 @@ mod tests {
         ("-cpuflags -sse+mmx -cpucount 2", |p| {
             p.global.cpu_flags.as_deref() == Some("-sse+mmx") && p.global.cpu_count == Some(2)
         }),
-        ("-recast_media -psnr -qphist -benchmark", |p| {
-            p.global.recast_media && p.global.psnr && p.global.qp_histogram && p.global.benchmark
+        ("-recast_media -psnr -qphist -benchmark -benchmark_all", |p| {
+            let global = &p.global;
+            global.recast_media && global.psnr && global.qp_histogram && global.benchmark && global.benchmark_all
         }),
         ("-timelimit 10", |p| p.global.time_limit == Some(10)),
         ("-dump -hex -debug_ts", |p| p.global.dump_packets && p.global.dump_payload && p.global.debug_timestamps),
@@ -805,7 +825,7 @@ mod tests {
                 name == row.name || (row.negatable() && name.strip_prefix("no") == Some(row.name))
             })
         };
-        let stores = |row: &Row| !matches!(row.place, Place::Show(_) | Place::Global(Unsupported(..)) | Place::Output(Preset));
+        let stores = |row: &Row| !matches!(row.place, Place::Show(_) | Place::Output(Preset));
         let missing: Vec<&Row> = ROWS.iter().filter(|row| stores(row) && !used(row)).collect();
         assert!(missing.is_empty(), "{missing:?}");
     }

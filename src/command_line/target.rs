@@ -7,10 +7,14 @@ use crate::error::Error;
 use crate::pipeline::plan::Output;
 
 /// A television norm.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Norm {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Norm {
+    /// 25 pictures per second.
+    #[default]
     Pal,
+    /// 30000/1001.
     Ntsc,
+    /// 24000/1001, for players of NTSC.
     Film,
 }
 
@@ -94,17 +98,17 @@ const TARGETS: &[Target] = &[
     },
 ];
 
-/// Lowers `-target [pal-|ntsc-|film-]TYPE`. AVOptions that the user set stay.
+/// Lowers `-target [pal-|ntsc-|film-]TYPE`. AVOptions that the user set stay. Without a norm it is the context's, which then
+/// learns that the inputs are to decide it.
 ///
 /// # Errors
-/// An unknown type, or no norm: ffmpeg then guesses from the inputs, which are not open yet here.
-pub fn target(output: &mut Output, given: &Given, _: &mut Context) -> Result<(), Error> {
+/// An unknown type.
+pub fn target(output: &mut Output, given: &Given, context: &mut Context) -> Result<(), Error> {
     let text = given.value.as_str();
     let norms = [("pal-", Norm::Pal), ("ntsc-", Norm::Ntsc), ("film-", Norm::Film)];
-    let Some((norm, name)) = norms.iter().find_map(|(prefix, norm)| Some((*norm, text.strip_prefix(prefix)?))) else {
-        return Err(usage("Could not determine norm (PAL/NTSC/NTSC-Film) for target.")
-            .with_hint(format!("put it in front: -target pal-{text}, ntsc-{text} or film-{text}")));
-    };
+    let named = norms.iter().find_map(|(prefix, norm)| Some((*norm, text.strip_prefix(prefix)?)));
+    context.norm_is_open |= named.is_none();
+    let (norm, name) = named.unwrap_or((context.norm, text));
     let dv = name.starts_with("dv") && name != "dvd";
     let target = TARGETS
         .iter()
@@ -174,8 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_target_without_norm_or_of_no_kind_is_refused() {
-        assert!(lowered("dvd").expect_err("no norm").hint().is_some_and(|hint| hint.contains("pal-dvd")));
+    fn a_target_of_no_kind_is_refused() {
         assert_eq!(lowered("pal-x").expect_err("no kind").to_string(), "Unknown target: x");
     }
 }

@@ -171,6 +171,9 @@ pub(super) const SERVE: &[Key] = &[
     Key::new("state_dir", Shape::Text),
     Key::new("allow_paths", Shape::List),
     Key::new("allow_profiles", Shape::List),
+    Key::new("hosts", Shape::List),
+    Key::new("open_metrics", Shape::Flag),
+    Key::new("drain", Shape::Number),
 ];
 
 /// `[relay]`.

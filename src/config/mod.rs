@@ -1,10 +1,11 @@
-//! Profiles from a TOML file and the environment.
+//! Profiles from a TOML file and the environment; from the file also what the daemon is to run.
 //!
 //! Precedence: environment, file, preset, built-in default. A wrong value or an unknown key in the file is an error at once,
 //! with file, line and key. What is missing in one profile matters to whoever uses that profile; so does every fault
 //! of a variable, since an environment is shared by many programs.
 
 mod builder;
+mod daemon;
 mod document;
 mod environment;
 mod error;
@@ -33,6 +34,9 @@ use key::Key;
 use nearest::nearest;
 
 pub use builder::{ProfileBuilder, Value};
+#[cfg(feature = "serve")]
+pub(crate) use daemon::is_stream_name;
+pub use daemon::{Listen, Restart, Serve, Stream};
 pub use profile::{Profile, StoreKind};
 pub use relay::Relay;
 
@@ -43,6 +47,8 @@ pub struct Config {
     profiles: BTreeMap<String, Result<Profile, ConfigError>>,
     /// Profiles that no file names; theirs are the names of variables in lower case.
     only_in_environment: BTreeSet<String>,
+    streams: BTreeMap<String, Stream>,
+    serve: Serve,
     relay: Relay,
 }
 
@@ -85,7 +91,7 @@ impl Config {
     }
 
     fn assemble(document: Option<&Document>, env: &Env) -> Result<Self, ConfigError> {
-        let InFile { profiles: mut in_file, relay } = match document {
+        let InFile { profiles: mut in_file, streams, serve, relay } = match document {
             Some(document) => tables_of(document)?,
             None => InFile::default(),
         };
@@ -116,7 +122,8 @@ impl Config {
                 profile => profiles.insert(name.clone(), profile),
             };
         }
-        Ok(Self { file: document.map(|document| document.path().to_owned()), profiles, only_in_environment, relay })
+        let file = document.map(|document| document.path().to_owned());
+        Ok(Self { file, profiles, only_in_environment, streams, serve, relay })
     }
 
     /// The file that was read.
@@ -161,6 +168,18 @@ impl Config {
         self.profiles.keys().map(String::as_str)
     }
 
+    /// The streams of the daemon, in order of name.
+    #[doc(hidden)]
+    pub fn streams(&self) -> &BTreeMap<String, Stream> {
+        &self.streams
+    }
+
+    /// The settings of the daemon.
+    #[doc(hidden)]
+    pub fn serve(&self) -> &Serve {
+        &self.serve
+    }
+
     /// The settings of the relay.
     #[doc(hidden)]
     pub fn relay(&self) -> &Relay {
@@ -172,6 +191,8 @@ impl Config {
 #[derive(Default)]
 struct InFile<'t> {
     profiles: BTreeMap<String, (Place, BTreeMap<&'static str, document::Setting<'t>>)>,
+    streams: BTreeMap<String, Stream>,
+    serve: Serve,
     relay: Relay,
 }
 
@@ -198,7 +219,9 @@ fn tables_of(document: &Document) -> Result<InFile<'_>, ConfigError> {
                         reason: "must be a table".to_owned(),
                     })?;
                     if what == "stream" {
-                        check_stream(&document.settings(&title, "", content, key::STREAM)?)?;
+                        let wrong = |key: &str, reason| ConfigError::Value { place: place.clone(), key: key.to_owned(), reason };
+                        let given = document.settings(&title, "", content, key::STREAM)?;
+                        daemon::stream(name.get_ref(), &given, &mut found.streams, wrong)?;
                         continue;
                     }
                     check_name(name.get_ref(), &place)?;
@@ -218,8 +241,9 @@ fn tables_of(document: &Document) -> Result<InFile<'_>, ConfigError> {
             }
         };
         let given = document.settings(what, "", content.ok_or_else(|| not_a_table(what))?, alone)?;
-        if what == "relay" {
-            found.relay = Relay::read(&given)?;
+        match what {
+            "serve" => found.serve = daemon::serve(&given)?,
+            _ => found.relay = Relay::read(&given)?,
         }
     }
     Ok(found)
@@ -233,16 +257,6 @@ fn check_name(name: &str, place: &Place) -> Result<(), ConfigError> {
             key: "profile".to_owned(),
             reason: format!("`{}` cannot be the name of a profile: no commas, no spaces, no `-` in front", name.escape_debug()),
         });
-    }
-    Ok(())
-}
-
-fn check_stream(settings: &[(&'static Key, document::Setting<'_>)]) -> Result<(), ConfigError> {
-    for (key, setting) in settings {
-        let word = setting.value.get_ref().as_str().unwrap_or_default();
-        if key.name == "restart" && !["always", "on_failure", "never"].contains(&word) {
-            return Err(setting.refuse(key.name, "must be \"always\", \"on_failure\" or \"never\""));
-        }
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use crate::secret::SecretSource;
 use super::ProfileBuilder;
 
 /// One `[profile.NAME]` after presets, defaults and the environment; or made by a [`ProfileBuilder`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Profile {
     /// The name that `-auth` takes.
@@ -64,6 +64,12 @@ impl Profile {
     /// The relay's upstream.
     pub fn base_url(&self) -> Option<&str> {
         self.base_url.as_ref().map(Url::as_str)
+    }
+
+    /// How its tokens are got.
+    #[doc(hidden)]
+    pub fn client(&self) -> &Client {
+        &self.client
     }
 
     /// Does one of its secrets come from standard input, which then is nobody else's?

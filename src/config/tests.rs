@@ -11,6 +11,7 @@ use crate::oauth::provider::PRESETS;
 use crate::origin::Origin;
 use crate::secret::{Secret, SecretSource};
 
+mod daemon;
 mod proof;
 mod sign_in;
 
@@ -159,7 +160,6 @@ fn a_value_of_the_wrong_type_is_refused_for_every_key() {
         };
         says(&refused(&text), &[":2", known.name, known.shape.description()]);
     }
-    says(&refused("[stream.x]\nrestart = \"often\"\n"), &[":2", "on_failure"]);
     says(&refused("profile = 1\n"), &[":1", "must be a table"]);
     says(&refused("[profile]\nstudio = 1\n"), &[":2", "must be a table"]);
 }

@@ -1,6 +1,6 @@
 //! A job before it runs: from an ffmpeg command line, or put together option by option.
 
-use crate::command_line::{self, Parsed};
+use crate::command_line::{self, OptionLookup, Parsed};
 use crate::error::{Error, Kind};
 use crate::pipeline::plan::{self, Auth, Plan};
 
@@ -10,7 +10,7 @@ use super::{LinkedOptions, Report, RunningJob, Session};
 ///
 /// Options are ffmpeg's, with ffmpeg's meaning, beside `-auth NAME` and its kin. Some of them are about the whole process or
 /// its terminal, which a job of a service has no business with; they are refused: `-report`, `-stats`, `-cpuflags`,
-/// `-cpucount`, `-max_alloc`, `-timelimit`, `-benchmark`, `-auth_config`, `-auth_log`, and `-` as target of `-summary` and `-progress`.
+/// `-cpucount`, `-max_alloc`, `-timelimit`, `-benchmark`, `-benchmark_all`, `-auth_config`, `-auth_log`, and `-` as target of `-summary` and `-progress`.
 /// `-loglevel` (info) says which lines of the job's log go to `tracing` (target `libav`, in the span `job`). Existing files are
 /// not overwritten without `-y`.
 ///
@@ -48,7 +48,12 @@ impl Job {
     /// As [`parse`](Self::parse).
     pub fn from_args<A: Into<String>>(args: impl IntoIterator<Item = A>) -> Result<Self, Error> {
         let args: Vec<String> = args.into_iter().map(Into::into).collect();
-        let Parsed::Run { mut plan, warnings } = command_line::parse(&args, &LinkedOptions)? else {
+        Self::of_args(&args, &LinkedOptions)
+    }
+
+    /// The same with AVOptions, and the files of presets, as `options` has them.
+    pub(crate) fn of_args(args: &[String], options: &dyn OptionLookup) -> Result<Self, Error> {
+        let Parsed::Run { mut plan, warnings } = command_line::parse(args, options)? else {
             return Err(Error::new(Kind::Usage, "the command line asks for help or a list, not for a job"));
         };
         if let Some(option) = for_the_process(&plan) {
@@ -97,6 +102,12 @@ impl Job {
         &self.plan
     }
 
+    /// The same, to be changed by whoever knows what is allowed.
+    #[cfg(feature = "serve")]
+    pub(crate) fn plan_mut(&mut self) -> &mut Plan {
+        &mut self.plan
+    }
+
     /// Starts it on a thread of its own; a stream copy of one input needs no other. The session ends no earlier than the job.
     ///
     /// # Errors
@@ -133,6 +144,7 @@ fn for_the_process(plan: &Plan) -> Option<&'static str> {
         ("-max_alloc", global.max_alloc.is_some()),
         ("-timelimit", global.time_limit.is_some()),
         ("-benchmark", global.benchmark),
+        ("-benchmark_all", global.benchmark_all),
         ("-auth_config", global.auth_config.is_some()),
         ("-auth_log", global.auth_log.is_some()),
         ("-summary -", is_stdout(&global.summary)),

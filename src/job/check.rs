@@ -174,10 +174,13 @@ impl Session {
         };
         let name = "media request";
         let began = SystemClock.now();
-        let request = net::Request::new("GET", &access.url, access.bearers.clone(), bearer.roots.clone());
+        let mut request = net::Request::new("GET", &access.url, access.bearers.clone(), bearer.roots.clone());
+        (request.pointer, request.reach) = (access.pointer.clone(), access.reach.clone());
         let (hops, resolved) = media.trace(&request, stop);
         for hop in &hops {
-            steps.push(Step::good("redirect", hop.took, Some(hop.status), sent(&hop.profile)).about(&hop.url));
+            // An API that names the media answers with success.
+            let name = if hop.status < 300 { "media_pointer" } else { "redirect" };
+            steps.push(Step::good(name, hop.took, Some(hop.status), sent(&hop.profile)).about(&hop.url));
         }
         let resolved = match resolved {
             Ok(resolved) => resolved,

@@ -17,6 +17,7 @@ use crate::secret::Secret;
 use crate::shutdown::Shutdown;
 
 use super::explain;
+use super::report::TokenState;
 
 /// The tokens of one profile for as long as a session lives.
 pub struct Feed {
@@ -28,6 +29,8 @@ pub struct Feed {
     clock: Arc<dyn Clock>,
     /// Why the newest token cannot be sent.
     unusable: Mutex<Option<String>>,
+    /// Ends the background refresh.
+    over: Shutdown,
 }
 
 /// With no news from the source, it is asked again after this long.
@@ -42,10 +45,11 @@ impl Feed {
         clock: Arc<dyn Clock>,
         stop: &Shutdown,
     ) -> Arc<Self> {
-        let feed = Arc::new(Self { source, fields, slot: Arc::default(), runtime, clock, unusable: Mutex::default() });
-        let (kept, stopped) = (feed.source.clone(), stop.clone());
+        let over = stop.child();
+        let feed = Arc::new(Self { source, fields, slot: Arc::default(), runtime, clock, unusable: Mutex::default(), over });
+        let (kept, stopped) = (feed.source.clone(), feed.over.clone());
         feed.runtime.spawn(async move { kept.keep_fresh(stopped).await });
-        let (published, stopped) = (Arc::clone(&feed), stop.clone());
+        let (published, stopped) = (Arc::clone(&feed), feed.over.clone());
         feed.runtime.spawn(async move {
             let mut state = published.source.watch();
             loop {
@@ -80,6 +84,27 @@ impl Feed {
     /// Completes when no token request is under way.
     pub async fn settled(&self) {
         self.source.settled().await;
+    }
+
+    /// Ends the refresh ahead of expiry: nobody new will use it. Whoever still does gets a newer token after a 401.
+    pub fn retire(&self) {
+        self.over.request();
+    }
+
+    /// The newest token and what has failed since, without the token itself.
+    pub fn state(&self) -> TokenState {
+        let now = self.clock.now();
+        let (counts, state) = (self.source.counts(), self.source.watch().borrow().clone());
+        let token = state.token.as_deref();
+        TokenState {
+            generation: token.map_or(0, |token| token.generation),
+            age: token.map(|token| token.age(&now)),
+            remaining: token.and_then(|token| token.remaining(&now)),
+            refreshes: counts.refreshes,
+            failures: counts.failures,
+            took: counts.took,
+            failure: state.failure.map(|failure| redact::line(&failure.to_string()).into_owned()),
+        }
     }
 
     /// Token requests so far.

@@ -30,6 +30,6 @@ pub use media::{
 };
 pub use options::LinkedOptions;
 pub use registration::Registered;
-pub use report::{Exit, FileReport, Report, TokenReport};
+pub use report::{Exit, FileReport, Report, TokenReport, TokenState};
 pub use running::{RunningJob, Status};
 pub use session::Session;

@@ -1,6 +1,7 @@
 //! What a job did: the data behind `-summary`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -76,6 +77,25 @@ pub struct TokenReport {
     pub refreshes: u64,
     /// Failed ones.
     pub failures: u64,
+}
+
+/// The tokens of one profile at a moment; never a token itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TokenState {
+    /// Counts the tokens of this session; 0 = there has been none.
+    pub generation: u64,
+    /// How old the newest one is.
+    pub age: Option<Duration>,
+    /// What is left of its life; `None` also if the server named no end.
+    pub remaining: Option<Duration>,
+    /// As in [`TokenReport`].
+    pub refreshes: u64,
+    /// As in [`TokenReport`].
+    pub failures: u64,
+    /// How long the successful requests took, all together.
+    pub took: Duration,
+    /// What has failed since the newest one, secrets masked.
+    pub failure: Option<String>,
 }
 
 impl Report {

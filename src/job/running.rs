@@ -10,7 +10,7 @@ use crate::error::{Error, Kind, panic_text};
 use crate::libav::avio;
 use crate::libav::log::{self, Listener, level};
 use crate::pipeline::plan::{Output, Overwrite, Plan};
-use crate::pipeline::{Control, InputOutcome, Observer, OutputOutcome, Progress, Standing};
+use crate::pipeline::{Control, InputOutcome, KeyFrame, Observer, OutputOutcome, Progress, Standing};
 use crate::redact;
 
 use super::event::{Event, Events, FileIndex, Listeners, LogLevel};
@@ -130,6 +130,13 @@ impl RunningJob {
     pub fn abort(&self) {
         self.shared.control.stop.request();
         self.shared.control.abort.request();
+    }
+
+    /// The newest key frame of its video since this was asked last, for a small picture of it; the next one is kept from now on.
+    pub fn key_frame(&self) -> Option<KeyFrame> {
+        let tap = &self.shared.control.tap;
+        tap.want();
+        tap.take()
     }
 
     /// Is it over?

@@ -26,7 +26,7 @@ use crate::tls::Roots;
 
 use super::feed::Feed;
 use super::network::Network;
-use super::report::{Exit, Report, TokenReport};
+use super::report::{Exit, Report, TokenReport, TokenState};
 use super::{Authenticator, access, detour};
 
 /// A configuration at work: its profiles, and a token feed for each that has been used. Jobs, demuxers and muxers of one
@@ -45,6 +45,8 @@ struct Inner {
     feeds: Arc<Feeds>,
     /// Ends the background refresh.
     over: Shutdown,
+    /// Whose threads and feeds it uses too.
+    _before: Option<Session>,
 }
 
 /// The token feeds in use, by profile.
@@ -85,7 +87,7 @@ impl Session {
 
     fn with_network(config: Config, env: Env, network: Option<Network>) -> Self {
         let network = Mutex::new(network);
-        Self(Arc::new(Inner { config, env, network, feeds: Arc::default(), over: Shutdown::new() }))
+        Self(Arc::new(Inner { config, env, network, feeds: Arc::default(), over: Shutdown::new(), _before: None }))
     }
 
     /// The configuration.
@@ -122,10 +124,9 @@ impl Session {
         }
         let outcome = pipeline::run(plan, &files, control, observer);
         let mut report = Report::of(plan);
-        for ((file, seen), in_vain) in report.inputs.iter_mut().zip(outcome.inputs).zip(&files.in_vain) {
-            file.take_input(seen);
-            file.io += in_vain.get();
-        }
+        report.inputs.iter_mut().zip(outcome.inputs).for_each(|(file, seen)| file.take_input(seen));
+        // Also of those that have no outcome, since they were never open.
+        report.inputs.iter_mut().zip(&files.in_vain).for_each(|(file, in_vain)| file.io += in_vain.get());
         report.outputs.iter_mut().zip(outcome.outputs).for_each(|(file, seen)| file.take_output(seen));
         report.tokens = self.token_reports();
         report.exit = match (&outcome.error, outcome.ended) {
@@ -234,6 +235,30 @@ impl Session {
         counts.map(|(name, counts)| (name, TokenReport { refreshes: counts.refreshes, failures: counts.failures })).collect()
     }
 
+    /// The tokens of each profile that has been used.
+    pub fn token_states(&self) -> BTreeMap<String, TokenState> {
+        self.0.feeds.lock().iter().map(|(name, (feed, _))| (name.clone(), feed.state())).collect()
+    }
+
+    /// The session that takes this one's place under another configuration. Profiles that are the same in both keep their
+    /// tokens, and connections and threads are shared; the others are not refreshed any more in this one.
+    pub fn succeeded_by(self, config: Config) -> Self {
+        let inherited: BTreeMap<_, _> = {
+            let feeds = self.0.feeds.lock();
+            let is_same = |name: &str| match (self.0.config.profile(name), config.profile(name)) {
+                (Ok(before), Ok(after)) => before == after,
+                _ => false,
+            };
+            let (same, changed): (Vec<_>, Vec<_>) = feeds.iter().partition(|(name, _)| is_same(name));
+            changed.into_iter().for_each(|(_, (feed, _))| feed.retire());
+            same.into_iter().map(|(name, feed)| (name.clone(), feed.clone())).collect()
+        };
+        let network = Mutex::new(self.0.network.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        let (env, over) = (self.0.env.clone(), self.0.over.child());
+        let feeds = Arc::new(Feeds(Mutex::new(inherited)));
+        Self(Arc::new(Inner { config, env, network, feeds, over, _before: Some(self) }))
+    }
+
     pub(super) fn network(&self) -> Result<Network, Error> {
         let mut network = self.0.network.lock().unwrap_or_else(PoisonError::into_inner);
         match &*network {
@@ -246,7 +271,7 @@ impl Session {
     ///
     /// # Errors
     /// A profile is unknown or cannot be used, or may not send its token there.
-    pub(super) fn check_scopes(&self, plan: &Plan) -> Result<(), Error> {
+    pub(crate) fn check_scopes(&self, plan: &Plan) -> Result<(), Error> {
         let auths = plan.inputs.iter().flat_map(|input| {
             let urls = std::iter::once(&input.url).chain(&input.alternatives);
             urls.map(|url| (url, &input.auth))
@@ -350,6 +375,6 @@ impl Files for PlanFiles<'_> {
 
     fn output(&self, index: usize) -> Result<Access, Error> {
         let output = self.plan.outputs.get(index).ok_or_else(|| Error::new(Kind::Internal, format!("no output {index}")))?;
-        self.session.access(&output.url, &output.auth, self.stop)
+        Ok(Access { hurry: self.stop.clone(), ..self.session.access(&output.url, &output.auth, self.stop)? })
     }
 }

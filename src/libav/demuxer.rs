@@ -7,7 +7,7 @@ use super::call::c_string;
 use super::codec::{Codec, MediaType};
 use super::error::AvError;
 use super::format::{Context, InputFormat};
-use super::io::{Access, Hook, IoCounts, Losses, is_rtsp};
+use super::io::{Access, Hook, IoCounts, Losses, is_rtsp, wait_for_name};
 use super::option::Dictionary;
 use super::packet::{Packet, timestamp};
 use super::rational::Rational;
@@ -57,6 +57,9 @@ impl Demuxer {
     /// What the hook or libavformat met, with the URL (masked) in front.
     pub fn open(url: &str, opening: &Opening, options: &mut Dictionary, access: Access, stop: Shutdown) -> Result<Self, Error> {
         let c_url = c_string(url).map_err(|error| error.about(url))?;
+        if !wait_for_name(url, &stop) {
+            return Err(AvError::EXIT.about(url));
+        }
         // SAFETY: no preconditions; null means out of memory (invariant 14).
         let mut context = unsafe { ffi::avformat_alloc_context() };
         let Some(raw) = NonNull::new(context) else { return Err(AvError::from_errno(libc::ENOMEM).about(url)) };
@@ -320,7 +323,11 @@ impl Demuxer {
                 self.hook.at_end();
                 Ok(false)
             }
-            Err(error) => Err(error),
+            Err(error) if error.is_again() => Err(error),
+            Err(error) => {
+                self.hook.at_end();
+                Err(error)
+            }
         }
     }
 

@@ -134,8 +134,8 @@ impl Shared {
 
     /// Fetches the manifest; true if it is not the one that came before.
     async fn look(&self, watch: &mut Watch) -> Result<bool, Error> {
-        let purpose = if watch.fetched.is_some() { Purpose::Playlist } else { Purpose::Top };
-        let (body, url) = self.fetch_manifest(purpose).await?;
+        // libavformat has seen it just before the first time, so there is a server that can be waited for.
+        let (body, url) = self.fetch_manifest().await?;
         let shown = redact::url(&url);
         let parsed = Url::parse(&self.request.url).ok().zip(Url::parse(&url).ok());
         let Some((asked, from)) = parsed else { return Err(Error::new(Kind::Usage, format!("{shown}: not a URL"))) };
@@ -161,8 +161,9 @@ impl Shared {
     }
 
     /// The body of the manifest, and where it came from.
-    async fn fetch_manifest(&self, purpose: Purpose) -> Result<(Vec<u8>, String), Error> {
+    async fn fetch_manifest(&self) -> Result<(Vec<u8>, String), Error> {
         let mut download = self.download(&self.request.url, 0, None);
+        let purpose = Purpose::Playlist;
         let mut trial = Trial::new(self, purpose, retry::patience(purpose, Trouble::Missing, self.retry));
         let mut body = Vec::new();
         loop {

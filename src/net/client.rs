@@ -23,8 +23,6 @@ use super::error::{Cause, NetError};
 use super::token::{Carried, masked};
 use super::{Request, Shared, hop};
 
-/// How long the way to a server may take, whatever the request's own limit is.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Idle connections are kept this long; a server that closes them sooner costs one resend.
 const IDLE: Duration = Duration::from_secs(60);
 /// libavformat's MAX_URL_SIZE (internal.h): a longer URL could not be opened.
@@ -44,40 +42,47 @@ pub(super) struct Clients {
     nobody: OnceLock<Result<Arc<ClientConfig>, TlsError>>,
 }
 
-struct Entry {
-    roots: Weak<ClientConfig>,
+/// How connections are made, beside whom they trust.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Manner {
     verify: bool,
     http2: bool,
+    /// The time for the TCP and TLS handshakes.
+    connect: Duration,
+}
+
+struct Entry {
+    roots: Weak<ClientConfig>,
+    manner: Manner,
     client: Client,
 }
 
 impl Clients {
-    fn get(&self, roots: &Roots, verify: bool, http2: bool, scheme: &str) -> Result<Client, NetError> {
+    fn get(&self, roots: &Roots, manner: Manner, scheme: &str) -> Result<Client, NetError> {
         let config = match roots.client_config() {
             Ok(config) => config,
             Err(TlsError::NoRoots) if scheme == "http" => self.nobody.get_or_init(trusting_nobody).clone()?,
             Err(error) => return Err(error.into()),
         };
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = entries
-            .iter()
-            .find(|entry| (entry.verify, entry.http2) == (verify, http2) && std::ptr::eq(entry.roots.as_ptr(), &*config));
+        let alike = entries.iter().filter(|entry| entry.manner == manner);
+        let known = { alike }.find(|entry| std::ptr::eq(entry.roots.as_ptr(), &*config));
         if let Some(entry) = known {
             return Ok(entry.client.clone());
         }
         entries.retain(|entry| entry.roots.strong_count() > 0);
-        let client = build((*config).clone(), verify, http2)?;
-        entries.push(Entry { roots: Arc::downgrade(&config), verify, http2, client: client.clone() });
+        let client = build((*config).clone(), manner)?;
+        entries.push(Entry { roots: Arc::downgrade(&config), manner, client: client.clone() });
         Ok(client)
     }
 }
 
-fn build(mut config: ClientConfig, verify: bool, http2: bool) -> Result<Client, NetError> {
-    if !verify {
+fn build(mut config: ClientConfig, manner: Manner) -> Result<Client, NetError> {
+    if !manner.verify {
         let provider = Arc::clone(config.crypto_provider());
         config.dangerous().set_certificate_verifier(Arc::new(AnyCertificate(provider)));
     }
-    let builder = if http2 {
+    let builder = if manner.http2 {
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Client::builder()
     } else {
@@ -89,7 +94,7 @@ fn build(mut config: ClientConfig, verify: bool, http2: bool) -> Result<Client, 
         .tls_backend_preconfigured(config)
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
-        .connect_timeout(CONNECT_TIMEOUT)
+        .connect_timeout(manner.connect)
         .pool_idle_timeout(IDLE)
         .user_agent(concat!("ffauth/", env!("CARGO_PKG_VERSION")))
         .build();
@@ -180,7 +185,8 @@ impl Shared {
         let roots = carried.bearer().map_or_else(|| request.roots.anonymous(), |bearer| bearer.roots.clone());
         let scheme = target.scheme().to_owned();
         let proof = carried.proof(method.as_str(), &target)?;
-        let mut builder = self.clients.get(&roots, request.tls_verify, request.http2, &scheme)?.request(method, target);
+        let manner = Manner { verify: request.tls_verify, http2: request.http2, connect: request.connect };
+        let mut builder = self.clients.get(&roots, manner, &scheme)?.request(method, target);
 
         let own = match &request.own_origin {
             Some(origin) => Some(origin.clone()),

@@ -210,7 +210,7 @@ impl Download {
         let shared = &*self.media.0;
         let end = match hop::walk(shared, &self.request, &range, &self.stop).await {
             Ok(end) => end,
-            Err(error) if error.is_retryable() => return self.failed(error, None).await,
+            Err(error) if error.is_retryable() => return self.refused(error, None).await,
             Err(error) => return Err(error),
         };
         let status = end.response.status();
@@ -219,7 +219,7 @@ impl Download {
             let token = end.carried.describe(&self.request.bearers, &end.url, end.renewed);
             let attempts = self.failures + 1;
             let error = explain::refusal(shared, &self.request, &end.url, end.response, &end.carried, token, attempts).await;
-            return if error.is_retryable() { self.failed(error, after).await } else { Err(error) };
+            return if error.is_retryable() { self.refused(error, after).await } else { Err(error) };
         }
         let (found, offered) = read_head(status, end.response.headers());
         if self.entity != Entity::default() && found.differs_from(&self.entity) {
@@ -241,6 +241,13 @@ impl Download {
             self.request.counters.resume();
         }
         self.body = Some(body);
+        Ok(())
+    }
+
+    /// As [`failed`](Self::failed), for a request that brought nothing.
+    async fn refused(&mut self, error: NetError, after: Option<Duration>) -> Result<(), NetError> {
+        self.failed(error, after).await?;
+        self.request.counters.wait();
         Ok(())
     }
 

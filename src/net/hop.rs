@@ -105,7 +105,7 @@ pub(super) async fn walk(shared: &Shared, request: &Request, range: &str, stop: 
 
 async fn walk_on(shared: &Shared, request: &Request, range: &str, trail: &mut Trail, stop: &Shutdown) -> Result<End, NetError> {
     let get = Request { method: "GET".to_owned(), ..request.clone() };
-    let (mut renewed, mut restarted) = (false, false);
+    let (mut renewed, mut restarted) = (request.renewed, false);
     loop {
         if trail.follow_remembered(shared, &get)? {
             continue;

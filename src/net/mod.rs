@@ -94,12 +94,18 @@ pub struct Request {
     pub roots: Roots,
     /// `false` only where the user asked for it by name (`-tls_verify 0`).
     pub tls_verify: bool,
+    /// A new token has been refused as well: no other is asked for.
+    pub renewed: bool,
     /// The server may speak HTTP/2, if it offers that in the TLS handshake.
     pub http2: bool,
     /// How long to wait for a token, and for a server that asks to come back later.
     pub wait: Duration,
+    /// How long it may take to connect.
+    pub connect: Duration,
     /// How long a connection may stand still, and how long an answer may take.
     pub timeout: Duration,
+    /// Once it is raised, an upload waits no longer for a server that takes nothing and says nothing.
+    pub hurry: Shutdown,
     /// The most redirects to follow; 0 = none.
     pub max_redirects: u32,
     /// How often an upload is sent again for causes that may pass.
@@ -113,7 +119,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// A request with the defaults: verified TLS, 60 s for a token, 30 s of silence, 8 redirects, 3 retries.
+    /// A request with the defaults: verified TLS, 60 s for a token, 10 s to connect, 30 s of silence, 8 redirects, 3 retries.
     pub fn new(method: impl Into<String>, url: impl Into<String>, bearers: Bearers, roots: Roots) -> Self {
         Self {
             url: url.into(),
@@ -125,9 +131,12 @@ impl Request {
             reach: Reach::anywhere(),
             roots,
             tls_verify: true,
+            renewed: false,
             http2: false,
             wait: Duration::from_secs(60),
+            connect: Duration::from_secs(10),
             timeout: Duration::from_secs(30),
+            hurry: Shutdown::new(),
             max_redirects: 8,
             retries: 3,
             backoff: Backoff { first: Duration::from_millis(500), limit: Duration::from_secs(8) },

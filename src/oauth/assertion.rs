@@ -16,7 +16,7 @@ use super::grant;
 use super::jws::{self, Algorithm, Key};
 
 /// What signs assertions, and what stands in them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Assertion {
     /// A private key in PEM form, or the JSON document in which Google hands one out.
     pub private_key: Option<SecretSource>,

@@ -15,7 +15,7 @@ use super::held::Holder;
 /// One registration at one authorization server, and how to ask it for tokens.
 ///
 /// Plain data: made from the configuration (a preset, the file, the environment) and never changed afterwards.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Client {
     /// The profile's name, for messages and for the token store.
     pub name: String,
@@ -176,7 +176,7 @@ pub enum Par {
 }
 
 /// What a token exchange gives and wants (RFC 8693 section 2.1).
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TokenExchange {
     /// `subject_token`: on whose behalf the request is made.
     pub subject_token: Option<SecretSource>,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::secret::SecretSource;
 
 /// Deviations of one authorization server. [`Dialect::default`] is the standard.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dialect {
     /// The literal sent as `grant_type` instead of the standard one.
     pub grant_type: Option<String>,

@@ -51,6 +51,15 @@ impl HeldToken {
 #[derive(Clone)]
 pub struct Holder(Arc<dyn Bearer>);
 
+/// Two are the same if they are one.
+impl PartialEq for Holder {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Holder {}
+
 impl Holder {
     /// `bearer` holds them.
     pub fn new(bearer: impl Bearer + 'static) -> Self {

@@ -14,7 +14,7 @@ use super::store::Registration;
 use super::transport::{Answer, Request, Transport};
 
 /// What is registered, and where: plain data.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     /// The endpoint.
     pub url: Url,

@@ -55,6 +55,8 @@ pub struct Counts {
     pub refreshes: u64,
     /// That did not.
     pub failures: u64,
+    /// How long those that brought a token took, all together.
+    pub took: Duration,
 }
 
 struct Shared {

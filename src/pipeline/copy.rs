@@ -20,6 +20,7 @@ impl Job<'_> {
     /// A graph or an encoder failed; with `-xerror` also a decoder or a muxer.
     pub(super) fn distribute(&mut self, file: usize, packet: &mut Packet, times: Times, ticks: Option<i64>) -> Result<(), Error> {
         let stream = packet.stream();
+        self.control.tap.pass(packet, &self.sources[file].streams[stream].input.parameters);
         if let (Some(pts), false) = (times.pts, self.graphs.is_empty()) {
             let base = self.sources[file].streams[stream].input.facts.time_base;
             self.heartbeat(file, pts, base)?;

@@ -14,6 +14,7 @@ use crate::libav::packet::Packet;
 use crate::libav::rational::{DeltaState, MICROSECONDS, Rational, rescale, rescale_delta};
 use crate::libav::stream::{Disposition, Stream};
 
+use super::bench::Bench;
 use super::demux::InputStream;
 use super::hardware;
 use super::plan;
@@ -132,6 +133,8 @@ pub struct Decoding {
     pub drained: bool,
     /// What only subtitles need.
     pub subtitles: Subtitles,
+    /// `-benchmark_all`.
+    pub bench: Option<Bench>,
     top_field_first: i32,
     aspect: Rational,
     delta: DeltaState,
@@ -211,6 +214,7 @@ impl Decoding {
             last_samples: 0,
             drained: false,
             subtitles: Subtitles::default(),
+            bench: None,
             top_field_first: stream.decoding.top_field_first,
             aspect: stream.aspect,
             delta: DeltaState::NONE,
@@ -222,6 +226,13 @@ impl Decoding {
 
     /// Sends `packet`, or asks for what is left of the one before.
     fn step(&mut self, packet: Step<'_>, frame: &mut Frame) -> Turn {
+        self.bench.iter_mut().for_each(Bench::begin);
+        let turn = self.call(packet, frame);
+        self.bench.iter_mut().for_each(|bench| bench.end("decode"));
+        turn
+    }
+
+    fn call(&mut self, packet: Step<'_>, frame: &mut Frame) -> Turn {
         let sent = match packet {
             Step::Packet(packet) => self.decoder.send(Some(packet)),
             Step::End => self.decoder.send(None),

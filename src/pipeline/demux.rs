@@ -1,5 +1,8 @@
 //! Opens the inputs: `open_input_file`, `add_input_streams` and `apply_sync_offsets` of ffmpeg 5.1.
 
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+
 use crate::error::{Error, Kind};
 use crate::libav::avio;
 use crate::libav::codec::{Codec, MediaType, Parameters};
@@ -72,11 +75,42 @@ pub struct InputStream {
 }
 
 impl Input {
-    /// Opens, probes, seeks and shows the input at `index`.
+    /// Opens, probes, seeks and shows the input at `index`, in the time that it has for that. `stop` breaks it off, and is raised
+    /// when the time is over.
     ///
     /// # Errors
     /// What stood in the way.
     pub fn open(index: usize, plan: &plan::Input, global: &Global, files: &dyn Files, stop: &Shutdown) -> Result<Self, Error> {
+        let Some(limit) = plan.open_timeout.filter(|limit| !limit.is_zero()) else {
+            return Self::open_at_leisure(index, plan, global, files, stop);
+        };
+        let (done, ended) = channel::<()>();
+        let (opened, is_late) = thread::scope(|scope| {
+            let watch = scope.spawn(move || {
+                let is_late = ended.recv_timeout(limit) == Err(RecvTimeoutError::Timeout);
+                if is_late {
+                    stop.request();
+                }
+                is_late
+            });
+            let opened = Self::open_at_leisure(index, plan, global, files, stop);
+            drop(done);
+            (opened, watch.join().unwrap_or(false))
+        });
+        if !is_late {
+            return opened;
+        }
+        let text = format!("{}: not open within {} s (-open_timeout)", redact::url(&plan.url), limit.as_secs_f64());
+        Err(Error::new(Kind::MediaServer, text).retryable(true))
+    }
+
+    fn open_at_leisure(
+        index: usize,
+        plan: &plan::Input,
+        global: &Global,
+        files: &dyn Files,
+        stop: &Shutdown,
+    ) -> Result<Self, Error> {
         let url = &plan.url;
         let mut options = Options::sort(&plan.options)?;
         let opening = opening(plan, &mut options.format, global)?;

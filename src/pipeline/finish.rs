@@ -1,7 +1,6 @@
 //! Ends: of a round, of an input, of the job. The last parts of `process_input` and `transcode` of ffmpeg 5.1.
 
 use crate::error::{Error, Kind};
-use crate::libav::codec::MediaType;
 use crate::libav::log::{self, level};
 
 use super::scheduler::Job;
@@ -43,7 +42,12 @@ impl Job<'_> {
         if let Some(error) = self.sources[file].reader.take_failure()
             && !self.control.stop.is_requested()
         {
-            self.fail(error);
+            if self.goes_on_in_new_files && self.sources[file].reader.has_changed() {
+                log::write(level::WARNING, &format!("{error}; going on in new files\n"));
+                self.changed = true;
+            } else {
+                self.fail(error);
+            }
         }
         Ok(false)
     }
@@ -65,7 +69,7 @@ impl Job<'_> {
                 self.fail(error);
             }
         }
-        self.report(true);
+        self.report(!self.changed);
         for index in 0..self.outputs.len() {
             let muxer = &mut self.outputs[index].muxer;
             // What the network did not take may show only now.
@@ -95,9 +99,7 @@ impl Job<'_> {
                 continue;
             }
             for stream in 0..self.sources[file].streams.len() {
-                if self.sources[file].streams[stream].input.facts.media_type == MediaType::Subtitle {
-                    self.drain(file, stream, true)?;
-                }
+                self.drain(file, stream, true)?;
                 self.flush_copies(file, stream)?;
             }
         }

@@ -16,6 +16,7 @@
 pub mod plan;
 
 mod alone;
+mod bench;
 mod copy;
 mod decode;
 mod demux;
@@ -30,6 +31,8 @@ mod keys;
 mod live;
 mod metadata;
 mod mux;
+mod norm;
+mod numbering;
 mod option;
 mod overwrite;
 mod progress;
@@ -44,6 +47,7 @@ mod start;
 mod subtitle;
 mod summary;
 mod sync;
+mod tap;
 mod timestamp;
 mod transcode;
 mod write;
@@ -59,7 +63,9 @@ use crate::shutdown::Shutdown;
 
 pub use alone::{LoneInput, LoneOutput};
 pub use live::{FilterCommand, Live};
+pub use numbering::can_go_on;
 pub use progress::{Progress, Psnr, VideoProgress};
+pub use tap::{KeyFrame, Tap};
 
 use demux::Input;
 use filter::Graph;
@@ -92,11 +98,19 @@ pub struct Control {
     pub clock: Arc<dyn Clock>,
     /// What keys change while it runs.
     pub live: Arc<Live>,
+    /// For a look at its video.
+    pub tap: Arc<Tap>,
 }
 
 impl Default for Control {
     fn default() -> Self {
-        Self { stop: Shutdown::new(), abort: Shutdown::new(), clock: Arc::new(SystemClock), live: Arc::default() }
+        Self {
+            stop: Shutdown::new(),
+            abort: Shutdown::new(),
+            clock: Arc::new(SystemClock),
+            live: Arc::default(),
+            tap: Arc::default(),
+        }
     }
 }
 
@@ -148,6 +162,36 @@ impl Gap {
     pub fn to_json(&self) -> serde_json::Value {
         let seconds = |time: Micros| time as f64 / 1e6;
         serde_json::json!({"stream": self.stream, "from": seconds(self.from), "to": seconds(self.to), "cause": self.cause})
+    }
+}
+
+impl Outcome {
+    /// This, and what happened in the files after it.
+    fn followed_by(mut self, next: Self) -> Self {
+        for (input, next) in self.inputs.iter_mut().zip(next.inputs) {
+            input.packets += next.packets;
+            input.bytes += next.bytes;
+            input.io += next.io;
+            input.gaps.extend(next.gaps);
+            input.lost += next.lost;
+            input.restarts += next.restarts;
+            input.duplicates += next.duplicates;
+        }
+        for (output, next) in self.outputs.iter_mut().zip(next.outputs) {
+            output.packets += next.packets;
+            output.bytes += next.bytes;
+            output.io += next.io;
+            output.uploads += next.uploads;
+            output.unconfirmed.extend(next.unconfirmed);
+        }
+        Self {
+            error_rate_exceeded: self.error_rate_exceeded || next.error_rate_exceeded,
+            inputs: self.inputs,
+            outputs: self.outputs,
+            ended: next.ended,
+            error: self.error.or(next.error),
+            changed: next.changed,
+        }
     }
 }
 
@@ -208,6 +252,8 @@ pub struct Outcome {
     pub error: Option<Error>,
     /// More packets could not be decoded than `-max_error_rate` allows.
     pub error_rate_exceeded: bool,
+    /// An input came back with other streams, and the outputs are to go on in other files.
+    changed: bool,
 }
 
 /// Does what `plan` says, and comes back when it is done, has failed, or was told to stop.
@@ -215,10 +261,30 @@ pub struct Outcome {
 /// Blocks: to be called on a thread of its own, never on a worker of an async runtime.
 pub fn run(plan: &Plan, files: &dyn Files, control: &Control, observer: &dyn Observer) -> Outcome {
     control.live.begin(&plan.global);
+    let began = control.clock.now();
+    let mut so_far: Option<Outcome> = None;
+    loop {
+        let outcome = match numbering::go_on(plan) {
+            Ok(plan) => run_once(&plan, files, control, observer, began),
+            Err(error) => Outcome { error: Some(error), ..Outcome::default() },
+        };
+        let again = outcome.changed && outcome.error.is_none() && !control.stop.is_requested();
+        let outcome = match so_far.take() {
+            Some(before) => before.followed_by(outcome),
+            None => outcome,
+        };
+        if !again {
+            return outcome;
+        }
+        so_far = Some(outcome);
+    }
+}
+
+/// Does it as far as these files go.
+fn run_once(plan: &Plan, files: &dyn Files, control: &Control, observer: &dyn Observer, began: Now) -> Outcome {
     // Raised too when nobody wants packets any more, while a thread may still wait for one.
     let inputs_stop = control.stop.child();
     let (mut inputs, mut outputs, mut graphs) = (Vec::new(), Vec::new(), Vec::new());
-    let began = control.clock.now();
     match prepare(plan, files, control, observer, (began, &inputs_stop), &mut inputs, &mut outputs, &mut graphs) {
         Ok(devices) => thread::scope(|scope| {
             let clock = Arc::clone(&control.clock);
@@ -231,7 +297,7 @@ pub fn run(plan: &Plan, files: &dyn Files, control: &Control, observer: &dyn Obs
             outputs: outputs.iter().map(Output::outcome).collect(),
             ended: if control.stop.is_requested() { Ended::Stopped } else { Ended::Eof },
             error: Some(error),
-            error_rate_exceeded: false,
+            ..Outcome::default()
         },
     }
 }
@@ -253,6 +319,7 @@ fn prepare(
         inputs.push(ingest::open(index, plan, files, &*control.clock, began, inputs_stop)?);
     }
     demux::synchronize(inputs, &plan.inputs, &plan.global)?;
+    let plan = &*norm::settle(plan, inputs)?;
     for (index, filter) in plan.global.complex_filters.iter().enumerate() {
         let description = match filter {
             ComplexFilter::Graph(description) => description.clone(),

@@ -16,6 +16,8 @@ use crate::libav::option::{CodecSide, Dictionary};
 use crate::libav::packet::Packet;
 use crate::libav::rational::Rational;
 
+use crate::redact;
+
 use super::demux::Input;
 use super::encode::Encoding;
 use super::filter::{Graph, Wanted};
@@ -135,7 +137,13 @@ impl Output {
         let output = &plan.outputs[index];
         let mut options = Options::sort(&output.options)?;
         let format = output.format.as_deref();
-        let access = files.output(index)?;
+        if output.waits_for_space && !avio::is_file(&output.url) {
+            let text =
+                format!("-disk_full wait before {}: only a file on this machine can wait for space", redact::url(&output.url));
+            return Err(Error::new(Kind::Usage, text));
+        }
+        let mut access = files.output(index)?;
+        access.waits_for_space = output.waits_for_space.then(|| control.stop.clone());
         let mut muxer = Muxer::new(&output.url, format, &mut options.format, access, control.abort.clone())?;
         if output.bitexact {
             muxer.set_bitexact();

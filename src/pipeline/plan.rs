@@ -125,6 +125,8 @@ pub struct Global {
     pub time_limit: Option<u64>,
     /// `-benchmark`: log the times and the memory that the job took.
     pub benchmark: bool,
+    /// `-benchmark_all`: log the times that each call of a codec took.
+    pub benchmark_all: bool,
     /// `-dump`: log each packet that is read.
     pub dump_packets: bool,
     /// `-hex`: with `dump_packets`, its payload too.
@@ -185,6 +187,7 @@ impl Default for Global {
             max_alloc: None,
             time_limit: None,
             benchmark: false,
+            benchmark_all: false,
             dump_packets: false,
             dump_payload: false,
             debug_timestamps: false,
@@ -260,6 +263,8 @@ pub struct Input {
     pub thread_queue_size: Option<usize>,
     /// `-dump_attachment`: file names; empty = the name in the stream's metadata.
     pub dump_attachment: PerStream<String>,
+    /// `-open_timeout`: how long opening it may take in all; `None` = without limit.
+    pub open_timeout: Option<Duration>,
     /// `-on_gap fail`: parts that are missing in the end make the job fail.
     pub fail_on_gap: bool,
     /// Whether it is opened again when it ends.
@@ -393,10 +398,19 @@ pub struct Output {
     pub url: String,
     /// Its token.
     pub auth: Auth,
+    /// The same with NTSC's rate and size where `-target` names no norm, so that the inputs decide; what stands beside it is
+    /// for PAL.
+    pub ntsc: Option<Box<Output>>,
     /// `-f`.
     pub format: Option<String>,
     /// Options of the muxer, the protocol, the encoders and (with a specifier) the streams.
     pub options: AvOptions,
+    /// `-continue`: numbers and playlists go on where the files that are there end.
+    pub continues: bool,
+    /// `-on_change new_file`: where an input comes back with other streams, it goes on in another file.
+    pub new_file_on_change: bool,
+    /// `-disk_full wait`: where there is no space left, it waits until there is.
+    pub waits_for_space: bool,
     /// `-map`; empty = automatic selection.
     pub maps: Vec<Map>,
     /// `-c`, `-vcodec`, …: encoder names or `copy`.

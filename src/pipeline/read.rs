@@ -124,11 +124,12 @@ impl Reader {
         let counts = Arc::new(Mutex::new(demuxer.counts()));
         let told = Arc::clone(&counts);
         let (known, stop, listener) = (self.known, self.stop.clone(), Listener::current());
+        let bounded = live.then_some(self.queue);
         let thread = std::thread::Builder::new()
             .name(format!("input-{}", known.input))
             .spawn(move || {
                 let _listening = Listener::listen(listener);
-                read_all(demuxer, known, (&to_job, &from_job), live, &stop, &told)
+                read_all(demuxer, known, (&to_job, &from_job), bounded, &stop, &told)
             })
             .map_err(|error| Error::new(Kind::Internal, format!("no thread for input #{}: {error}", known.input)))?;
         self.state = State::Thread(Threaded { packets, used, thread, counts, live });
@@ -241,9 +242,19 @@ impl Reader {
         if let State::Kept(kept) = &self.state { kept.tally().lost() } else { self.losses.count() }
     }
 
+    /// Is the input kept going?
+    pub fn is_kept(&self) -> bool {
+        matches!(self.state, State::Kept(_))
+    }
+
     /// See [`Tally::is_away`](super::ingest::Tally::is_away).
     pub fn is_away(&self) -> bool {
         if let State::Kept(kept) = &self.state { kept.tally().is_away } else { false }
+    }
+
+    /// Has it come back with other streams?
+    pub fn has_changed(&self) -> bool {
+        if let State::Kept(kept) = &self.state { kept.tally().changed } else { false }
     }
 
     /// How often the input was opened again, and the packets that came once more.
@@ -294,31 +305,33 @@ fn announce(demuxer: &Demuxer, packet: &Packet, input: usize) {
     log::write(level::WARNING, &text);
 }
 
-/// The thread: reads until the end, a failure, or nobody listens.
+/// The thread: reads until the end, a failure, or nobody listens. `live`: that the input is, and how many packets its queue
+/// holds.
 fn read_all(
     mut demuxer: Demuxer,
     mut known: Known,
     (to_job, used): (&SyncSender<Arrival>, &Receiver<Packet>),
-    live: bool,
+    live: Option<usize>,
     stop: &Shutdown,
     counts: &Mutex<IoCounts>,
 ) -> (Demuxer, Known, Result<(), AvError>) {
-    let mut patient = !live;
+    let mut full = live;
     let end = loop {
         let mut packet = used.try_recv().unwrap_or_default();
         match read(&mut demuxer, &mut packet, &mut known) {
             Ok(Some(ticks)) => {
                 *counts.lock().unwrap_or_else(PoisonError::into_inner) = demuxer.counts();
                 let mut arrival = Arrival { packet, ticks, crossing: None };
-                if !patient {
+                if let Some(queue) = full {
                     match to_job.try_send(arrival) {
                         Ok(()) => continue,
                         Err(TrySendError::Disconnected(_)) => break Ok(()),
                         Err(TrySendError::Full(back)) => arrival = back,
                     }
-                    patient = true;
-                    let text = "Thread message queue blocking; consider raising the thread_queue_size option\n";
-                    log::write(level::WARNING, &format!("{}{text}", demuxer.log_prefix()));
+                    full = None;
+                    let text = "Thread message queue blocking; consider raising the thread_queue_size option";
+                    let prefix = demuxer.log_prefix();
+                    log::write(level::WARNING, &format!("{prefix}{text} (current value: {queue})\n"));
                 }
                 if to_job.send(arrival).is_err() {
                     break Ok(());

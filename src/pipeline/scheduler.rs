@@ -28,6 +28,9 @@ use super::sync::Counts;
 use super::transcode::DecodeCounts;
 use super::{Control, Ended, InputOutcome, Observer, OutputOutcome, Standing, report, summary};
 
+/// A stopped job waits no longer for the last packets of its inputs.
+const LAST: Duration = Duration::from_millis(200);
+
 /// A running job.
 pub struct Job<'a> {
     pub(super) global: &'a Global,
@@ -54,6 +57,10 @@ pub struct Job<'a> {
     pub(super) copy: Packet,
     /// The first thing that went wrong for good.
     pub(super) error: Option<Error>,
+    /// `-on_change new_file`, for all outputs.
+    pub(super) goes_on_in_new_files: bool,
+    /// An input came back with other streams: the outputs end here.
+    pub(super) changed: bool,
 }
 
 /// What the loop does next.
@@ -71,7 +78,13 @@ impl Job<'_> {
         let mut packet = Packet::new();
         loop {
             if self.control.stop.is_requested() {
+                if let Err(error) = self.take_last(&mut packet) {
+                    self.fail(error);
+                }
                 return Ended::Stopped;
+            }
+            if self.changed {
+                return Ended::Eof;
             }
             self.obey();
             if let Err(error) = self.describe_rtp() {
@@ -105,6 +118,25 @@ impl Job<'_> {
             }
             self.report(false);
         }
+    }
+
+    /// Writes what inputs that are kept going have come by: each keeps its last packets back until there are others.
+    fn take_last(&mut self, packet: &mut Packet) -> Result<(), Error> {
+        let began = self.control.clock.now();
+        for input in 0..self.sources.len() {
+            while self.sources[input].reader.is_kept() && self.control.clock.now().since(&began) < LAST {
+                match self.sources[input].next(packet, self.global, &*self.control.clock)? {
+                    Read::Packet(times, ticks) => {
+                        self.distribute(input, packet, times, ticks)?;
+                        self.reap(false)?;
+                    }
+                    Read::Unwanted => {}
+                    Read::Later => thread::sleep(PAUSE),
+                    Read::End => break,
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Does any output want more? One stream that has its `-frames` ends its file.

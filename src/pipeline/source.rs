@@ -25,6 +25,8 @@ use super::{Control, InputOutcome, Live, dump};
 pub struct Source {
     /// Its position among the inputs.
     pub index: usize,
+    /// How many streams the inputs before it have.
+    pub first_stream: usize,
     /// Its packets.
     pub reader: Reader,
     /// Its streams.
@@ -112,6 +114,7 @@ impl Source {
         };
         Ok(Self {
             index,
+            first_stream: 0,
             url,
             reader,
             streams: input.streams.into_iter().map(stream).collect(),
@@ -194,7 +197,7 @@ impl Source {
         }
         let allowed = (elapsed.as_micros() as f64 * self.rate) as i64;
         let started = |stream: &SourceStream| stream.decoding.as_ref().is_none_or(|decoding| decoding.got_output);
-        let read = self.streams.iter().filter(|stream| stream.packets > 0 && started(stream));
+        let read = self.streams.iter().filter(|stream| stream.input.used && stream.packets > 0 && started(stream));
         read.map(|stream| &stream.clock).any(|clock| clock.dts > allowed + clock.first_dts.unwrap_or(0).max(file_start))
     }
 
@@ -226,9 +229,13 @@ impl Source {
             log::write(level::INFO, &dump::text(packet, stream.input.facts.time_base, payload));
         }
         self.gaps.note_losses(self.reader.lost(), self.streams.iter().map(|stream| stream.clock.dts));
-        let Some(stream) = self.streams.get_mut(index).filter(|stream| stream.input.used) else { return Ok(Read::Unwanted) };
+        let Some(stream) = self.streams.get_mut(index) else { return Ok(Read::Unwanted) };
         stream.packets += 1;
         stream.bytes += packet.size() as u64;
+        // Some of a stream that nobody wants were read before the demuxer knew.
+        if !stream.input.used {
+            return Ok(Read::Unwanted);
+        }
         if packet.is_corrupt() {
             let text = format!("{}: corrupt input packet in stream {index}", redact::url(&self.url));
             if global.exit_on_error {
@@ -245,7 +252,8 @@ impl Source {
         let facts = &stream.input.facts;
         let (file, gaps) = (self.index, &mut self.gaps);
         let expected = stream.clock.next_dts;
-        let name = || format!("ist_index:{file}:{index} type:{}", facts.media_type.name());
+        let number = self.first_stream + index;
+        let name = || format!("ist_index:{number} type:{}", facts.media_type.name());
         if global.debug_timestamps {
             let [dts, pts] = [("next_dts", stream.clock.next_dts), ("next_pts", stream.clock.next_pts)]
                 .map(|(name, time)| dump::stamp(name, time, MICROSECONDS));
@@ -332,9 +340,10 @@ impl Source {
     /// What it gave.
     pub fn outcome(&self) -> InputOutcome {
         let (restarts, duplicates) = self.reader.restarts();
+        let used = || self.streams.iter().filter(|stream| stream.input.used);
         InputOutcome {
-            packets: self.streams.iter().map(|stream| stream.packets).sum(),
-            bytes: self.streams.iter().map(|stream| stream.bytes).sum(),
+            packets: used().map(|stream| stream.packets).sum(),
+            bytes: used().map(|stream| stream.bytes).sum(),
             io: self.reader.counts(),
             gaps: self.gaps.found().to_vec(),
             lost: self.reader.lost(),
@@ -359,7 +368,8 @@ impl Source {
             }
             text += "\n";
         }
-        let InputOutcome { packets, bytes, .. } = self.outcome();
+        let packets: u64 = self.streams.iter().map(|stream| stream.packets).sum();
+        let bytes: u64 = self.streams.iter().map(|stream| stream.bytes).sum();
         text + &format!("  Total: {packets} packets ({bytes} bytes) demuxed\n")
     }
 }

@@ -6,6 +6,7 @@ use crate::libav::codec::MediaType;
 use crate::libav::hw::Devices;
 use crate::libav::packet::Packet;
 
+use super::bench::Bench;
 use super::decode::Decoding;
 use super::demux::Input;
 use super::encode::{Order, StatsFile};
@@ -35,7 +36,8 @@ pub struct Prepared {
 /// Transcodes and copies until the end.
 pub fn run(plan: &Plan, control: &Control, observer: &dyn Observer, opener: &Opener<'_, '_>, prepared: Prepared) -> Outcome {
     let Prepared { mut inputs, outputs, graphs, devices } = prepared;
-    let concurrent = is_order_fixed(&outputs, &graphs, inputs.len());
+    let concurrent =
+        !(plan.global.benchmark_all || plan.global.debug_timestamps) && is_order_fixed(&outputs, &graphs, inputs.len());
     let now = control.clock.now();
     let mut job = Job {
         global: &plan.global,
@@ -57,6 +59,8 @@ pub fn run(plan: &Plan, control: &Control, observer: &dyn Observer, opener: &Ope
         quantizers: [0; 52],
         copy: Packet::new(),
         error: None,
+        goes_on_in_new_files: plan.outputs.iter().all(|output| output.new_file_on_change),
+        changed: false,
     };
     let decoders = open_decoders(&mut inputs, &mut job.devices).unwrap_or_else(|error| {
         job.fail(error);
@@ -72,14 +76,21 @@ pub fn run(plan: &Plan, control: &Control, observer: &dyn Observer, opener: &Ope
     }
     for (index, input) in inputs.into_iter().enumerate() {
         match Source::new(index, input, opener, control) {
-            Ok(source) => job.sources.push(source),
+            Ok(mut source) => {
+                source.first_stream = job.sources.iter().map(|source| source.streams.len()).sum();
+                job.sources.push(source);
+            }
             Err(error) => {
                 job.fail(error);
                 break;
             }
         }
     }
-    for (file, stream, decoding) in decoders {
+    for (file, stream, mut decoding) in decoders {
+        if plan.global.benchmark_all {
+            let kind = decoding.decoder.codec().media_type().name();
+            decoding.bench = Some(Bench::new(&control.clock, kind, file, stream));
+        }
         if let Some(source) = job.sources.get_mut(file) {
             source.streams[stream].decoding = Some(Box::new(decoding));
         }
@@ -102,6 +113,7 @@ pub fn run(plan: &Plan, control: &Control, observer: &dyn Observer, opener: &Ope
         ended,
         error_rate_exceeded: job.error.is_none() && job.decoded.exceed(plan.global.max_error_rate),
         error: job.error,
+        changed: job.changed,
     }
 }
 

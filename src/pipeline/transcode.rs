@@ -7,10 +7,11 @@ use crate::libav::error::AvError;
 use crate::libav::frame::Frame;
 use crate::libav::log::{self, level};
 use crate::libav::packet::Packet;
-use crate::libav::rational::{MICROSECONDS, rescale};
+use crate::libav::rational::{MICROSECONDS, Rational, rescale};
 use crate::redact;
 
 use super::decode::{Decoding, Step, Turn};
+use super::dump;
 use super::encode::Waiting;
 use super::scheduler::Job;
 use super::timestamp::Times;
@@ -121,6 +122,9 @@ impl Job<'_> {
                         packet.set_dts(own.clock.known_dts().map(|dts| rescale(dts, MICROSECONDS, base)));
                     }
                     let turn = decoding.video(step(&packet, repeating), &mut frame, &mut own.clock, &own.input.facts);
+                    if turn.got_frame && self.global.debug_timestamps {
+                        log::write(level::INFO, &decoded(stream, &frame, own.input.facts.time_base));
+                    }
                     self.note_delay(file, stream, decoding);
                     turn
                 }
@@ -274,6 +278,17 @@ impl Job<'_> {
         self.outputs.iter_mut().flat_map(|output| &mut output.streams).for_each(|stream| stream.finished = true);
         Ok(())
     }
+}
+
+/// The line of `-debug_ts` about a picture, whose time is the best that the decoder could tell.
+fn decoded(stream: usize, frame: &Frame, base: Rational) -> String {
+    let times = dump::stamp("frame_pts", frame.pts(), base);
+    let best = match frame.pts() {
+        Some(pts) => dump::stamp("best_effort_ts", Some(pts), base),
+        None => format!("best_effort_ts:{} best_effort_ts_time:NOPTS", i64::MIN),
+    };
+    let (key, kind) = (u8::from(frame.is_key()), frame.picture_type().number());
+    format!("decoder -> ist_index:{stream} type:video {times} {best} keyframe:{key} frame_type:{kind} time_base:{base}\n")
 }
 
 fn step<'p>(packet: &'p Option<(&mut Packet, Option<i64>)>, repeating: bool) -> Step<'p> {

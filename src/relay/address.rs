@@ -41,7 +41,7 @@ impl Ways {
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
         }
-        let entry = Secret::new(format!("/{}/m/{}/", secret.expose(), segment(profile)));
+        let entry = Secret::new(format!("/{}/m/{}/", segment(secret.expose()), segment(profile)));
         Ok(Self { profile: profile.to_owned(), entry, base, seal: Seal::new()? })
     }
 

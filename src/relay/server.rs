@@ -88,7 +88,7 @@ impl Shared {
         }
         let target = request.uri().path_and_query().map_or("", |target| target.as_str());
         let (secret, rest) = target.strip_prefix('/').and_then(|target| target.split_once('/')).unwrap_or_default();
-        if Secret::new(secret) != self.secret {
+        if Secret::new(decoded(secret)) != self.secret {
             return plain(StatusCode::FORBIDDEN, "the relay serves those who know its URL");
         }
         if !METHODS.contains(request.method()) {

@@ -67,6 +67,33 @@ fn ffmpeg_reads_a_live_stream_across_expiries() {
     survives_expiry(&media::HLS_LIVE);
 }
 
+/// A player shows everything, as fast as it comes, and finds nothing wrong; tokens live two seconds.
+#[track_caller]
+fn plays(program: &str, options: &str) {
+    for kind in [media::HLS, media::HLS_FMP4, media::HLS_AES, media::HLS_MASTER, media::DASH] {
+        let relayed = Relayed::with(Tokens::living(Duration::from_secs(2)), kind.paced(Duration::from_secs(5)), "");
+        let line = options.replace("URL", &relayed.url(kind.entry));
+        let run = finish(relayed.protected.home.program(program, line.split(' ').filter(|word| !word.is_empty())));
+        run.expect_code(0);
+        assert!(run.stderr.is_empty() && run.stdout.is_empty(), "{} {}\n{}", run.stdout, run.stderr, relayed.story());
+        let delivered =
+            |end: &str| relayed.origin().log().iter().filter(|entry| entry.path.ends_with(end) && entry.status < 300).count();
+        let segments = delivered(".ts") + delivered(".m4s");
+        assert!(segments >= 10 && relayed.origin().accepted().len() >= 2, "{segments} segments\n{}", relayed.story());
+        assert!(relayed.origin().log().iter().all(|entry| [200, 206, 401].contains(&entry.status)), "{}", relayed.story());
+    }
+}
+
+#[test]
+fn gstreamer_plays_to_the_end() {
+    plays("gst-launch-1.0", "-q playbin3 uri=URL flags=video+audio video-sink=fakesink audio-sink=fakesink");
+}
+
+#[test]
+fn mpv_plays_to_the_end() {
+    plays("mpv", "--no-config --vo=null --ao=null --ao-null-untimed --untimed --hls-bitrate=max --msg-level=all=error URL");
+}
+
 #[test]
 fn ffmpeg_uploads_hls() {
     let relayed = Relayed::with(Tokens::living(Duration::from_secs(2)), Site::default(), "");
@@ -113,6 +140,10 @@ fn curl_reads_files_parts_and_heads() {
     assert!(curl(&["--http1.0"]) == whole);
     let head = String::from_utf8(curl(&["-I"])).expect("text");
     assert!(head.starts_with("HTTP/1.1 200 ") && head.contains("accept-ranges: bytes"), "{head}");
+    // It asks first whether it may send so much (Expect: 100-continue).
+    let file = kind.file().display().to_string();
+    curl(&["-T", &file]);
+    assert!(relayed.origin().stored().get("/video.mp4") == Some(&whole), "{}", relayed.story());
     std::fs::write(home.path("got"), &whole[..7000]).expect("a file");
     assert!(curl(&["-C", "-"]) == whole);
 }

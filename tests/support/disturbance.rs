@@ -12,7 +12,8 @@ use tokio::sync::mpsc;
 use super::origin::refuse;
 use super::server::{Body, Cut, NoAnswer};
 
-/// What happens to a request.
+/// What happens to a request. Of an upload, a cut one is read in part, a truncated one is stored without an answer, and so is a
+/// stalled one, whose connection stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// A refusal.
@@ -21,6 +22,8 @@ pub enum Fault {
     RetryAfter(u16, u64),
     /// The connection is reset, and there is no answer.
     Reset,
+    /// There is no answer, and the connection stays.
+    Silence,
     /// It is reset in the middle of the body.
     Cut,
     /// It ends in the middle of the body, as if that were all.
@@ -29,6 +32,11 @@ pub enum Fault {
     Stall,
     /// The answer says that the body is longer than it is.
     WrongLength,
+}
+
+/// The connection ends instead of an answer.
+pub fn no_answer() -> Response<Body> {
+    Response::builder().status(599).extension(NoAnswer).body(Body::from("")).expect("a response")
 }
 
 /// A fault, and which requests meet it.
@@ -59,6 +67,11 @@ impl Disturbance {
 }
 
 impl Fault {
+    /// Does the connection end with it?
+    pub fn ends_connection(self) -> bool {
+        !matches!(self, Self::Status(_) | Self::RetryAfter(..))
+    }
+
     /// The answer in place of the one that there should be.
     pub fn instead(self) -> Option<Response<Body>> {
         match self {
@@ -68,8 +81,8 @@ impl Fault {
                 response.headers_mut().insert("retry-after", seconds.into());
                 Some(response)
             }
-            Self::Reset => Some(Response::builder().status(599).extension(NoAnswer).body(Body::from("")).expect("a response")),
-            Self::Cut | Self::Truncation | Self::Stall | Self::WrongLength => None,
+            Self::Reset => Some(no_answer()),
+            Self::Silence | Self::Cut | Self::Truncation | Self::Stall | Self::WrongLength => None,
         }
     }
 

@@ -1,9 +1,11 @@
 //! The far end of every test: an authorization server, media servers, and the program between them.
 
 pub mod apache;
+pub mod browser;
 pub mod cargo;
 pub mod cdn;
 pub mod client_auth;
+pub mod daemon;
 pub mod disturbance;
 pub mod dpop;
 pub mod edge;

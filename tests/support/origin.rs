@@ -144,6 +144,11 @@ struct Progress {
 
 impl Origin {
     pub fn start(site: Site) -> Self {
+        Self::start_on(0, site)
+    }
+
+    /// On this port; 0 = a free one.
+    pub fn start_on(port: u16, site: Site) -> Self {
         let media_bytes = media_bytes(&site.folder);
         let tls = site.tls.clone();
         let refusals = Mutex::new(site.refusals.clone());
@@ -160,7 +165,8 @@ impl Origin {
             progress: Mutex::default(),
         });
         let shared = Arc::clone(&state);
-        let server = Server::start(
+        let server = Server::start_on(
+            port,
             tls,
             Arc::new(move |arrived| {
                 let state = Arc::clone(&shared);
@@ -182,6 +188,11 @@ impl Origin {
     /// From now on this happens.
     pub fn disturb(&self, disturbance: Disturbance) {
         lock(&self.state.disturbances).push(disturbance);
+    }
+
+    /// Has all of it happened?
+    pub fn is_done(&self) -> bool {
+        lock(&self.state.disturbances).iter().all(|disturbance| disturbance.times == 0)
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -269,6 +280,9 @@ impl State {
         };
         let path = request.uri().path().to_owned();
         let fault = lock(&self.disturbances).iter_mut().find_map(|disturbance| disturbance.meet(&path));
+        if fault == Some(disturbance::Fault::Silence) {
+            return std::future::pending().await;
+        }
         if let Some(answer) = fault.and_then(|fault| fault.instead()) {
             if fault == Some(disturbance::Fault::Reset) {
                 reset();
@@ -285,6 +299,11 @@ impl State {
         } else if let Some((_, status, target)) = self.site.redirects.iter().find(|(from, ..)| *from == path) {
             Response::builder().status(*status).header(LOCATION, target).body(Body::from("moved")).expect("a response")
         } else if [Method::PUT, Method::POST].contains(request.method()) {
+            if fault == Some(disturbance::Fault::Cut) {
+                let _ = request.into_body().frame().await;
+                reset();
+                return disturbance::no_answer();
+            }
             match request.into_body().collect().await {
                 Ok(body) => {
                     lock(&self.stored).insert(path, body.to_bytes().to_vec());
@@ -299,6 +318,9 @@ impl State {
         };
         lock(&self.log)[number].status = response.status().as_u16();
         match fault {
+            // What was stored is stored; its sender does not hear of it.
+            Some(disturbance::Fault::Truncation) if response.status() == 201 => disturbance::no_answer(),
+            Some(disturbance::Fault::Stall) if response.status() == 201 => std::future::pending().await,
             Some(fault) if response.status().is_success() => fault.spoil(response, reset),
             _ => response,
         }

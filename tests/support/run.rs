@@ -236,12 +236,17 @@ impl Running {
         self.child.0.wait().expect("a child");
     }
 
-    pub fn finish(mut self) -> Finished {
+    pub fn finish(self) -> Finished {
+        self.finish_within(LIMIT)
+    }
+
+    /// As [`finish`](Self::finish), for what takes longer.
+    pub fn finish_within(mut self, limit: Duration) -> Finished {
         while !self.ended() {
-            if self.began.elapsed() > LIMIT {
+            if self.began.elapsed() > limit {
                 self.child.0.kill().expect("a child");
                 let stderr = self.stderr.join().expect("no panic");
-                panic!("still running after {LIMIT:?}:\n{}", Finished { code: None, stdout: String::new(), stderr }.tail());
+                panic!("still running after {limit:?}:\n{}", Finished { code: None, stdout: String::new(), stderr }.tail());
             }
             std::thread::sleep(Duration::from_millis(20));
         }

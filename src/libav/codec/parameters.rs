@@ -36,6 +36,15 @@ impl Parameters {
         Ok(copy)
     }
 
+    /// A copy.
+    ///
+    /// # Errors
+    /// There is no memory.
+    pub fn try_clone(&self) -> Result<Self, AvError> {
+        // SAFETY: owned and valid (invariant 10).
+        unsafe { Self::copy_of(self.as_ptr()) }
+    }
+
     pub(in crate::libav) fn as_ptr(&self) -> *mut ffi::AVCodecParameters {
         self.0.as_ptr()
     }

@@ -38,6 +38,11 @@ impl PictureType {
         all.into_iter().find(|picture| *picture as u32 == u32::from(number)).map_or(Self::NONE, Self)
     }
 
+    /// Its number, 0 for none.
+    pub fn number(self) -> u32 {
+        self.0 as u32
+    }
+
     /// Its letter, `?` for none (`av_get_picture_type_char`).
     pub fn letter(self) -> char {
         // SAFETY: maps a number to a character (invariant 14).

@@ -12,6 +12,10 @@ pub struct Entities(RefCell<BTreeMap<usize, Entity>>);
 struct Entity {
     /// The next request goes on where this one broke off.
     goes_on: bool,
+    /// The last request did.
+    went_on: bool,
+    /// The answer is a refusal: what it tells is about its own body.
+    is_refused: bool,
     /// Values of the fields in [`TELLING`], as the answer so far has told them.
     told: [Option<String>; 3],
 }
@@ -29,13 +33,26 @@ impl Entities {
     pub fn ask(&self, protocol: usize, same: bool) {
         let mut entities = self.0.borrow_mut();
         let entity = entities.entry(protocol).or_default();
-        if !std::mem::take(&mut entity.goes_on) && !same {
+        entity.is_refused = false;
+        entity.went_on = std::mem::take(&mut entity.goes_on);
+        if !entity.went_on && !same {
             entity.told = Default::default();
         }
     }
 
+    /// Does the request that was sent last go on where another one broke off?
+    pub fn went_on(&self, protocol: usize) -> bool {
+        self.0.borrow().get(&protocol).is_some_and(|entity| entity.went_on)
+    }
+
     /// The answer has this line in its head. True if it is about another entity.
     pub fn hear(&self, protocol: usize, line: &str) -> bool {
+        if line.starts_with("HTTP/") {
+            let status = line.split(' ').nth(1).and_then(|status| status.parse::<u16>().ok());
+            let mut entities = self.0.borrow_mut();
+            entities.entry(protocol).or_default().is_refused = status.is_some_and(|status| status >= 400);
+            return false;
+        }
         let Some((name, value)) = line.split_once(':') else { return false };
         let Some(index) = TELLING.iter().position(|telling| name.trim().eq_ignore_ascii_case(telling)) else { return false };
         let value = value.trim();
@@ -45,8 +62,8 @@ impl Entities {
             return false;
         }
         let mut entities = self.0.borrow_mut();
-        let told = &mut entities.entry(protocol).or_default().told[index];
-        told.get_or_insert_with(|| value.to_owned()) != value
+        let entity = entities.entry(protocol).or_default();
+        !entity.is_refused && entity.told[index].get_or_insert_with(|| value.to_owned()) != value
     }
 
     /// The connection is closed.
@@ -67,9 +84,14 @@ mod tests {
             assert!(!entities.hear(1, line), "{line}");
         }
         entities.resume(1);
+        assert!(!entities.went_on(1));
         entities.ask(1, false);
+        assert!(entities.went_on(1) && !entities.went_on(2));
         assert!(!entities.hear(1, "etag: \"a\"") && !entities.hear(1, "Content-Range: bytes 50-99/100"));
         assert!(!entities.hear(1, "Content-Range: bytes 50-99/*"));
+        entities.hear(1, "HTTP/1.1 503 Service Unavailable");
+        assert!(!entities.hear(1, "ETag: \"error-page\""));
+        entities.hear(1, "HTTP/1.1 206 Partial Content");
         assert!(entities.hear(1, "Content-Range: bytes 50-119/120"));
         assert!(entities.hear(1, "ETag: \"b\""));
     }

@@ -24,12 +24,16 @@ pub struct Live {
     pub url: String,
     /// The generation of the token in its `headers`.
     pub generation: u64,
+    /// The generation of the token that its last request carried.
+    pub sent: u64,
     /// It is `AVFormatContext.pb`, which libavformat 59 closes without `io_close2`.
     pub top: bool,
     /// It is the file itself, and a playlist: the next request may bring another one.
     pub playlist_itself: bool,
     /// The hls.c playlist whose segment it is.
     pub playlist: Option<i32>,
+    /// Its body broke off and could not be taken up again.
+    pub broken: bool,
     /// Its `headers` were taken off, so that hls.c does not copy them to each segment.
     pub stripped: bool,
 }
@@ -67,9 +71,19 @@ impl Registry {
         self.entries.borrow().iter().find(|live| live.protocol == protocol).cloned()
     }
 
-    /// The contexts of nested files.
-    pub fn contexts(&self) -> Vec<*mut ffi::AVIOContext> {
-        self.entries.borrow().iter().filter(|live| !live.top).map(|live| live.context).collect()
+    /// The `URLContext` at this address sends a request, with the token that its `headers` hold now.
+    pub fn sends(&self, protocol: *mut c_void) {
+        let mut entries = self.entries.borrow_mut();
+        entries.iter_mut().filter(|live| live.protocol == protocol).for_each(|live| live.sent = live.generation);
+    }
+
+    /// How many contexts of nested files have broken off since this was asked last.
+    pub fn newly_broken(&self) -> usize {
+        let mut entries = self.entries.borrow_mut();
+        let whole = entries.iter_mut().filter(|live| !live.top && !live.broken);
+        // SAFETY: registered contexts are live and of this thread; nothing is called back (invariants 1 and 3).
+        let broken = whole.filter(|live| unsafe { take_error(live.context) }.is_some());
+        broken.map(|live| live.broken = true).count()
     }
 
     /// Is a segment of this playlist open and not at its end?
@@ -110,6 +124,24 @@ impl Registry {
             })
             .collect()
     }
+}
+
+/// Answers after which http.c itself asks again, where it would otherwise take them for the end of the file.
+pub const RETRIED: &str = "401,408,425,429,5xx";
+
+/// Is this status one of [`RETRIED`]?
+pub fn is_retried(status: i64) -> bool {
+    matches!(status, 401 | 408 | 425 | 429 | 500..)
+}
+
+/// Does `context` itself ask again after one of [`RETRIED`]?
+///
+/// # Safety
+/// As [`set_headers`].
+pub unsafe fn set_retries(context: *mut ffi::AVIOContext, retries: bool) {
+    // A context whose protocol has no such option (crypto, say) does not.
+    // SAFETY: the caller's promise (invariant 1).
+    let _ = unsafe { option::set(context.cast(), "reconnect_on_http_error", retries.then_some(RETRIED)) };
 }
 
 /// Sets the `headers` that the context's next request will carry; `None` takes them off.

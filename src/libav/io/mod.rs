@@ -5,6 +5,7 @@
 //!
 //! - `open` decides per open, by origin, whether a token goes along, asks again after a 401, follows redirects itself and
 //!   has certificates verified;
+//! - `behind` follows redirects and the answers of APIs, and finds out why a server refuses;
 //! - `live` keeps the contexts that are open and puts a newer token on them: between packets, and in the interrupt callback;
 //! - `resume` reads through an `AVIOContext` of our own where libavformat's would lose media: tokens in the query, AES-128,
 //!   servers without ranges;
@@ -12,15 +13,22 @@
 //! - `whole` reads playlists and keys to their end before hls.c sees any of them;
 //! - `detour` sends dashdec.c of FFmpeg before 7 through a server on this machine, since it opens URLs behind our back;
 //! - `trouble` and `segments` tell what may pass and is tried again, and keep count of what libavformat goes on without;
+//! - `lookup` waits for host names, so that nobody waits in libavformat for them;
 //! - `streaming` puts the token into the URLs of rtmp, rtsp and srt;
+//! - `file` waits where a disk is full;
+//! - `pipe` writes into a pipe without being held there by who does not read;
 //! - `upload` writes through one of our own, because http.c never looks at the answer to a PUT or POST.
 
 mod beginning;
+mod behind;
 mod detour;
 mod entity;
 mod exported;
+mod file;
 mod live;
+mod lookup;
 mod open;
+mod pipe;
 mod renewal;
 mod request;
 mod resume;
@@ -48,6 +56,7 @@ use state::State;
 
 pub use crate::net::Losses;
 pub use detour::{Detour, StartDetour};
+pub(in crate::libav) use lookup::wait_for_name;
 pub(in crate::libav) use state::{log_event, reveal};
 pub use streaming::{check as check_streaming, is_rtsp, is_streaming};
 
@@ -70,10 +79,14 @@ pub struct Access {
     pub wait: Duration,
     /// How long to keep trying a nested request that fails for a reason that may pass.
     pub retry: Duration,
+    /// Local files that an output writes wait for space where the disk is full, until this is raised.
+    pub waits_for_space: Option<Shutdown>,
     /// Hosts that what comes from the network may lead to.
     pub reach: Reach,
     /// The HTTP client for redirects, uploads and the reason behind a failure; needed wherever there are bearers.
     pub media: Option<Media>,
+    /// The job is about to end: an output no longer waits for somebody who does nothing.
+    pub hurry: Shutdown,
     /// Gets the counts of opens that came to nothing: nobody is left then to ask for them.
     pub in_vain: Tally,
     /// Who serves what a demuxer opens behind the hook's back; without it such inputs are refused.
@@ -153,7 +166,7 @@ impl Hook {
         // SAFETY: the caller's promise; the box does not move (invariant 13).
         unsafe {
             (*context).interrupt_callback = ffi::AVIOInterruptCB { callback: Some(state::interrupted), opaque };
-            if state.is_authenticated() {
+            if state.is_hooked() {
                 (*context).opaque = opaque;
                 (*context).io_open = Some(open::io_open);
                 (*context).io_close2 = Some(open::io_close2);
@@ -188,11 +201,19 @@ impl Hook {
         options: &mut Dictionary,
     ) -> c_int {
         self.0.make_current();
-        if self.0.is_authenticated() && state::is_http(&url.to_string_lossy()) {
+        let text = url.to_string_lossy();
+        if self.0.is_authenticated() && state::is_http(&text) || self.0.waits_for_space(&text).is_some() {
             // SAFETY: the caller's promise; io_open gets what libavformat would give it (invariants 13 and 1).
             return unsafe {
                 open::io_open(context, &mut (*context).pb, url.as_ptr(), ffi::AVIO_FLAG_WRITE, options.as_mut_ptr())
             };
+        }
+        if let Some(pipe) = pipe::open(&self.0, &url.to_string_lossy()) {
+            // An option of libavformat's own.
+            options.remove("blocksize");
+            // SAFETY: the caller's promise (invariant 1).
+            unsafe { (*context).pb = pipe };
+            return 0;
         }
         let placed = match self.placed(url, options) {
             Ok(placed) => placed,
@@ -229,7 +250,9 @@ impl Hook {
             let pb = std::mem::replace(&mut (*context).pb, std::ptr::null_mut());
             if pb.is_null() {
                 0
-            } else if self.0.is_authenticated() {
+            } else if pipe::is_ours(pb) {
+                pipe::close(pb)
+            } else if self.0.is_hooked() {
                 open::io_close2(context, pb)
             } else {
                 ffi::avio_close(pb)
@@ -263,11 +286,15 @@ impl Hook {
         self.0.has_changed()
     }
 
-    /// The input has ended: whatever failed last will not come any more.
+    /// The input has ended, or failed: whatever failed last will not come any more.
     pub fn at_end(&self) {
         self.0.make_current();
-        self.0.note_broken();
-        self.0.segments.end();
+        self.0.note_end();
+        // What was broken off because somebody asked to stop is not lost.
+        if !self.0.stop.is_requested() {
+            self.0.note_broken();
+            self.0.segments.end();
+        }
     }
 
     /// What happened so far.

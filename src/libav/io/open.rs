@@ -15,17 +15,18 @@ use crate::libav::error::AvError;
 use crate::libav::option::{self, Dictionary};
 use crate::libav::{ffi, log, panic};
 use crate::net::retry::{self, Purpose, Trouble};
-use crate::net::{Failure, NetError, Resolved};
+use crate::net::{Failure, NetError};
 use crate::origin::Origin;
 use crate::redact;
 
 use super::beginning::Beginning;
 use super::live::{self, Live};
-use super::renewal::has_expired;
+use super::renewal::is_expiry;
+use super::request::RETRYING;
 use super::state::State;
 use super::streaming::is_streaming;
 use super::whole::Miss;
-use super::{resume, state, trouble, upload, whole};
+use super::{file, resume, state, trouble, upload, whole};
 
 /// `AVFormatContext.io_open`.
 pub unsafe extern "C" fn io_open(
@@ -82,7 +83,9 @@ pub unsafe extern "C" fn io_close2(context: *mut ffi::AVFormatContext, pb: *mut 
             if let Some(live) = state.live.forget(pb) {
                 state.entities.forget(live.protocol.addr());
             }
-            if upload::is_ours(pb) {
+            if file::is_ours(pb) {
+                file::close(pb)
+            } else if upload::is_ours(pb) {
                 upload::close(pb)
             } else if resume::is_ours(pb) {
                 resume::close(pb);
@@ -114,11 +117,11 @@ pub(super) struct Open<'a> {
     /// When it failed first, for a reason that may pass, and how often since.
     failing: Option<(Now, u32)>,
     /// What is opened is not what was named.
-    redirected: bool,
+    pub(super) redirected: bool,
     /// A fresh URL has been asked for.
-    renewed: bool,
+    pub(super) renewed: bool,
     /// A refusal has brought another token.
-    revived: bool,
+    pub(super) revived: bool,
 }
 
 /// What http.c has opened.
@@ -126,30 +129,37 @@ enum Found {
     Good,
     /// It can be read by a context of ours only.
     Unfit,
-    /// A playlist that breaks off in the middle.
+    /// The answer broke off before anybody could look at it, or is a playlist that breaks off in the middle.
     Broken,
 }
 
 /// Who gets what: one destination of an open.
-struct Target {
-    url: Url,
-    origin: Option<Origin>,
+pub(super) struct Target {
+    pub(super) url: Url,
+    pub(super) origin: Option<Origin>,
     /// The profile whose token goes along, and the token.
-    token: Option<(usize, Arc<Published>)>,
+    pub(super) token: Option<(usize, Arc<Published>)>,
 }
 
 impl Open<'_> {
     fn write(&mut self, url: &str) -> Result<(), AvError> {
-        if !state::is_http(url) {
-            return self.delegate(url);
-        }
-        let context = upload::open(self.state, url, self.top, &mut self.options)?;
+        let context = match self.state.waits_for_space(url) {
+            Some((path, stop)) => file::open(path, stop)?,
+            None if state::is_http(url) && self.state.is_authenticated() => {
+                upload::open(self.state, url, self.top, &mut self.options)?
+            }
+            None => return self.delegate(url),
+        };
         // SAFETY: libav wants its context here (invariant 1).
         unsafe { *self.pb = context };
         Ok(())
     }
 
     fn read(&mut self, url: &str) -> Result<(), AvError> {
+        // A muxer that looks at what it has written.
+        if !self.state.is_authenticated() {
+            return self.delegate(url);
+        }
         if let Some(detour) = self.state.detour.get() {
             let is_ours = matches!(detour.reveal(url), Cow::Owned(_));
             return if is_ours { self.delegate(url) } else { Err(AvError::from_errno(libc::EACCES)) };
@@ -215,7 +225,15 @@ impl Open<'_> {
                     Ok(()) => return Ok(()),
                     Err(_) if self.state.stop.is_requested() => return Err(AvError::EXIT),
                     Err(Miss { trouble, code, failure }) => {
-                        target = self.retry(target, purpose, (trouble, code), Some(failure))?
+                        // A 401 for a token is about that.
+                        let expired = match failure.error.http_status() {
+                            Some(401) => target.token.is_none(),
+                            status => is_expiry(status),
+                        };
+                        target = match if expired { self.renew(&target)? } else { None } {
+                            Some(fresh) => fresh,
+                            None => self.retry(target, purpose, (trouble, code), Some(*failure))?,
+                        };
                     }
                 }
             }
@@ -243,7 +261,7 @@ impl Open<'_> {
                         return self.read_ourselves(given, purpose);
                     }
                     Found::Broken => {
-                        let text = format!("{}: the playlist broke off in the middle", redact::url(target.url.as_str()));
+                        let text = format!("{}: the answer broke off in the middle", redact::url(target.url.as_str()));
                         let error = Error::new(Kind::MediaServer, text).retryable(true);
                         let failure = Failure { error, answer: None, retry_after: None };
                         let trouble = (Trouble::Busy, AvError::from_errno(libc::EIO));
@@ -295,7 +313,7 @@ impl Open<'_> {
                 Err(resume::Failure::Own(code)) => return Err(code),
                 Err(resume::Failure::Net(failure)) => failure,
             };
-            if has_expired(&failure)
+            if is_expiry(failure.http_status())
                 && !self.state.stop.is_requested()
                 && let Some(fresh) = self.renew(&target)?
             {
@@ -312,7 +330,7 @@ impl Open<'_> {
 
     /// Waits before another attempt, where one may help; else tells what is lost. libavformat goes on without a segment, which is
     /// counted, but takes a playlist that cannot be read again for the end, and plays on with a key of zeros.
-    fn again(&mut self, target: Target, purpose: Purpose, code: AvError) -> Result<Target, AvError> {
+    pub(super) fn again(&mut self, target: Target, purpose: Purpose, code: AvError) -> Result<Target, AvError> {
         let Some(media) = self.state.access.media.clone() else { return Err(code) };
         if purpose == Purpose::NextSegment {
             return Err(code);
@@ -365,16 +383,6 @@ impl Open<'_> {
         })
     }
 
-    /// A fresh URL in place of one that has expired, once.
-    fn renew(&mut self, target: &Target) -> Result<Option<Target>, AvError> {
-        if self.top || std::mem::replace(&mut self.renewed, true) {
-            return Ok(None);
-        }
-        let Some(fresh) = self.state.renew(&target.url) else { return Ok(None) };
-        self.state.count(|counts| counts.retries += 1);
-        self.target(fresh).map(Some)
-    }
-
     /// libavformat's own open, untouched.
     fn delegate(&mut self, url: &str) -> Result<(), AvError> {
         let mut options = std::mem::take(&mut self.options);
@@ -391,7 +399,7 @@ impl Open<'_> {
     }
 
     /// Which token goes to `url`. Waits for one if need be.
-    fn target(&self, url: Url) -> Result<Target, AvError> {
+    pub(super) fn target(&self, url: Url) -> Result<Target, AvError> {
         let origin = Origin::of(&url);
         let in_scope =
             origin.as_ref().and_then(|origin| self.state.access.bearers.iter().position(|bearer| bearer.scope.holds(origin)));
@@ -435,6 +443,11 @@ impl Open<'_> {
         let in_query = self.token(target).is_some_and(|(bearer, _)| !matches!(bearer.placement, Placement::Header { .. }));
         let looked_at = self.top || in_query || !seekable;
         let beginning = if looked_at { self.beginning(context) } else { Beginning::Media };
+        // SAFETY: as above (invariant 1).
+        if looked_at && unsafe { live::take_error(context) }.is_some() {
+            self.close_native(context);
+            return Ok(Found::Broken);
+        }
         if beginning == Beginning::DashManifest && self.top && !cfg!(dash_io_open) {
             self.close_native(context);
             return self.detour().map(|()| Found::Good);
@@ -463,7 +476,9 @@ impl Open<'_> {
             // For seeks. Only now: as an option of the open, http.c would ask again with the same token. Not for what hls.c
             // keeps alive: a 401 comes back to io_open there, which need not wait as http.c does.
             if self.top && beginning == Beginning::Media {
-                let _ = option::set(context.cast(), "reconnect_on_http_error", Some("401"));
+                live::set_retries(context, true);
+                self.state.has_end.set(size > 0);
+                let _ = option::set(context.cast(), "reconnect_on_network_error", Some("1"));
             }
             if stripped {
                 live::set_headers(context, None);
@@ -476,8 +491,10 @@ impl Open<'_> {
                 url: target.url.to_string(),
                 playlist_itself: stripped,
                 generation: target.token.as_ref().map_or(0, |(_, published)| published.generation),
+                sent: target.token.as_ref().map_or(0, |(_, published)| published.generation),
                 top: self.top,
                 playlist: self.playlist,
+                broken: false,
                 stripped,
             });
         }
@@ -517,6 +534,10 @@ impl Open<'_> {
         self.forbid_keepalive();
         let mut options = self.options.clone();
         let context = resume::open(self.state, &target.url, !self.top, &mut options)?;
+        // Our own client goes by them; nobody else would take them out.
+        for name in RETRYING.iter().chain(&["user_agent", "referer", "tls_verify"]) {
+            options.remove(name);
+        }
         self.options = options;
         // SAFETY: libav wants its context here. avio_close would take ours for a native one, so a top-level one is marked, as
         // `avformat_open_input` itself would have, had it been there from the start (invariant 1).
@@ -544,7 +565,7 @@ impl Open<'_> {
         let _ = unsafe { option::set(self.context.cast(), "http_persistent", Some("0")) };
     }
 
-    fn token<'a>(&'a self, target: &'a Target) -> Option<(&'a Bearer, &'a Published)> {
+    pub(super) fn token<'a>(&'a self, target: &'a Target) -> Option<(&'a Bearer, &'a Published)> {
         let (index, published) = target.token.as_ref()?;
         Some((self.state.bearer(*index)?, published))
     }
@@ -561,75 +582,6 @@ impl Open<'_> {
         let Some(bearer) = bearer.or_else(|| self.state.access.bearers.iter().next()) else { return Ok(None) };
         let bundle = bearer.roots.bundle().map_err(|error| Error::new(Kind::Config, error.to_string()))?;
         Ok(bundle.map(|path| path.display().to_string()))
-    }
-
-    /// Where the API at `target` says that the media is, behind redirects.
-    fn behind_pointer(&mut self, mut target: Target) -> Result<Target, AvError> {
-        let Some(media) = self.state.access.media.clone() else { return Ok(target) };
-        loop {
-            let request = self.state.own_request(target.url.as_str(), "GET", self.state.request.fields());
-            let code = match media.resolve(&request, &self.state.stop) {
-                Ok(resolved) if resolved.status < 400 => return self.led(&resolved).map(|led| led.unwrap_or(target)),
-                Ok(resolved) => trouble::code_of(Some(resolved.status)),
-                Err(_) if self.state.stop.is_requested() => return Err(AvError::EXIT),
-                Err(failure) => return Err(self.give_up(failure.into(), AvError::from_errno(libc::EIO))),
-            };
-            target = self.again(target, Purpose::Top, code)?;
-        }
-    }
-
-    /// Where the redirects of `target` end; `None` if it does not redirect.
-    fn behind_redirects(&mut self, target: &Target) -> Result<Option<Target>, AvError> {
-        let Some(media) = &self.state.access.media else { return Ok(None) };
-        let request = self.state.own_request(target.url.as_str(), "GET", self.state.request.fields());
-        let resolved = match media.resolve(&request, &self.state.stop) {
-            Ok(resolved) => resolved,
-            Err(failure) => {
-                let error = Error::from(failure);
-                if self.top || error.kind() == Kind::Media || matches!(error.http_status(), Some(401 | 403)) {
-                    self.state.give_up(error);
-                } else {
-                    log::write(log::level::ERROR, &format!("{error}\n"));
-                }
-                return Err(AvError::from_errno(libc::EIO));
-            }
-        };
-        self.led(&resolved)
-    }
-
-    /// The target behind the hops of a walk; `None` if there were none.
-    fn led(&mut self, resolved: &Resolved) -> Result<Option<Target>, AvError> {
-        let Some(url) = Url::parse(&resolved.url).ok().filter(|_| !resolved.hops.is_empty()) else { return Ok(None) };
-        self.redirected = true;
-        if self.top {
-            self.state.renewals.found_top(&url);
-            self.state.segments.add_playlist(url.as_str());
-        }
-        if resolved.downgraded {
-            return Ok(Some(Target { origin: Origin::of(&url), url, token: None }));
-        }
-        self.target(url).map(Some)
-    }
-
-    /// Asks again with our own client why `target` was refused, and gives up; a 403 that was about the token alone (RFC 6750
-    /// section 3.1, `invalid_token`) has brought a new one on the way.
-    fn refused(&mut self, target: Target, code: AvError) -> Result<Target, AvError> {
-        let Some(media) = &self.state.access.media else { return Err(code) };
-        let request = self.state.own_request(target.url.as_str(), "GET", self.state.request.fields());
-        let failure = media.explain(&request, &self.state.stop);
-        let is_newer = self.token(&target).is_some_and(|(bearer, published)| bearer.slot.generation() > published.generation);
-        if failure.answer.is_none() && is_newer && !std::mem::replace(&mut self.revived, true) {
-            return self.target(target.url);
-        }
-        Err(self.give_up(failure.error, code))
-    }
-
-    /// Asks again with our own client for the reason that libav keeps to itself, and gives up.
-    fn explain(&self, target: &Target, code: AvError) -> AvError {
-        let Some(media) = &self.state.access.media else { return code };
-        let request = self.state.own_request(target.url.as_str(), "GET", self.state.request.fields());
-        let failure = media.explain(&request, &self.state.stop);
-        self.give_up(failure.error, code)
     }
 
     pub(super) fn give_up(&self, error: Error, code: AvError) -> AvError {

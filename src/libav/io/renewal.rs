@@ -26,9 +26,9 @@ pub struct Renewals {
 /// A playlist that is longer is none.
 const LONGEST_PLAYLIST: usize = 16 * 1024 * 1024;
 
-/// Does the failure say that a URL that was good is good no more?
-pub fn has_expired(failure: &NetError) -> bool {
-    matches!(failure.http_status(), Some(401 | 403 | 410))
+/// Does this status say that a URL that was good is good no more?
+pub fn is_expiry(status: Option<u16>) -> bool {
+    matches!(status, Some(401 | 403 | 410))
 }
 
 impl Renewals {
@@ -88,7 +88,7 @@ impl State {
             let playlist = self.renewals.latest(&playlist).unwrap_or(playlist);
             let (text, base) = match self.read_playlist(&playlist) {
                 Ok(read) => read,
-                Err(failure) if may_renew_playlists && has_expired(&failure) => {
+                Err(failure) if may_renew_playlists && is_expiry(failure.http_status()) => {
                     self.read_playlist(&self.ask_for_fresh(&playlist, false)?).ok()?
                 }
                 Err(_) => return None,

@@ -28,8 +28,6 @@ pub struct RequestOptions {
     pub max_redirects: u32,
     /// What the user set of the options in `HANDED_DOWN`, and the certificates.
     chosen: Vec<(&'static str, String)>,
-    /// `-rw_timeout` or `-timeout`, where one is set.
-    pub stall: Option<Duration>,
     /// Seconds that http.c may spend on taking up a connection again.
     reconnect_limit: u64,
 }
@@ -94,24 +92,13 @@ impl RequestOptions {
                 .map_err(|_| Error::new(Kind::Usage, format!("-max_redirects takes a number of redirects, not `{value}`")))?,
             None => MAX_REDIRECTS,
         };
-        // In microseconds; 0 = no limit.
-        let stall = ["rw_timeout", "timeout"].iter().find_map(|name| options.get(name)?.parse().ok().filter(|time| *time > 0));
         let chosen = HANDED_DOWN.into_iter().flatten().filter_map(|name| Some((*name, options.get(name)?))).collect();
         if writes {
             Self::take_for_writing(options)?;
         }
         let origin = Origin::parse(url);
         let reconnect_limit = wait_seconds.clamp(5, 60);
-        Ok(Self {
-            everywhere,
-            own_origin,
-            origin,
-            unverified,
-            max_redirects,
-            chosen,
-            stall: stall.map(Duration::from_micros),
-            reconnect_limit,
-        })
+        Ok(Self { everywhere, own_origin, origin, unverified, max_redirects, chosen, reconnect_limit })
     }
 
     /// Uploads keep their connections themselves, and two features of the muxers read behind our back.
@@ -141,6 +128,16 @@ impl RequestOptions {
             lines.push_lines(published.credential.header_lines(&bearer.placement).expose());
         }
         lines
+    }
+
+    /// How long our own HTTP client may take to connect, and how long it may be kept waiting for the next byte; `None` = as long as
+    /// it sees fit. As in libavformat, `timeout` is about both (tcp.c) and `rw_timeout` about the latter (avio.c).
+    pub fn timeouts(&self) -> (Option<Duration>, Option<Duration>) {
+        let micros = |option: &str| {
+            let (_, value) = self.chosen.iter().find(|(name, _)| *name == option)?;
+            value.parse().ok().filter(|time| *time > 0).map(Duration::from_micros)
+        };
+        (micros("timeout"), micros("rw_timeout").or_else(|| micros("timeout")))
     }
 
     /// The user's lines alone, for our own HTTP client, which adds the token itself.

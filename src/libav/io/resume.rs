@@ -8,14 +8,17 @@ use std::ptr;
 
 use url::Url;
 
+use crate::backoff;
+use crate::clock::Now;
 use crate::error::Error;
 use crate::libav::error::AvError;
 use crate::libav::option::Dictionary;
 use crate::libav::{ffi, log, panic};
+use crate::net::retry::{self, Purpose, Trouble};
 use crate::net::{Download, NetError};
 
 use super::exported::{self, Exported};
-use super::renewal::has_expired;
+use super::renewal::is_expiry;
 use super::state::State;
 use super::trouble;
 
@@ -30,6 +33,8 @@ struct Reader {
     /// Where it stood when its URL was last replaced.
     renewed_at: Option<u64>,
     cipher: Option<Cipher>,
+    /// When it failed first since something came, and how often since.
+    failing: Option<(Now, u32)>,
     /// The state of the hook that opened it (invariant 2).
     state: *const State,
 }
@@ -64,7 +69,8 @@ pub fn open(state: &State, url: &Url, nested: bool, options: &mut Dictionary) ->
     let download = media.download(request, start, end, &state.stop).map_err(Failure::Net)?;
     let seekable = download.has_ranges() && cipher.is_none();
     let exported = Exported::new(download.location(), download.content_type());
-    let reader = Reader { exported, download, nested: nested.then(|| url.clone()), renewed_at: None, cipher, state };
+    let reader =
+        Reader { exported, download, nested: nested.then(|| url.clone()), renewed_at: None, cipher, failing: None, state };
     let reader = Box::into_raw(Box::new(reader));
     // SAFETY: the buffer comes from av_malloc, as avio_alloc_context asks; the reader is freed by `close` alone (invariant 10).
     unsafe {
@@ -133,7 +139,7 @@ impl Reader {
     fn fetch(&mut self, data: &mut [u8]) -> Result<usize, NetError> {
         loop {
             let failure = match self.download.read(data) {
-                Err(failure) if has_expired(&failure) && self.renewed_at != Some(self.download.position()) => failure,
+                Err(failure) if is_expiry(failure.http_status()) && self.renewed_at != Some(self.download.position()) => failure,
                 read => return read,
             };
             // SAFETY: the hook outlives the contexts that it opened (invariant 2).
@@ -147,6 +153,24 @@ impl Reader {
 }
 
 impl State {
+    /// Waits before another attempt at the rest of a file whose server was there before; false if none would help.
+    fn waits_midway(&self, failing: &mut Option<(Now, u32)>, failure: &NetError) -> bool {
+        let Some(media) = &self.access.media else { return false };
+        let patience = retry::patience(Purpose::Segment, Trouble::of(failure), self.access.retry);
+        let after = match failure {
+            NetError::Answer(answer) => answer.retry_after,
+            _ => None,
+        };
+        let now = media.clock().now();
+        let (since, attempt) = *failing.get_or_insert((now, 0));
+        let Some(wait) = retry::wait(attempt, now.since(&since), patience, after, backoff::random()) else { return false };
+        if attempt == 0 {
+            log::write(log::level::WARNING, &format!("{failure}; trying again for up to {} s\n", patience.as_secs()));
+        }
+        *failing = Some((since, attempt + 1));
+        media.pause(wait, &self.stop).is_ok()
+    }
+
     /// A read that cannot go on.
     fn lose(&self, error: Error) -> AvError {
         let (code, untold) = self.refuse(error);
@@ -176,15 +200,32 @@ unsafe extern "C" fn read_packet(opaque: *mut c_void, data: *mut u8, size: c_int
         // SAFETY: the Reader of `open`; libav calls on one thread (invariant 1) and lends `size` bytes for the call.
         let (reader, data) =
             unsafe { (&mut *opaque.cast::<Reader>(), std::slice::from_raw_parts_mut(data, usize::try_from(size).unwrap_or(0))) };
-        match reader.read(data) {
+        // SAFETY: the hook outlives the contexts that it opened (invariant 2).
+        let state = unsafe { &*reader.state };
+        let read = loop {
+            match reader.read(data) {
+                Err(failure) if state.waits_midway(&mut reader.failing, &failure) => {}
+                read => break read,
+            }
+        };
+        match read {
             Ok(0) => AvError::EOF.0,
-            Ok(read) => c_int::try_from(read).unwrap_or(c_int::MAX),
+            Ok(read) => {
+                reader.failing = None;
+                c_int::try_from(read).unwrap_or(c_int::MAX)
+            }
             Err(failure) => {
-                // SAFETY: the hook outlives the contexts that it opened (invariant 2).
-                let state = unsafe { &*reader.state };
-                // hls.c takes a segment that breaks off for complete.
-                state.segments.lose(1);
-                state.lose(Error::from(failure)).0
+                if reader.nested.is_some() {
+                    // hls.c takes a segment that breaks off for complete.
+                    state.segments.lose(1);
+                    return state.lose(Error::from(failure)).0;
+                }
+                // The rest of the file itself: ffmpeg would say so, and exit with 0.
+                let (code, untold) = state.refuse(Error::from(failure));
+                if let Some(error) = untold {
+                    state.note_failure(error);
+                }
+                code.0
             }
         }
     })

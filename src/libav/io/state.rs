@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::bearer::{Bearer, Published, RenewError};
 use crate::env::Env;
 use crate::error::{Error, Kind};
-use crate::libav::log::Event;
+use crate::libav::log::{self, Event};
 use crate::libav::option::Dictionary;
 use crate::libav::{ffi, panic};
 use crate::net::{self, NetError};
@@ -20,12 +20,12 @@ use crate::shutdown::Shutdown;
 use crate::tls::Roots;
 
 use super::entity::Entities;
-use super::live::{self, Registry};
+use super::live::{self, Live, Registry};
 use super::renewal::Renewals;
 use super::request::RequestOptions;
 use super::segments::Segments;
 use super::upload::Uploads;
-use super::{Access, Detour, IoCounts, resume};
+use super::{Access, Detour, IoCounts, file, resume};
 
 /// A token that came after so many refusals and is refused as well will not be helped by the next one.
 const FRESH_REFUSALS: u32 = 1;
@@ -59,6 +59,8 @@ pub struct State {
     own_counters: net::Counters,
     /// For requests of our own in place of those of http.c, which keeps its own.
     pub cookies: net::Cookies,
+    /// The file itself is read as it is, and where it ends is known: by its length, or by our own client.
+    pub has_end: Cell<bool>,
     /// Somebody asks for the counts.
     pub settled: Cell<bool>,
     failure: RefCell<Option<Error>>,
@@ -122,6 +124,7 @@ impl State {
             counts: Cell::default(),
             own_counters: net::Counters::default(),
             cookies: net::Cookies::default(),
+            has_end: Cell::new(false),
             settled: Cell::new(writes),
             failure: RefCell::default(),
             given_up: Cell::new(false),
@@ -143,6 +146,7 @@ impl State {
     /// Frees `context` when the format context is gone.
     pub fn keep_top(&self, context: *mut ffi::AVIOContext) {
         self.own_top.set(context);
+        self.has_end.set(!context.is_null());
     }
 
     /// Has avformat_open_input come as far as the demuxer's read_header? It allocates `priv_data` just before.
@@ -150,6 +154,16 @@ impl State {
         let context = self.context.get();
         // SAFETY: the context is valid as long as its callbacks are called (invariant 2).
         !context.is_null() && !unsafe { (*context).priv_data }.is_null()
+    }
+
+    /// `io_open` has something to do.
+    pub fn is_hooked(&self) -> bool {
+        self.is_authenticated() || self.access.waits_for_space.is_some()
+    }
+
+    /// The path of a local file that is to wait for space, and until when.
+    pub fn waits_for_space<'a>(&'a self, url: &'a str) -> Option<(&'a str, &'a Shutdown)> {
+        Some((file::path(url)?, self.access.waits_for_space.as_ref()?))
     }
 
     /// The file has `-auth`.
@@ -199,6 +213,14 @@ impl State {
         is_known || token.refusals.get() < FRESH_REFUSALS || refused.credential.is_inherited()
     }
 
+    /// The token that came after a refused one is refused too.
+    fn refused_again(&self, index: usize) {
+        let name = self.bearer(index).map_or("", |bearer| &bearer.name);
+        let url = redact::url(&self.access.url);
+        let text = format!("{url}: the server refused the token of profile `{name}`, and a new one too (401 Unauthorized)");
+        self.give_up(Error::new(Kind::MediaServer, text).with_http_status(401));
+    }
+
     /// Puts a newer token on the live contexts, if there is one.
     pub fn swap_tokens(&self) {
         for (index, (bearer, token)) in self.access.bearers.iter().zip(&self.tokens).enumerate() {
@@ -233,9 +255,31 @@ impl State {
 
     /// Counts the bodies that broke off and could not be taken up again: hls.c takes them for complete.
     pub fn note_broken(&self) {
-        // SAFETY: registered contexts are live and of this thread (invariants 1 and 3).
-        let broken = self.live.contexts().into_iter().filter(|context| unsafe { live::take_error(*context) }.is_some()).count();
-        self.segments.lose(broken as u64);
+        self.segments.lose(self.live.newly_broken() as u64);
+    }
+
+    /// The file itself was read to what libavformat calls its end. If its connection broke off and could not be taken up again,
+    /// that is none.
+    pub fn note_end(&self) {
+        let context = self.context.get();
+        if !self.has_end.get() || self.stop.is_requested() || self.has_given_up() || context.is_null() {
+            return;
+        }
+        // SAFETY: the context is valid as long as the hook's owner uses it, its pb too if there is one (invariants 1 and 2).
+        let error = unsafe {
+            let pb = (*context).pb;
+            if pb.is_null() { None } else { live::take_error(pb) }
+        };
+        let (Some(error), Some(media)) = (error, &self.access.media) else { return };
+        let url = redact::url(&self.access.url);
+        let failure = media.explain(&self.own_request(&self.access.url, "GET", self.request.fields()), &self.stop);
+        self.note_failure(match failure.answer {
+            Some(_) => failure.error,
+            None => {
+                let text = format!("{url}: the connection broke off and could not be taken up again ({error})");
+                Error::new(Kind::MediaServer, text).retryable(true)
+            }
+        });
     }
 
     /// Keeps the first failure for whoever asks, and goes on.
@@ -274,18 +318,21 @@ impl State {
     pub fn own_request(&self, url: &str, method: &str, headers: Vec<(String, String)>) -> net::Request {
         let bearers = self.access.bearers.clone();
         let roots = bearers.iter().next().map_or_else(|| Roots::new(&Env::default(), None), |bearer| bearer.roots.clone());
-        let defaults = net::Request::new(method, url, bearers, roots);
+        let request = net::Request::new(method, url, bearers, roots);
+        let (connect, stall) = self.request.timeouts();
         net::Request {
+            connect: connect.unwrap_or(request.connect),
+            timeout: stall.unwrap_or(request.timeout),
             headers,
             pointer: self.access.pointer.clone().filter(|_| url == self.access.url && method == "GET"),
             reach: self.access.reach.clone(),
+            hurry: self.access.hurry.clone(),
             own_origin: Origin::parse(&self.access.url),
             tls_verify: !self.request.unverified,
-            timeout: self.request.stall.unwrap_or(defaults.timeout),
             wait: self.access.wait,
             max_redirects: self.request.max_redirects,
             counters: self.own_counters.clone(),
-            ..defaults
+            ..request
         }
     }
 
@@ -298,6 +345,21 @@ impl State {
             reconnects: counts.reconnects + own.resumed,
             retries: counts.retries + own.waits,
             ..counts
+        }
+    }
+
+    /// A body was cut, and what is left of it was refused. From libavformat 61 on http.c takes the length of the refusal's body for
+    /// that of the file, and what it has for all of it.
+    fn refused_midway(&self, live: &Live, status: i64) {
+        if !cfg!(error_bodies) || !self.entities.went_on(live.protocol.addr()) {
+            return;
+        }
+        let text = format!("{}: the server refused to go on ({status})", redact::url(&live.url));
+        if live.top {
+            self.note_failure(Error::new(Kind::MediaServer, text));
+        } else {
+            log::write(log::level::ERROR, &format!("{text}\n"));
+            self.segments.lose(1);
         }
     }
 
@@ -319,6 +381,13 @@ impl State {
             Event::Request => {
                 let same = self.live.of_protocol(protocol).is_some_and(|live| live.top && !live.playlist_itself);
                 self.entities.ask(protocol.addr(), same);
+                self.live.sends(protocol);
+                if let Some(live) = self.live.of_protocol(protocol).filter(|live| cfg!(error_bodies) && !live.top) {
+                    // Where a body was cut, it would take the refusal for the end; the next one is asked for by io_open again.
+                    // SAFETY: registered contexts are live and of this thread; http.c does not look at the option now
+                    // (invariants 1 and 3).
+                    unsafe { live::set_retries(live.context, self.entities.went_on(protocol.addr())) };
+                }
                 self.count(|counts| counts.requests += 1);
                 // The one before was answered well: http.c logs no success.
                 if self.unanswered.replace(true) {
@@ -342,10 +411,26 @@ impl State {
                 if let Some(live) = self.live.of_protocol(protocol)
                     && let Some(index) = live.bearer
                 {
-                    self.reject(index, live.generation);
+                    let sent = self.bearer(index).and_then(|bearer| bearer.slot.latest());
+                    let sent = sent.filter(|published| published.generation == live.sent);
+                    // A cut segment is gone on with as long as http.c has patience; what it belongs to is asked for by io_open.
+                    if !live.top || sent.is_none_or(|sent| self.may_renew(index, &sent)) {
+                        self.reject(index, live.sent);
+                        return;
+                    }
+                    // SAFETY: registered contexts are live and of this thread; http.c does not hold the option now
+                    // (invariants 1 and 3).
+                    unsafe { live::set_retries(live.context, false) };
+                    self.refused_midway(&live, 401);
+                    self.refused_again(index);
                 }
             }
-            Event::HttpError(_) => self.unanswered.set(false),
+            Event::HttpError(status) => {
+                self.unanswered.set(false);
+                if let Some(live) = self.live.of_protocol(protocol).filter(|_| !live::is_retried(status)) {
+                    self.refused_midway(&live, status);
+                }
+            }
             _ if !self.is_authenticated() => {}
             Event::SegmentAsked(playlist, url, offset) => {
                 self.note_broken();

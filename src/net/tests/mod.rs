@@ -1,6 +1,7 @@
 //! Against servers on loopback; what counts is what the server received.
 
 mod downloads;
+mod pointers;
 mod proofs;
 mod redirects;
 mod refusals;

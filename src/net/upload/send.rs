@@ -46,6 +46,22 @@ pub(super) struct Attempts {
 /// servers hang.
 const LISTEN: Duration = Duration::from_millis(500);
 
+/// Who ends waits so long for a server that stands still.
+const GRACE: Duration = Duration::from_millis(300);
+
+/// Completes when the job is about to end and the server has neither taken anything nor answered for a while.
+async fn lapse(hurry: &Shutdown, feed: &Feed) {
+    const TICK: Duration = Duration::from_millis(50);
+    hurry.requested().await;
+    let (mut seen, mut quiet) = (feed.pulse().0, Duration::ZERO);
+    while quiet < GRACE {
+        tokio::time::sleep(TICK).await;
+        let (reads, hungry) = feed.pulse();
+        quiet = if hungry || reads != seen { Duration::ZERO } else { quiet + TICK };
+        seen = reads;
+    }
+}
+
 /// What an answer means for the upload.
 enum Verdict {
     Confirmed(Confirmed),
@@ -72,10 +88,12 @@ impl Attempts {
     /// Sends until the server confirms or there is no use in going on.
     pub(super) async fn run(mut self) -> Result<Confirmed, NetError> {
         let stop = self.stop.clone();
+        let (url, hurry, feed) = (client::parse(&self.request.url)?, self.request.hurry.clone(), self.feed.clone());
         tokio::select! {
             biased;
             () = stop.requested() => Err(NetError::Stopped),
             result = self.attempts() => result,
+            () = lapse(&hurry, &feed) => Err(timed_out(&url)),
         }
     }
 

@@ -35,16 +35,17 @@ impl Source {
             return Ok(token);
         }
         let asked = self.ask(&mut lock, entry.as_ref()).await;
-        self.count(asked.is_ok());
         let (granted, asked, seed) = match asked {
             Ok(answer) => answer,
             Err(error) => {
+                self.count_failure();
                 if let Some(entry) = entry {
                     self.outlive(&mut lock, entry, &error, &now).await;
                 }
                 return Err(error);
             }
         };
+        self.count_granted(asked);
         self.note(&granted);
         let kept = entry.as_ref().and_then(|entry| self.kept_refresh_token(entry));
         let refresh_token = granted.refresh_token.clone().or(kept);
@@ -119,7 +120,7 @@ impl Source {
             None => external::read(&shared.client, &shared.env, &now),
         });
         let granted = granted.await.map_err(|ended| OauthError::Config(format!("the token could not be read: {ended}")))?;
-        let granted = granted.inspect_err(|_| self.count(false))?;
+        let granted = granted.inspect_err(|_| self.count_failure())?;
         let current = self.0.state.borrow().token.clone();
         let is_current = current.as_ref().is_some_and(|token| token.access_token == granted.access_token);
         let rejected = self.progress().rejected;
@@ -127,7 +128,7 @@ impl Source {
             let over = current.remaining(&now).is_some_and(|left| left.is_zero());
             if current.generation <= rejected || over {
                 let state = if over { "has expired" } else { "was refused by the media server" };
-                self.count(false);
+                self.count_failure();
                 let source =
                     if self.0.client.holder.is_some() { "the service that holds it" } else { "its source (access_token)" };
                 return Err(OauthError::Stale(format!("the token {state} and {source} still gives the same one")));
@@ -135,16 +136,23 @@ impl Source {
             return Ok(current);
         }
         if granted.lifetime.is_some_and(|life| life.is_zero()) {
-            self.count(false);
+            self.count_failure();
             return Err(OauthError::Stale("the token has expired already where it is kept".to_owned()));
         }
-        self.count(true);
+        self.count_granted(now);
         Ok(Arc::new(self.token_of(granted, None, now)))
     }
 
-    pub(super) fn count(&self, succeeded: bool) {
+    pub(super) fn count_failure(&self) {
+        self.progress().counts.failures += 1;
+    }
+
+    /// Counts a request that was sent at `asked` and has brought a token.
+    pub(super) fn count_granted(&self, asked: Now) {
+        let took = self.0.clock.now().since(&asked);
         let counts = &mut self.progress().counts;
-        if succeeded { counts.refreshes += 1 } else { counts.failures += 1 }
+        counts.refreshes += 1;
+        counts.took += took;
     }
 
     pub(super) fn token_of(&self, granted: Granted, refresh_token: Option<Secret>, asked: Now) -> Token {

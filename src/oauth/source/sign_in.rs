@@ -60,7 +60,7 @@ impl Source {
         let stored = self.newest(stored);
         self.find_prover(stored.as_ref())?;
         let asked = self.0.clock.now();
-        let granted = self.ask_once(authorization.token_url(), ask).await.inspect_err(|_| self.count(false))?;
+        let granted = self.ask_once(authorization.token_url(), ask).await.inspect_err(|_| self.count_failure())?;
         Ok(self.take_in(lock, stored, granted, asked).await)
     }
 
@@ -132,7 +132,7 @@ impl Source {
 
     /// Stores what somebody brought in place of what was known, and gives it out.
     async fn take_in(&self, mut lock: Option<Box<dyn Locked>>, known: Option<Entry>, granted: Granted, asked: Now) -> Arc<Token> {
-        self.count(true);
+        self.count_granted(asked);
         self.note(&granted);
         let before = known.map_or(0, |entry| entry.generation);
         let token = self.keep(&mut lock, before, granted, asked, None).await;

@@ -49,6 +49,15 @@ pub trait TokenStore: Send + Sync {
 #[derive(Clone)]
 pub struct CustomStore(Arc<dyn TokenStore>);
 
+/// Two are the same if they are one.
+impl PartialEq for CustomStore {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for CustomStore {}
+
 impl CustomStore {
     /// Keeps entries in `place`.
     pub fn new(place: impl TokenStore + 'static) -> Self {

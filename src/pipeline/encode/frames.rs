@@ -8,6 +8,7 @@ use crate::libav::frame::{Frame, PictureType};
 use crate::libav::log::{self, level};
 use crate::libav::packet::Packet;
 use crate::libav::rational::{MICROSECONDS, Rational, compare, rescale};
+use crate::pipeline::dump;
 use crate::pipeline::scheduler::Job;
 use crate::pipeline::sync::Arrival;
 
@@ -75,7 +76,22 @@ impl Job<'_> {
     }
 
     /// Puts a frame's time into the encoder's time base; returns it with fractions (`adjust_frame_pts_to_encoder_tb`).
-    fn adjust(&self, file: usize, position: usize, frame: &mut Frame) -> Option<f64> {
+    fn adjust(&self, file: usize, position: usize, mut frame: Option<&mut Frame>) -> Option<f64> {
+        let exact = frame.as_mut().and_then(|frame| self.adjust_frame(file, position, frame));
+        if self.global.debug_timestamps {
+            let encoding = self.outputs[file].streams[position].encoding.as_ref();
+            let base = encoding.map_or(Rational::new(-1, -1), |encoding| encoding.facts.time_base);
+            let times = match &frame {
+                Some(frame) => dump::stamp("pts", frame.pts(), base),
+                None => "pts:NULL pts_time:NULL".to_owned(),
+            };
+            let exact = exact.unwrap_or(i64::MIN as f64);
+            log::write(level::INFO, &format!("filter -> {times} exact:{exact:.6} time_base:{base}\n"));
+        }
+        exact
+    }
+
+    fn adjust_frame(&self, file: usize, position: usize, frame: &mut Frame) -> Option<f64> {
         let output = &self.outputs[file];
         let encoding = output.streams[position].encoding.as_ref()?;
         let (graph, sink) = encoding.graph?;
@@ -88,7 +104,7 @@ impl Job<'_> {
         let fine = Rational::new(base.num, base.den << extra);
         let exact = (rescale(pts, filter_base, fine) - rescale(start, MICROSECONDS, fine)) as f64 / f64::from(1 << extra);
         // Away from exact midpoints, where rounding would be a matter of luck.
-        let nudge = if exact > 0.0 { 1.0 } else { -f64::from(exact < 0.0) } / f64::from(1 << 17);
+        let nudge = if exact > 0.0 { 1.0 } else { -1.0 } / f64::from(1 << 17);
         frame.set_pts(Some(rescale(pts, filter_base, base) - rescale(start, MICROSECONDS, base)));
         Some(exact + nudge)
     }
@@ -106,7 +122,7 @@ impl Job<'_> {
     }
 
     fn audio(&mut self, file: usize, position: usize, mut frame: Frame) -> Result<(), Error> {
-        self.adjust(file, position, &mut frame);
+        self.adjust(file, position, Some(&mut frame));
         if !self.is_within(file, position) {
             return Ok(());
         }
@@ -122,7 +138,7 @@ impl Job<'_> {
     fn video(&mut self, file: usize, position: usize, mut frame: Option<Frame>) -> Result<(), Error> {
         let was_open = self.outputs[file].streams[position].initialized;
         self.open_encoder(file, position, frame.as_ref())?;
-        let time = frame.as_mut().and_then(|frame| self.adjust(file, position, frame));
+        let time = self.adjust(file, position, frame.as_mut());
         let duration = self.duration(file, position, frame.as_ref());
         let stream = &mut self.outputs[file].streams[position];
         let Some(encoding) = &mut stream.encoding else { return Ok(()) };
@@ -231,7 +247,14 @@ impl Job<'_> {
         if let Some(encoding) = &mut self.outputs[file].streams[position].encoding
             && let Some(worker) = &mut encoding.worker
         {
-            encoding.frames += u64::from(matches!(task, Task::Frame(..)));
+            if let Task::Frame(frame, _) = &task {
+                encoding.frames += 1;
+                if self.global.debug_timestamps {
+                    let (kind, base) = (encoding.codec.media_type().name(), encoding.facts.time_base);
+                    let times = dump::stamp("frame_pts", frame.pts(), base);
+                    log::write(level::INFO, &format!("encoder <- type:{kind} {times} time_base:{base}\n"));
+                }
+            }
             worker.give(task);
         }
         self.order.push(Waiting::Encoded(file, position));
@@ -292,7 +315,19 @@ impl Job<'_> {
     fn write_encoded(&mut self, file: usize, position: usize, mut packet: Packet) -> Result<(), Error> {
         let stream = &mut self.outputs[file].streams[position];
         let Some(encoding) = &mut stream.encoding else { return Ok(()) };
-        packet.rescale(encoding.facts.time_base, stream.mux_base);
+        // ffmpeg shows the times before and after they are converted, but both in the encoder's unit.
+        let base = encoding.facts.time_base;
+        let show = |packet: &Packet| {
+            let times = dump::times(packet.pts(), packet.dts(), packet.duration(), base);
+            log::write(level::INFO, &format!("encoder -> type:{} {times}\n", stream.media_type.name()));
+        };
+        if self.global.debug_timestamps {
+            show(&packet);
+        }
+        packet.rescale(base, stream.mux_base);
+        if self.global.debug_timestamps {
+            show(&packet);
+        }
         if let Some(video) = &mut encoding.video {
             video.stats.note(&packet);
             if let Some(stats_file) = &mut self.stats_file {

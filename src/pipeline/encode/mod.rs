@@ -17,7 +17,7 @@ pub use order::{Order, Waiting};
 pub use settings::Context;
 pub use statistics::VideoStats;
 pub use statistics::{StatsFile, psnr};
-pub use worker::Worker;
+pub use worker::{Desk, Worker};
 
 use std::fs::File;
 

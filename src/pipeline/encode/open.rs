@@ -8,11 +8,12 @@ use crate::libav::frame::{Frame, PixelFormat, SampleFormat};
 use crate::libav::log::{self, level};
 use crate::libav::option::Lookup;
 use crate::libav::rational::{MICROSECONDS, Rational, rescale};
+use crate::pipeline::bench::Bench;
 use crate::pipeline::hardware;
 use crate::pipeline::scheduler::Job;
 use crate::pipeline::sync::Method;
 
-use super::{Encoding, Facts, Worker};
+use super::{Desk, Encoding, Facts, Worker};
 
 impl Job<'_> {
     /// Opens the encoder of a stream, unless it is open; `frame` is the first one.
@@ -86,7 +87,9 @@ impl Job<'_> {
         let trivial = name.starts_with("pcm_") || matches!(name, "rawvideo" | "wrapped_avframe");
         let kind = codec.media_type();
         let apart = self.concurrent && !trivial && kind != MediaType::Subtitle;
-        let worker = Worker::new(encoder, kind, encoding.pass_log.take(), apart, &format!("encoder-{file}-{position}"))?;
+        let bench = self.global.benchmark_all.then(|| Bench::new(&self.control.clock, kind.name(), file, position));
+        let desk = Desk { encoder, pass_log: encoding.pass_log.take(), bench };
+        let worker = Worker::new(desk, kind, apart, &format!("encoder-{file}-{position}"))?;
         encoding.worker = Some(worker);
         Ok(())
     }

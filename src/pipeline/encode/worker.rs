@@ -14,6 +14,7 @@ use crate::libav::log::Listener;
 use crate::libav::packet::Packet;
 use crate::libav::rational::Rational;
 use crate::libav::subtitle::Subtitle;
+use crate::pipeline::bench::Bench;
 use crate::pipeline::queue::{Front, Taken, queue};
 
 /// Pictures that may be on their way to an encoder and back as packets. A few are enough to keep it busy, and they are large.
@@ -69,10 +70,14 @@ enum Place {
     Thread { queue: Option<Front<Task, Done>>, thread: Option<JoinHandle<Box<Desk>>> },
 }
 
-/// The encoder and what it writes beside packets.
-struct Desk {
-    encoder: Encoder,
-    pass_log: Option<File>,
+/// An encoder and what it writes beside packets.
+pub struct Desk {
+    /// The encoder.
+    pub encoder: Encoder,
+    /// Where the first of two passes writes its statistics.
+    pub pass_log: Option<File>,
+    /// `-benchmark_all`.
+    pub bench: Option<Bench>,
 }
 
 impl Worker {
@@ -80,8 +85,8 @@ impl Worker {
     ///
     /// # Errors
     /// There is no thread to be had.
-    pub fn new(encoder: Encoder, kind: MediaType, pass_log: Option<File>, apart: bool, name: &str) -> Result<Self, Error> {
-        let mut desk = Box::new(Desk { encoder, pass_log });
+    pub fn new(desk: Desk, kind: MediaType, apart: bool, name: &str) -> Result<Self, Error> {
+        let mut desk = Box::new(desk);
         if !apart {
             return Ok(Self(Place::Here { desk, done: VecDeque::new() }));
         }
@@ -185,6 +190,8 @@ impl Desk {
     }
 
     fn encode(&mut self, task: Task, packets: &mut Vec<Packet>) -> Result<State, Failure> {
+        let action = if matches!(task, Task::Finish) { "flush" } else { "encode" };
+        self.bench.iter_mut().for_each(Bench::begin);
         match task {
             Task::Frame(frame, aspect) => {
                 if let Some(aspect) = aspect {
@@ -203,7 +210,9 @@ impl Desk {
         }
         loop {
             let mut packet = Packet::new();
-            let received = self.encoder.receive(&mut packet).map_err(Failure::Encode)?;
+            let received = self.encoder.receive(&mut packet);
+            self.bench.iter_mut().for_each(|bench| bench.end(action));
+            let received = received.map_err(Failure::Encode)?;
             if received != Received::NeedsFrame
                 && let (Some(log), Some(statistics)) = (&mut self.pass_log, self.encoder.statistics())
             {

@@ -71,7 +71,9 @@ pub fn open(
     stop: &Shutdown,
 ) -> Result<Input, Error> {
     let input = &plan.inputs[index];
-    let Some(keep_for) = input.ingest.keep_for else { return Input::open(index, input, &plan.global, files, stop) };
+    let Some(keep_for) = input.ingest.keep_for else {
+        return Input::open(index, input, &plan.global, files, &stop.child());
+    };
     let mut places = Places::new(input, 0);
     let (mut attempts, mut in_vain) = (0, 0);
     loop {
@@ -115,6 +117,8 @@ pub struct Tally {
     pub open: IoCounts,
     /// What went wrong for good.
     pub failure: Option<Error>,
+    /// That is that its streams are others now.
+    pub changed: bool,
     /// How often it was opened again.
     pub restarts: u64,
     /// Packets that came once more.

@@ -43,6 +43,14 @@ pub struct Opening<'a> {
     wanted: Arc<[(bool, bool)]>,
 }
 
+/// Why the input is not open again.
+pub enum Unfit {
+    /// It does not open.
+    Failed(Error),
+    /// Its streams are not what they were.
+    Changed(Error),
+}
+
 impl Opening<'_> {
     /// A flag by which one opening can be broken off alone.
     pub fn session(&self) -> Shutdown {
@@ -53,10 +61,10 @@ impl Opening<'_> {
     ///
     /// # Errors
     /// What stood in the way, or its streams are not what they were.
-    pub fn open(&self, url: &str, session: &Shutdown, files: &dyn Files) -> Result<Demuxer, Error> {
+    pub fn open(&self, url: &str, session: &Shutdown, files: &dyn Files) -> Result<Demuxer, Unfit> {
         let plan = plan::Input { url: url.to_owned(), start: None, start_eof: None, ..self.plan.clone() };
-        let mut input = Input::open(self.index, &plan, self.global, files, session)?;
-        shape::compare(&self.shapes, &Shape::of(&input.demuxer), &redact::url(url))?;
+        let mut input = Input::open(self.index, &plan, self.global, files, session).map_err(Unfit::Failed)?;
+        shape::compare(&self.shapes, &Shape::of(&input.demuxer), &redact::url(url)).map_err(Unfit::Changed)?;
         for (new, (used, filtered)) in input.streams.iter_mut().zip(self.wanted.iter()) {
             (new.used, new.filtered) = (*used, *filtered);
         }
@@ -93,6 +101,8 @@ struct Stream {
 struct Ended {
     end: End,
     opened: bool,
+    /// Its streams are not what they were.
+    changed: bool,
     lasted: Duration,
     /// The first place is open again.
     back: Option<Found>,
@@ -100,7 +110,7 @@ struct Ended {
 
 impl Ended {
     fn unopened(end: End) -> Self {
-        Self { end, opened: false, lasted: Duration::ZERO, back: None }
+        Self { end, opened: false, changed: false, lasted: Duration::ZERO, back: None }
     }
 }
 
@@ -150,7 +160,7 @@ impl<'a> Supervisor<'a> {
         let mut open = Some((demuxer, session));
         let (mut attempts, mut in_vain, mut had_ended) = (0, 0, false);
         loop {
-            let Ended { end, opened, lasted, back } = self.run_once(open.take(), had_ended);
+            let Ended { end, opened, changed, lasted, back } = self.run_once(open.take(), had_ended);
             if self.stop.is_requested() {
                 break;
             }
@@ -186,7 +196,7 @@ impl<'a> Supervisor<'a> {
                     log::write(level::WARNING, &format!("{from}: {cause}; going on with {}\n", self.places.shown()));
                 }
                 (Move::GiveUp, Some(error)) => {
-                    self.tally(|tally| tally.failure = Some(error));
+                    self.tally(|tally| (tally.failure, tally.changed) = (Some(error), changed));
                     break;
                 }
                 (Move::Pause | Move::GiveUp, _) => {
@@ -227,14 +237,15 @@ impl<'a> Supervisor<'a> {
             let ended = match demuxer {
                 Ok(demuxer) => self.read(demuxer, &session, &pulse, &scout),
                 Err(_) if pulse.has_stalled() => Ended::unopened(End::Stalled),
-                Err(error) => Ended::unopened(End::Failed(error)),
+                Err(Unfit::Failed(error)) => Ended::unopened(End::Failed(error)),
+                Err(Unfit::Changed(error)) => Ended { changed: true, ..Ended::unopened(End::Failed(error)) },
             };
             over.request();
             Ended { back: scout.end(), ..ended }
         })
     }
 
-    fn open(&mut self, session: &Shutdown, pulse: &Pulse, had_ended: bool) -> Result<Demuxer, Error> {
+    fn open(&mut self, session: &Shutdown, pulse: &Pulse, had_ended: bool) -> Result<Demuxer, Unfit> {
         pulse.begin(&*self.clock);
         let files = Unhurried::new(self.opening.files, pulse, &*self.clock);
         let demuxer = self.opening.open(self.places.url(), session, &files)?;
@@ -294,7 +305,7 @@ impl<'a> Supervisor<'a> {
             tally.lost += std::mem::take(&mut tally.losses).count();
         });
         let lasted = first.zip(self.last).map_or(Duration::ZERO, |(first, last)| last.boot.saturating_sub(first.boot));
-        Ended { end, opened: true, lasted, back: None }
+        Ended { end, opened: true, changed: false, lasted, back: None }
     }
 
     /// Puts a packet where it belongs; `false` if nobody listens any more.
