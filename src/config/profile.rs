@@ -66,6 +66,12 @@ impl Profile {
         self.base_url.as_ref().map(Url::as_str)
     }
 
+    /// How its tokens are got.
+    #[doc(hidden)]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// Does one of its secrets come from standard input, which then is nobody else's?
     #[doc(hidden)]
     pub fn reads_stdin(&self) -> bool {

@@ -126,18 +126,21 @@ impl Upstream {
             request.headers = head::of_request(&asked.headers, true);
             answer = self.ask(&request, None, stop).await?;
         }
-        let has_body = asked.method == Method::GET && (answer.status() == StatusCode::OK || is_all(&answer));
-        match by_type(&answer).or_else(|| by_name(answer.url())).or_else(|| by_name(url)) {
-            _ if asked.method == Method::HEAD && answer.status().is_success() && (whole || by_type(&answer).is_some()) => {
-                let mut answer = self.hand_on(answer, seen);
-                head::forget_body(answer.headers_mut());
-                *answer.status_mut() = StatusCode::OK;
-                Ok(answer)
+        let format = by_type(&answer).or_else(|| by_name(answer.url())).or_else(|| by_name(url));
+        if asked.method == Method::HEAD {
+            let mut response = self.hand_on(answer, seen);
+            if format.is_some() && response.status().is_success() {
+                // A GET would bring another body.
+                head::forget_body(response.headers_mut());
+                *response.status_mut() = StatusCode::OK;
             }
-            Some(format) if has_body => self.rewrite(answer, Some(format), seen).await,
-            None if has_body && is_vague(&answer) => self.rewrite(answer, None, seen).await,
-            _ => Ok(self.hand_on(answer, seen)),
+            return Ok(response);
         }
+        let is_whole = answer.status() == StatusCode::OK || is_all(&answer);
+        if is_whole && (format.is_some() || is_vague(&answer)) {
+            return self.rewrite(answer, format, seen).await;
+        }
+        Ok(self.hand_on(answer, seen))
     }
 
     async fn ask(&self, request: &net::Request, range: Option<&HeaderValue>, stop: &Shutdown) -> Result<Forwarded, NetError> {

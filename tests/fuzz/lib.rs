@@ -19,7 +19,7 @@ pub fn client() -> Client {
         ("FFAUTH_P_CLIENT_SECRET", "CANARY"),
         ("FFAUTH_P_SCOPE", "a b"),
     ]);
-    Config::load(None, &env).expect("a configuration").profile("p").expect("a profile").client.clone()
+    Config::load(None, &env).expect("a configuration").profile("p").expect("a profile").client().clone()
 }
 
 /// Some endpoint.

@@ -259,6 +259,29 @@ fn a_body_is_read_as_fast_as_it_is_taken() {
     while stream.read(&mut buffer).is_ok_and(|read| read > 0) {}
 }
 
+#[test]
+fn a_caller_that_leaves_ends_the_read_from_the_server() {
+    let (ended, end) = tokio::sync::watch::channel(false);
+    let scripted = Scripted::new(move |_| {
+        let (slices, body) = tokio::sync::mpsc::channel(1);
+        let ended = ended.clone();
+        tokio::spawn(async move {
+            while slices.send(Ok(vec![0; 64 * 1024].into())).await.is_ok() {}
+            ended.send_replace(true);
+        });
+        Response::builder().header("content-type", "video/mp2t").body(Body::Slices(body)).expect("a response")
+    });
+    let url = scripted.relay.url("p", "endless.ts");
+    scripted.caller.runtime.block_on(async {
+        let mut answer = scripted.caller.client.get(url).send().await.expect("an answer");
+        assert!(answer.chunk().await.expect("a body").is_some());
+        drop(answer);
+        let mut end = end;
+        let left = tokio::time::timeout(Duration::from_secs(60), end.wait_for(|ended| *ended)).await;
+        assert!(left.is_ok(), "it reads on");
+    });
+}
+
 /// Who is being answered gets the rest, and nobody else is let in.
 #[test]
 fn it_ends_when_the_last_answer_is_out() {
