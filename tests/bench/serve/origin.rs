@@ -83,7 +83,23 @@ fn media(folder: &Path, lasts: Duration) -> Vec<Vec<u8>> {
             "-sc_threshold",
             "0",
         ]);
-        command.args(["-c:a", "aac", "-b:a", "96k", "-f", "segment", "-segment_time", "2", "source-%d.ts"]).current_dir(folder);
+        command
+            .args([
+                "-c:a",
+                "aac",
+                "-b:a",
+                "96k",
+                "-f",
+                "hls",
+                "-hls_time",
+                "2",
+                "-hls_list_size",
+                "0",
+                "-hls_segment_filename",
+                "source-%d.ts",
+                "source.m3u8",
+            ])
+            .current_dir(folder);
         assert!(command.status().unwrap().success());
         std::fs::write(folder.join("made"), "").unwrap();
     }
