@@ -125,6 +125,11 @@ pub mod relay;
 #[doc(hidden)]
 pub mod serve;
 
+/// Compiles the Rust of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 // The public interface is:
 pub use {
     config::{Config, Profile, ProfileBuilder, Value},

@@ -134,7 +134,9 @@ fn a_service_that_holds_its_tokens_is_asked_in_time() {
     assert_eq!(count(&packets(&file)), count(&expected));
     assert_eq!((origin.count(401), holder.refused.lock().expect("no panic").len()), (0, 0), "{}", origin.story());
     assert!(origin.accepted().len() >= 3 && report.inputs[0].io.token_swaps >= 2, "{}", origin.story());
-    assert_eq!(report.tokens["held"].refreshes, holder.given.lock().expect("no panic").len() as u64);
+    // The last one may have been given as the job ended.
+    let given = holder.given.lock().expect("no panic").len() as u64;
+    assert!((given - 1..=given).contains(&report.tokens["held"].refreshes), "{} of {given}", report.tokens["held"].refreshes);
 }
 
 /// Tokens of unknown life: pushed by the service, and one that is refused is told to it.
@@ -161,9 +163,10 @@ fn a_service_may_push_a_token_and_hears_what_was_refused() {
     let given = holder.given.lock().expect("no panic").clone();
     assert_eq!((given.len(), &holder.refused.lock().expect("no panic")[..]), (3, &given[1..2]), "{}", origin.story());
     let seen: Vec<Event> = std::iter::from_fn(|| events.next_blocking()).collect();
-    for (event, times) in [(Event::TokenSwapped(FileIndex::Input(0)), 2), (Event::TokenRefused(FileIndex::Input(0)), 1)] {
-        assert_eq!(seen.iter().filter(|seen| **seen == event).count(), times, "{event:?}: {seen:?}");
-    }
+    let count = |event| seen.iter().filter(|seen| **seen == event).count();
+    assert_eq!(count(Event::TokenSwapped(FileIndex::Input(0))), 2, "{seen:?}");
+    // Two requests may have been under way with the second one.
+    assert!(matches!(count(Event::TokenRefused(FileIndex::Input(0))), 1 | 2), "{seen:?}");
 }
 
 #[test]

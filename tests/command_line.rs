@@ -275,7 +275,6 @@ fn errors_are_ffmpegs_sentences() {
         "-i a.wav -streamid 1024:1 -f null -",
         "-i a.wav -timestamp 2020-01-01 -f null -",
         "-i a.wav -timestamp x -f null -",
-        "-i a.wav -target dvd -f null -",
         "-i a.wav -target pal-x -f null -",
         "-stats_period 0 -i a.wav -f null -",
         "-stats_period x -i a.wav -f null -",

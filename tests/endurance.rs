@@ -112,7 +112,7 @@ fn rotations() {
     rotate(setting("FFAUTH_ROTATIONS", 1440));
 }
 
-/// Something fails every second, anywhere, and what may pass is waited for.
+/// Something fails, anywhere, as soon as the last fault is over, and what may pass is waited for.
 fn suffer(time: Duration) {
     const FAULTS: [Fault; 11] = [
         Fault::Status(401),
@@ -142,6 +142,12 @@ fn suffer(time: Duration) {
     };
     while began.elapsed() < time {
         assert!(!running.ended(), "{}\n{}", running.finish().tail(), lead.origin.story());
+        std::thread::sleep(Duration::from_millis(1000));
+        samples.push(usage(running.id()));
+        if !lead.origin.is_done() {
+            continue;
+        }
+        struck += 1;
         match draw(20) {
             0 => lead.tokens.kill_all(),
             1 => {
@@ -154,9 +160,6 @@ fn suffer(time: Duration) {
                 lead.origin.disturb(Disturbance { path, fault, after: 0, times: 1 });
             }
         }
-        struck += 1;
-        std::thread::sleep(Duration::from_millis(1000));
-        samples.push(usage(running.id()));
     }
     running.signal(Signal::TERM);
     let run = running.finish_within(Duration::MAX);

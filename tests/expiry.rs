@@ -187,7 +187,9 @@ fn a_live_playlist_whose_url_expires_is_asked_for_anew() {
     while playlists() < 5 && !running.ended() {
         std::thread::sleep(Duration::from_millis(20));
     }
-    std::fs::write(home.path().join("index.m3u8"), text).expect("a file");
+    // At once: the server may be reading it.
+    std::fs::write(home.path().join("new.m3u8"), text).expect("a file");
+    std::fs::rename(home.path().join("new.m3u8"), home.path().join("index.m3u8")).expect("a file");
     let reading = user.finish_read(running);
     let story = || format!("{}\n{}", reading.run.tail(), cdn.story());
     assert_eq!(reading.run.code, Some(0), "{}", story());

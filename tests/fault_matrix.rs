@@ -90,6 +90,8 @@ const FORBIDDEN: Outcome = Ends("403");
 const MISSING: Outcome = Ends("404");
 const BUSY: Outcome = Ends("503");
 const RESET: Outcome = Ends("");
+/// The next answer tells another length.
+const CHANGED: Outcome = Ends("changed");
 
 /// http.c asks before our own client asks for the reason, so a playlist by http.c that is refused twice costs one new attempt.
 #[rustfmt::skip]
@@ -110,7 +112,7 @@ const CAUSES: &[Row] = &[
     ("cut",           Fault::Cut,                2, [Whole(2, 0), Mended,      Mended,      Whole(0, 2), Whole(2, 0), Whole(0, 2), Whole(0, 2), Whole(0, 2), Whole(2, 2), Whole(2, 2)]),
     ("truncation",    Fault::Truncation,         1, [Whole(1, 0), Whole(0, 0), Whole(0, 0), Whole(0, 1), Whole(1, 0), Whole(0, 1), Whole(0, 1), Whole(0, 1), Whole(1, 1), Whole(1, 1)]),
     ("stall",         Fault::Stall,              1, [Whole(1, 0), Whole(0, 0), Whole(0, 0), Whole(0, 1), Whole(1, 0), Whole(0, 1), Whole(0, 1), Whole(0, 1), Whole(1, 1), Whole(1, 1)]),
-    ("wrong length",  Fault::WrongLength,        1, [Whole(1, 0), Whole(0, 0), Whole(0, 0), Nothing,     Whole(1, 0), Doubt,       Doubt,       Doubt,       Doubt,       Doubt]),
+    ("wrong length",  Fault::WrongLength,        1, [Whole(1, 0), Whole(0, 0), CHANGED,     Nothing,     Whole(1, 0), Doubt,       Doubt,       Doubt,       Doubt,       Doubt]),
 ];
 
 /// A request of a form.
@@ -272,8 +274,13 @@ impl Cell<'_> {
             Nothing => unreachable!("{self} cannot be played"),
         }
         check(seen.http_401 == lead.origin.count(401) as u64, "http_401");
-        let renewed = u64::from(fault == Fault::Status(401));
-        check(lead.token_server.answered() == 1 + renewed, "token requests");
+        // A refused URL is looked up again where it was named, which may find that the token there is refused as well.
+        let renewed = match (fault, times) {
+            (Fault::Status(401), 1) => 1..=1,
+            (Fault::Status(401), _) => 1..=3,
+            _ => 0..=0,
+        };
+        check(renewed.contains(&(lead.token_server.answered() - 1)), "token requests");
         // What is sent on a connection that is about to end is not heard.
         let (log, ends) =
             (lead.origin.log().len() as u64, expected == Doubt || matches!(expected, Ends(_)) || fault.ends_connection());
@@ -314,13 +321,13 @@ impl Seen {
         let input = &reading.summary["inputs"][0];
         let number =
             |key: &str| input[key].as_u64().unwrap_or_else(|| panic!("{key}: {}\n{}", reading.summary, reading.run.tail()));
-        let holes = undisturbed.iter().map(|(stream, packets)| {
+        let mut holes = undisturbed.iter().map(|(stream, packets)| {
             let got: BTreeSet<_> = reading.packets.get(stream).into_iter().flatten().collect();
             let missing: Vec<usize> = (0..packets.len()).filter(|at| !got.contains(&packets[*at])).collect();
             let joined = missing.windows(2).all(|pair| pair[1] == pair[0] + 1);
             joined && got.len() + missing.len() == packets.len() && missing.len() <= 90
         });
-        let is_hole = holes.fold(true, |all, hole| all && hole) && reading.packets != *undisturbed;
+        let is_hole = holes.all(|hole| hole) && reading.packets != *undisturbed;
         Self {
             code: reading.run.code,
             difference: difference(undisturbed, &reading.packets),

@@ -1,16 +1,22 @@
 //! Jobs as a service runs them: in its own process, through the public API.
 
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use ffauth::{Event, Exit, FileIndex, Job, Kind, LogLevel, Session};
+use ffauth::{Config, Event, Exit, FileIndex, Input, Job, Kind, LogLevel, Output, Session};
+use tracing::span::{Attributes, Id};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::support::Protected;
 use crate::support::media;
-use crate::support::run::{Home, count, ffmpeg_read, packets};
+use crate::support::origin::{Origin, Site};
+use crate::support::run::{self, Home, count, ffmpeg_read, packets};
 use crate::support::server::closed_port;
-use crate::support::service::{copy, session, threads, wait_until};
-use crate::support::token_server::Tokens;
+use crate::support::service::{copy, env, session, threads, wait_until};
+use crate::support::token_server::{TokenServer, Tokens};
 
 #[test]
 fn a_job_tells_what_happens_and_copies_everything() {
@@ -108,4 +114,98 @@ fn what_is_wrong_with_the_profiles_is_said_at_once() {
     let session = Session::default();
     let error = Job::parse("-auth nobody -i https://h.example/x -f null -").expect("a job").start(&session).expect_err("unknown");
     assert_eq!(error.kind(), Kind::Config, "{error}");
+}
+
+/// Two hundred streams, two profiles, one process: neither media server ever sees the other's token, and each token is asked for
+/// once however many streams change to it.
+#[test]
+fn two_hundred_jobs_of_two_profiles_never_mix() {
+    const EACH: usize = 100;
+    let kind = &media::HLS;
+    let life = Duration::from_secs(4);
+    let sides = ["alpha", "beta"].map(|name| {
+        let tokens = Tokens::new(name, life, Some(life.as_secs()));
+        let server = TokenServer::start(&tokens);
+        let origin = Origin::start(Site { tokens: Some(Arc::clone(&tokens)), ..kind.site() });
+        (name, tokens, server, origin)
+    });
+    let text: String = sides.iter().map(|(name, _, server, _)| run::profile(name, server, "store = \"memory\"")).collect();
+    let home = Home::new("");
+    let session = Session::new(Config::from_toml(&text).expect("a configuration"), env(&home));
+    let start = |index: usize| {
+        let (name, _, _, origin) = &sides[index % 2];
+        // Twenty seconds of media within two tokens' lives.
+        let input = Input::new(origin.url(kind.entry)).auth(*name).option("readrate", 3);
+        let output = Output::new("-").option("map", 0).option("c", "copy").option("f", "null");
+        let job = Job::builder().input(input).output(output).build().expect("a job");
+        job.named(format!("{name}-{index}")).start(&session).expect("a running job")
+    };
+    let jobs: Vec<_> = (0..2 * EACH).map(start).collect();
+    let expected = count(&ffmpeg_read(&home, kind, kind.file().to_str().expect("a path"))) as u64;
+    for (index, job) in jobs.iter().enumerate() {
+        let report = job.wait_blocking();
+        assert!(report.error.is_none(), "job {index}: {:?}", report.error);
+        let input = &report.inputs[0];
+        assert_eq!((input.packets, input.auth.as_deref()), (expected, Some(sides[index % 2].0)), "job {index}");
+    }
+    for (own, other) in [(0, 1), (1, 0)] {
+        let (name, tokens, server, origin) = &sides[own];
+        let foreign = origin.mentions(&sides[other].1.all());
+        assert_eq!(foreign, Vec::<String>::new(), "{name} saw the other's token");
+        assert!(origin.accepted().len() >= 2 && origin.log().len() >= EACH * 11, "{:?}", origin.accepted());
+        assert_eq!(server.answered(), tokens.all().len() as u64);
+        let rotations = 1 + origin.accepted().len() as u64;
+        assert!(server.answered() <= rotations + 1, "{} requests for {:?}", server.answered(), origin.accepted());
+    }
+}
+
+/// Takes down what libav logs, and the name of the job in whose span it did.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<(String, String)>>>);
+
+/// The one field of a span, or the message of an event.
+#[derive(Default)]
+struct Text(String);
+
+impl tracing::field::Visit for Text {
+    fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+        if ["name", "message"].contains(&field.name()) {
+            self.0 = format!("{value:?}").trim_matches('"').to_owned();
+        }
+    }
+}
+
+impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let mut name = Text::default();
+        attributes.record(&mut name);
+        context.span(id).expect("a span").extensions_mut().insert(name.0);
+    }
+
+    fn on_event(&self, event: &tracing::Event<'_>, context: Context<'_, S>) {
+        let Some(span) = context.event_span(event).filter(|span| span.name() == "job") else { return };
+        let mut text = Text::default();
+        event.record(&mut text);
+        let name = span.extensions().get::<String>().cloned().unwrap_or_default();
+        self.0.lock().expect("no panic").push((name, text.0));
+    }
+}
+
+#[test]
+fn what_a_job_logs_stands_in_its_span() {
+    let lines = Lines::default();
+    tracing_subscriber::registry().with(lines.clone()).try_init().expect("no other test listens");
+    let ports = [closed_port(), closed_port()];
+    let session = Session::default();
+    let start = |index: usize| {
+        let job = Job::parse(&format!("-i http://127.0.0.1:{}/x.ts -f null -", ports[index])).expect("a job");
+        job.named(format!("job-{index}")).start(&session).expect("a running job")
+    };
+    let jobs = [start(0), start(1)];
+    jobs.iter().for_each(|job| assert!(job.wait_blocking().error.is_some()));
+    let lines = lines.0.lock().expect("no panic");
+    for (index, port) in ports.iter().enumerate() {
+        let own: Vec<_> = lines.iter().filter(|(_, line)| line.contains(&port.to_string())).collect();
+        assert!(!own.is_empty() && own.iter().all(|(name, _)| *name == format!("job-{index}")), "{port}: {lines:?}");
+    }
 }

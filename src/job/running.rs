@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use crate::error::{Error, Kind, panic_text};
 use crate::libav::avio;
 use crate::libav::log::{self, Listener, level};
-use crate::pipeline::plan::{Overwrite, Plan};
+use crate::pipeline::plan::{Output, Overwrite, Plan};
 use crate::pipeline::{Control, InputOutcome, KeyFrame, Observer, OutputOutcome, Progress, Standing};
 use crate::redact;
 
@@ -17,8 +17,10 @@ use super::event::{Event, Events, FileIndex, Listeners, LogLevel};
 use super::report::{FileReport, Report};
 use super::{Exit, Session, summary};
 
-/// A stream copy touches a few pages of it; filters and in-thread decoders are given what ffmpeg's threads have.
+/// Filters and decoders that work in the job's own thread may need this much.
 const STACK: usize = 4 << 20;
+/// A stream copy: libavformat's nested opens, each with a few URLs on the stack.
+const COPY_STACK: usize = 1 << 20;
 
 /// A job that runs. Everything here may be called from several threads, and the async calls on any runtime.
 ///
@@ -72,6 +74,7 @@ impl RunningJob {
             Arc::new(Shared { control: Control::default(), listeners: Listeners::default(), status: Mutex::new(status) });
         let first = Mutex::new(Some(shared.listeners.listen(None)));
         let (done, report) = watch::channel(None);
+        let stack = if only_copies(&plan) { COPY_STACK } else { STACK };
         let span = tracing::info_span!(target: "ffauth::job", "job", name);
         let working = Arc::clone(&shared);
         let work = move || {
@@ -93,7 +96,7 @@ impl RunningJob {
             done.send_replace(Some(Arc::new(report)));
             working.listeners.tell(&Event::Finished(exit));
         };
-        let thread = thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(work);
+        let thread = thread::Builder::new().name(name.to_owned()).stack_size(stack).spawn(work);
         let thread = thread.map_err(|error| Error::new(Kind::Internal, format!("no thread for the job: {error}")))?;
         Ok(Self { shared, first, report, thread: Mutex::new(Some(thread)) })
     }
@@ -160,6 +163,12 @@ impl Drop for RunningJob {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// Does it neither decode nor encode?
+fn only_copies(plan: &Plan) -> bool {
+    let copies = |output: &Output| !output.codec.is_empty() && output.codec.iter().all(|(_, codec)| codec == "copy");
+    plan.global.complex_filters.is_empty() && plan.outputs.iter().all(copies)
 }
 
 fn run(plan: &Plan, session: &Session, shared: &Arc<Shared>) -> Report {

@@ -1,6 +1,7 @@
 //! All streams of the daemon: those of the configuration file and those of the API, and what is wished of each.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -52,6 +53,8 @@ pub struct Registry {
     streams: Mutex<BTreeMap<String, Arc<Stream>>>,
     state: StateDir,
     runtime: Handle,
+    /// All streams are being stopped, which nobody wishes for the next time.
+    is_ending: AtomicBool,
 }
 
 /// Why a call of the API fails.
@@ -85,7 +88,7 @@ impl Registry {
         }
         let (changes, _) = watch::channel(0);
         let shared = Arc::new(Shared { session: Mutex::new(session), fence: Mutex::new(fence), changes });
-        Ok(Self { shared, streams: Mutex::new(streams), state, runtime })
+        Ok(Self { shared, streams: Mutex::new(streams), state, runtime, is_ending: AtomicBool::new(false) })
     }
 
     /// Gives each stream its supervisor.
@@ -132,6 +135,7 @@ impl Registry {
             let message = "`id` must be up to 64 letters, digits, `-`, `_` and `.`, beginning with a letter, digit or `_`";
             return Err(Failure::Invalid(Error::new(Kind::Usage, message)));
         }
+        self.check_time()?;
         self.check(&settings)?;
         let stream = {
             let mut streams = self.lock();
@@ -172,6 +176,7 @@ impl Registry {
     /// Starts, stops or restarts a stream, and remembers it.
     pub fn command(&self, id: &str, command: impl FnOnce(&Stream)) -> Result<Arc<Stream>, Failure> {
         let stream = self.get(id)?;
+        self.check_time()?;
         command(&stream);
         self.shared.changed();
         self.save()?;
@@ -180,11 +185,19 @@ impl Registry {
 
     fn own(&self, id: &str, what: &str) -> Result<Arc<Stream>, Failure> {
         let stream = self.get(id)?;
+        self.check_time()?;
         match stream.source {
             Source::Api => Ok(stream),
             Source::File => Err(Failure::Conflict(format!(
                 "stream {id} stands in the configuration file and is {what} there; it may be stopped"
             ))),
+        }
+    }
+
+    fn check_time(&self) -> Result<(), Failure> {
+        match self.is_ending.load(Ordering::Relaxed) {
+            true => Err(Failure::Conflict("the daemon is about to end".to_owned())),
+            false => Ok(()),
         }
     }
 
@@ -258,6 +271,9 @@ impl Registry {
         }
         drop(streams);
         self.shared.changed();
+        if let Err(Failure::Unsaved(error)) = self.save() {
+            tracing::error!(target: "ffauth::serve", "{error}");
+        }
         let changed = changed.len();
         tracing::info!(target: "ffauth::serve", added, removed, restarted, changed_profiles = changed, "the configuration was read again");
     }
@@ -283,6 +299,7 @@ impl Registry {
 
     /// Ends all streams, their outputs finished if that takes no longer than `limit`. What was wished for the next time stays.
     pub async fn drain(&self, limit: Duration) {
+        self.is_ending.store(true, Ordering::Relaxed);
         let all = self.all();
         all.iter().for_each(|stream| stream.stop());
         let ended = |changes: watch::Receiver<u64>| {

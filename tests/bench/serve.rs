@@ -74,7 +74,7 @@ impl Drop for Leashed {
 
 fn serve(folder: &Path, origin: &Origin, streams: usize) -> Leashed {
     let mut config = format!(
-        "[profile.bench]\ntoken_url = \"{0}/token\"\nclient_id = \"bench\"\nclient_secret = \"secret\"\nstore = \"memory\"\n\
+        "[profile.live]\ntoken_url = \"{0}/token\"\nclient_id = \"bench\"\nclient_secret = \"secret\"\nstore = \"memory\"\n\
          [serve]\nlisten = \"127.0.0.1:0\"\nstate_dir = \"state\"\n",
         origin.base()
     );
@@ -82,7 +82,7 @@ fn serve(folder: &Path, origin: &Origin, streams: usize) -> Leashed {
         fs::create_dir_all(folder.join(format!("ours/{index}"))).unwrap();
         let url = format!("{}/protected/{index}/index.m3u8", origin.base());
         config += &format!(
-            "[stream.s{index}]\nrun = \"-auth bench -i {url} -c copy -f segment -segment_time 2 -segment_wrap 3 ours/{index}/%d.ts\"\n"
+            "[stream.s{index}]\nrun = \"-auth live -i {url} -c copy -f segment -segment_time 2 -segment_wrap 3 ours/{index}/%d.ts\"\n"
         );
     }
     use std::os::unix::fs::PermissionsExt;

@@ -2,6 +2,7 @@
 
 pub mod apache;
 pub mod browser;
+pub mod cargo;
 pub mod cdn;
 pub mod client_auth;
 pub mod daemon;

@@ -190,6 +190,11 @@ impl Origin {
         lock(&self.state.disturbances).push(disturbance);
     }
 
+    /// Has all of it happened?
+    pub fn is_done(&self) -> bool {
+        lock(&self.state.disturbances).iter().all(|disturbance| disturbance.times == 0)
+    }
+
     pub fn url(&self, path: &str) -> String {
         self.server.url(&format!("/{path}"))
     }

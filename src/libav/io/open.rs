@@ -225,10 +225,14 @@ impl Open<'_> {
                     Ok(()) => return Ok(()),
                     Err(_) if self.state.stop.is_requested() => return Err(AvError::EXIT),
                     Err(Miss { trouble, code, failure }) => {
-                        let expired = is_expiry(failure.error.http_status());
+                        // A 401 for a token is about that.
+                        let expired = match failure.error.http_status() {
+                            Some(401) => target.token.is_none(),
+                            status => is_expiry(status),
+                        };
                         target = match if expired { self.renew(&target)? } else { None } {
                             Some(fresh) => fresh,
-                            None => self.retry(target, purpose, (trouble, code), Some(failure))?,
+                            None => self.retry(target, purpose, (trouble, code), Some(*failure))?,
                         };
                     }
                 }

@@ -43,7 +43,7 @@ struct Whole {
 pub(super) struct Miss {
     pub(super) trouble: Trouble,
     pub(super) code: AvError,
-    pub(super) failure: Failure,
+    pub(super) failure: Box<Failure>,
 }
 
 impl Miss {
@@ -53,11 +53,11 @@ impl Miss {
             NetError::Answer(answer) => AvError::of_status(answer.status),
             _ => AvError::from_errno(libc::EIO),
         };
-        Self { trouble: Trouble::of(&failure), code, failure: failure.into() }
+        Self { trouble: Trouble::of(&failure), code, failure: Box::new(failure.into()) }
     }
 
     fn new(trouble: Trouble, error: Error) -> Self {
-        Self { trouble, code: AvError::INVALID_DATA, failure: Failure { error, answer: None, retry_after: None } }
+        Self { trouble, code: AvError::INVALID_DATA, failure: Box::new(Failure { error, answer: None, retry_after: None }) }
     }
 }
 
@@ -104,7 +104,7 @@ impl Open<'_> {
 
     /// The body of `url`, where it came from, and its media type.
     fn fetch(&self, url: &str) -> Result<(Vec<u8>, String, Option<String>), Miss> {
-        let unfit = |error| Miss { trouble: Trouble::Refused, code: AvError::from_errno(libc::EINVAL), failure: error };
+        let unfit = |error| Miss { trouble: Trouble::Refused, code: AvError::from_errno(libc::EINVAL), failure: Box::new(error) };
         let state = self.state;
         let Some(media) = &state.access.media else { return Err(unfit(NetError::Stopped.into())) };
         let request = net::Request { retries: 0, ..state.read_request(url, &self.options) };

@@ -47,7 +47,7 @@ pub(super) struct Attempts {
 const LISTEN: Duration = Duration::from_millis(500);
 
 /// Who ends waits so long for a server that stands still.
-const GRACE: Duration = Duration::from_millis(400);
+const GRACE: Duration = Duration::from_millis(300);
 
 /// Completes when the job is about to end and the server has neither taken anything nor answered for a while.
 async fn lapse(hurry: &Shutdown, feed: &Feed) {
