@@ -95,7 +95,7 @@ pub struct RelayArgs {
     /// The profiles [default: all that have a base_url]
     #[arg(value_name = "PROFILE")]
     pub profiles: Vec<String>,
-    /// Where to listen; may be given several times [default: listen under [relay], else 127.0.0.1:0, a free port]
+    /// Where to listen; may be given several times [default: the configured address, else 127.0.0.1:0, a free port]
     #[arg(long, value_name = "HOST:PORT")]
     pub listen: Vec<String>,
     /// What is logged: info shows each request, secrets masked
