@@ -68,6 +68,14 @@ pub struct Challenge {
 }
 
 impl Answer {
+    /// Does it say that a URL that was good is good no more, a signed one, say? A 401 to a token is about the token.
+    pub fn is_expiry(&self) -> bool {
+        match self.status {
+            401 => !matches!(self.token, TokenUse::Sent { .. }),
+            status => matches!(status, 403 | 410),
+        }
+    }
+
     /// May the same request succeed later without anybody acting?
     pub fn is_retryable(&self) -> bool {
         matches!(self.status, 408 | 425 | 429) || (self.status >= 500 && !matches!(self.status, 501 | 505))

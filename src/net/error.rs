@@ -197,6 +197,11 @@ impl NetError {
         }
     }
 
+    /// See [`Answer::is_expiry`].
+    pub fn is_expiry(&self) -> bool {
+        matches!(self, Self::Answer(answer) if answer.is_expiry())
+    }
+
     /// The status of the server's answer, if one came.
     pub fn http_status(&self) -> Option<u16> {
         match self {

@@ -15,13 +15,12 @@ use crate::libav::error::AvError;
 use crate::libav::option::{self, Dictionary};
 use crate::libav::{ffi, log, panic};
 use crate::net::retry::{self, Purpose, Trouble};
-use crate::net::{Failure, NetError};
+use crate::net::{Answer, Failure, NetError};
 use crate::origin::Origin;
 use crate::redact;
 
 use super::beginning::Beginning;
 use super::live::{self, Live};
-use super::renewal::is_expiry;
 use super::request::RETRYING;
 use super::state::State;
 use super::streaming::is_streaming;
@@ -225,11 +224,7 @@ impl Open<'_> {
                     Ok(()) => return Ok(()),
                     Err(_) if self.state.stop.is_requested() => return Err(AvError::EXIT),
                     Err(Miss { trouble, code, failure }) => {
-                        // A 401 for a token is about that.
-                        let expired = match failure.error.http_status() {
-                            Some(401) => target.token.is_none(),
-                            status => is_expiry(status),
-                        };
+                        let expired = failure.answer.as_ref().is_some_and(Answer::is_expiry);
                         target = match if expired { self.renew(&target)? } else { None } {
                             Some(fresh) => fresh,
                             None => self.retry(target, purpose, (trouble, code), Some(*failure))?,
@@ -279,6 +274,7 @@ impl Open<'_> {
                     self.state.reject(*index, published.generation);
                     target = self.target(target.url)?;
                 }
+                (AvError::HTTP_UNAUTHORIZED, Some(_)) => target = self.refused(target, code)?,
                 (AvError::HTTP_UNAUTHORIZED | AvError::HTTP_FORBIDDEN, _) => match self.renew(&target)? {
                     Some(fresh) => (given, target) = (fresh.url.clone(), fresh),
                     None => target = self.refused(target, code)?,
@@ -313,7 +309,7 @@ impl Open<'_> {
                 Err(resume::Failure::Own(code)) => return Err(code),
                 Err(resume::Failure::Net(failure)) => failure,
             };
-            if is_expiry(failure.http_status())
+            if failure.is_expiry()
                 && !self.state.stop.is_requested()
                 && let Some(fresh) = self.renew(&target)?
             {

@@ -26,11 +26,6 @@ pub struct Renewals {
 /// A playlist that is longer is none.
 const LONGEST_PLAYLIST: usize = 16 * 1024 * 1024;
 
-/// Does this status say that a URL that was good is good no more?
-pub fn is_expiry(status: Option<u16>) -> bool {
-    matches!(status, Some(401 | 403 | 410))
-}
-
 impl Renewals {
     /// The file itself was found here.
     pub fn found_top(&self, url: &Url) {
@@ -88,7 +83,7 @@ impl State {
             let playlist = self.renewals.latest(&playlist).unwrap_or(playlist);
             let (text, base) = match self.read_playlist(&playlist) {
                 Ok(read) => read,
-                Err(failure) if may_renew_playlists && is_expiry(failure.http_status()) => {
+                Err(failure) if may_renew_playlists && failure.is_expiry() => {
                     self.read_playlist(&self.ask_for_fresh(&playlist, false)?).ok()?
                 }
                 Err(_) => return None,

@@ -18,7 +18,6 @@ use crate::net::retry::{self, Purpose, Trouble};
 use crate::net::{Download, NetError};
 
 use super::exported::{self, Exported};
-use super::renewal::is_expiry;
 use super::state::State;
 use super::trouble;
 
@@ -139,7 +138,7 @@ impl Reader {
     fn fetch(&mut self, data: &mut [u8]) -> Result<usize, NetError> {
         loop {
             let failure = match self.download.read(data) {
-                Err(failure) if is_expiry(failure.http_status()) && self.renewed_at != Some(self.download.position()) => failure,
+                Err(failure) if failure.is_expiry() && self.renewed_at != Some(self.download.position()) => failure,
                 read => return read,
             };
             // SAFETY: the hook outlives the contexts that it opened (invariant 2).
