@@ -1,12 +1,13 @@
-//! Encoders of output streams: what the options say of one in [`settings`] and of the graph before it in [`graph`], how it is opened once its input is known in
-//! [`open`], what goes into it in [`frames`] and [`subtitles`](super::subtitle), the thread that it works on in [`worker`], and
-//! the order in which packets leave in [`order`].
+//! Encoders of output streams: what the options say of one in [`settings`] and of the graph before it in [`graph`], how it is
+//! opened once its input is known in [`open`], what goes into it in [`frames`] and [`subtitles`](super::subtitle), the thread
+//! that it works on in [`worker`], what comes out in [`packets`], and the order in which that leaves in [`order`].
 
 mod frames;
 mod graph;
 mod key_frames;
 mod open;
 mod order;
+mod packets;
 mod settings;
 mod statistics;
 mod worker;
