@@ -13,6 +13,7 @@
 
 mod api;
 mod counts;
+mod door;
 pub mod fence;
 mod gate;
 mod metrics;
@@ -26,23 +27,18 @@ mod stream;
 mod thumbnail;
 mod view;
 
-use std::fs;
-use std::io::ErrorKind;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::connect_info::{ConnectInfo, Connected};
+use axum::extract::connect_info::ConnectInfo;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::serve::IncomingStream;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::Value;
-use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
@@ -53,6 +49,7 @@ use crate::error::{Error, Kind};
 use crate::job::Session;
 
 use api::Problem;
+use door::open;
 use fence::Fence;
 use gate::{Asked, Door, Gate, Rules};
 use notify::ServiceManager;
@@ -60,6 +57,8 @@ use registry::Registry;
 use reload::Mark;
 use state::StateDir;
 use thumbnail::Thumbnails;
+
+pub use door::Listener;
 
 /// Where the daemon listens if nothing says otherwise.
 pub const LISTEN: &str = "127.0.0.1:8460";
@@ -84,14 +83,6 @@ pub struct Daemon {
     /// `[serve]` as it was read first: what a reload cannot change.
     serve: Serve,
     file: Option<PathBuf>,
-}
-
-/// The open door, to be given to [`Daemon::run`].
-pub enum Listener {
-    /// TCP.
-    Tcp(TcpListener),
-    /// A unix socket that only its owner can open.
-    Unix(UnixListener),
 }
 
 /// What the daemon is told while it runs.
@@ -337,64 +328,6 @@ async fn metrics(State(daemon): State<Arc<Daemon>>) -> Response {
 
 async fn healthz() -> &'static str {
     "ok\n"
-}
-
-impl Connected<IncomingStream<'_, TcpListener>> for Door {
-    fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Self {
-        // A connection that is over already has no address; what it asked for reaches nobody.
-        stream.io().local_addr().map_or(Self::Tcp(([0, 0, 0, 0], 0).into()), Self::Tcp)
-    }
-}
-
-impl Connected<IncomingStream<'_, UnixListener>> for Door {
-    fn connect_info(_: IncomingStream<'_, UnixListener>) -> Self {
-        Self::Unix
-    }
-}
-
-/// Opens the door; its address as others write it.
-async fn open(listen: &Listen) -> Result<(Listener, String), Error> {
-    let failed = |error: std::io::Error| {
-        Error::new(Kind::Config, format!("cannot listen at {listen}: {error}")).with_hint("give another address with --listen")
-    };
-    match listen {
-        Listen::Tcp(address) => {
-            let listener = TcpListener::bind(address).await.map_err(failed)?;
-            let address = format!("http://{}", listener.local_addr().map_err(failed)?);
-            Ok((Listener::Tcp(listener), address))
-        }
-        Listen::Unix(path) => {
-            remove_dead_socket(path).await.map_err(failed)?;
-            let listener = bind_private(path).map_err(failed)?;
-            Ok((Listener::Unix(listener), format!("unix:{}", path.display())))
-        }
-    }
-}
-
-/// A socket that a daemon before this one left behind, and nobody listens at.
-async fn remove_dead_socket(path: &Path) -> std::io::Result<()> {
-    match fs::symlink_metadata(path) {
-        Ok(metadata) if !metadata.file_type().is_socket() => {
-            Err(std::io::Error::new(ErrorKind::AlreadyExists, "it is not a socket"))
-        }
-        Ok(_) => match UnixStream::connect(path).await {
-            Ok(_) => Err(std::io::Error::new(ErrorKind::AddrInUse, "another process listens there")),
-            Err(_) => fs::remove_file(path),
-        },
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
-    }
-}
-
-/// Binds it in a folder that nobody else can enter, and moves it to its place with its mode set: at no time can others open it.
-fn bind_private(path: &Path) -> std::io::Result<UnixListener> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let private = tempfile::Builder::new().prefix(".ffauth-").tempdir_in(folder)?;
-    let first = private.path().join("s");
-    let listener = UnixListener::bind(&first)?;
-    fs::set_permissions(&first, fs::Permissions::from_mode(0o600))?;
-    fs::rename(&first, path)?;
-    Ok(listener)
 }
 
 fn rules_of(serve: &Serve) -> Rules {
