@@ -55,7 +55,7 @@ pub enum Command {
 #[cfg(feature = "serve")]
 #[derive(Debug, Group)]
 pub struct ServeArgs {
-    /// Where the API, the metrics and the dashboard are, as 127.0.0.1:8460 or unix:/run/ffauth.sock [default: `listen` of [serve]]
+    /// Where the API, the metrics and the dashboard are, as 127.0.0.1:8460 or unix:/run/ffauth.sock [default: `listen` in the configuration]
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<crate::config::Listen>,
     /// Ends when no stream is left to run, with 1 if any has failed

@@ -14,7 +14,7 @@ use crate::error::{Error, Kind};
 
 use super::gate::Door;
 
-/// The open door, to be given to [`Daemon::run`].
+/// The open door, to be given to [`Daemon::run`](super::Daemon::run).
 pub enum Listener {
     /// TCP.
     Tcp(TcpListener),

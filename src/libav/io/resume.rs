@@ -1,4 +1,4 @@
-//! Inputs that http.c would lose: an `AVIOContext` over [`net::Download`], which goes on at the byte where a connection was cut,
+//! Inputs that http.c would lose: an `AVIOContext` over [`Download`](crate::net::Download), which goes on at the byte where a connection was cut,
 //! with the token of that moment in its place, also on a server without ranges.
 //!
 //! AES-128 (RFC 8216 section 4.3.2.4) is undone here too: crypto.c takes a lost connection for the end of the segment.

@@ -8,9 +8,9 @@
 //!
 //! - Local files: below `allow_paths`, symbolic links resolved; inputs of formats that hold all they need, so that no playlist
 //!   can name others. Never the daemon's own files.
-//! - The network: [`NETWORK`] protocols, and nothing else for what a playlist from there names.
+//! - The network: `NETWORK` protocols, and nothing else for what a playlist from there names.
 //! - Tokens: profiles in `allow_profiles`.
-//! - Formats, AVOptions and filters: those in the tables of [`options`] and [`graph`].
+//! - Formats, AVOptions and filters: those in the tables of `options` and `graph`.
 
 mod graph;
 mod options;
