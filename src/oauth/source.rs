@@ -209,15 +209,25 @@ impl Source {
         let _ = self.begin(true, Duration::ZERO);
     }
 
-    /// Asks for another token now, whatever the life of the one that is there; joins a request that is under way.
+    /// Asks for another token now, whatever the life of the one that is there. A request that is under way is waited for; where
+    /// it brings nothing newer than what there was, another one follows.
     ///
     /// # Errors
     /// As [`token`](Self::token).
     pub async fn renew(&self) -> Result<Arc<Token>, OauthError> {
-        self.progress().not_before = None;
-        let mut running = self.begin(true, Duration::MAX)?;
-        let outcome = running.wait_for(Option::is_some).await.map(|outcome| outcome.clone());
-        outcome.ok().flatten().unwrap_or_else(|| Err(OauthError::Stale("the token request was broken off".to_owned())))
+        let before = self.0.state.borrow().token.as_ref().map_or(0, |token| token.generation);
+        let mut is_second = false;
+        loop {
+            self.progress().not_before = None;
+            let mut running = self.begin(true, Duration::MAX)?;
+            let outcome = running.wait_for(Option::is_some).await.map(|outcome| outcome.clone());
+            let broken_off = || Err(OauthError::Stale("the token request was broken off".to_owned()));
+            let outcome = outcome.ok().flatten().unwrap_or_else(broken_off);
+            match outcome {
+                Ok(token) if token.generation <= before && !is_second => is_second = true,
+                outcome => return outcome,
+            }
+        }
     }
 
     /// Refreshes at the soft point, until `stop`. To be spawned once by the user of the source.
