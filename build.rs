@@ -40,6 +40,11 @@ fn main() {
         // Until then av_stream_get_end_pts tells how far a muxer has come.
         println!("cargo:rustc-cfg=end_pts");
     }
+    let linux = ["CARGO_CFG_TARGET_OS", "CARGO_CFG_TARGET_ENV"].map(|name| std::env::var(name).unwrap_or_default());
+    if linux == ["linux", "gnu"] {
+        // Half a megabyte of relocations that the loader reads into memory are written in a hundredth of that.
+        println!("cargo:rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
+    }
     let libavutil = library("libavutil", "57");
     cc::Build::new().file("src/libav/log.c").includes(libavutil.include_paths).compile("ffauth_log");
 }
