@@ -138,7 +138,7 @@ pub use {
     job::{
         AccessToken, AudioFrame, Authenticator, Demuxer, DevicePrompt, Event, Events, Exit, FileIndex, FileReport, Flow, Frame,
         Frames, Input, Job, JobBuilder, LogLevel, MediaType, Muxer, Output, Packet, Packets, Report, RunningJob, Session, Status,
-        StopHandle, StreamInfo, TimeBase, TokenReport, VideoFrame,
+        StopHandle, StreamInfo, TimeBase, TokenReport, TokenState, VideoFrame,
     },
     libav::io::IoCounts,
     oauth::held::{Bearer, HeldToken},

@@ -67,9 +67,6 @@ fn stopping_takes_no_time_and_leaves_nothing_behind() {
     drop(other);
     wait_until("the dropped job is gone", || threads("to-drop") == 0);
     assert!(count(&packets(&dropped)) > 0, "its output is finished");
-    assert_eq!(threads("ffauth-net"), 1);
-    drop(session);
-    wait_until("the session is gone", || threads("ffauth-net") == 0);
 }
 
 #[test]

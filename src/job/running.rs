@@ -132,6 +132,7 @@ impl RunningJob {
         self.shared.control.abort.request();
     }
 
+    #[doc(hidden)]
     /// The newest key frame of its video since this was asked last, for a small picture of it; the next one is kept from now on.
     pub fn key_frame(&self) -> Option<KeyFrame> {
         let tap = &self.shared.control.tap;

@@ -282,7 +282,9 @@ impl Entity {
 /// The entity that a successful answer is about and, for a part of it (206), the first byte that comes.
 fn read_head(status: StatusCode, headers: &HeaderMap) -> (Entity, Option<u64>) {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let mut entity = Entity { etag: text(ETAG), last_modified: text(LAST_MODIFIED), ..Entity::default() };
+    // Apache calls a tag weak as long as the file is younger than a second.
+    let etag = text(ETAG).map(|tag| tag.trim_start_matches("W/").to_owned());
+    let mut entity = Entity { etag, last_modified: text(LAST_MODIFIED), ..Entity::default() };
     if status != StatusCode::PARTIAL_CONTENT {
         entity.length = text(CONTENT_LENGTH).and_then(|length| length.parse().ok());
         return (entity, None);
@@ -339,6 +341,7 @@ mod unit {
         assert!(!of(&[]).differs_from(&earlier));
         assert!(!of(&[("content-length", "7"), ("last-modified", "x")]).differs_from(&earlier));
         assert!(of(&[("content-length", "8")]).differs_from(&earlier));
+        assert!(!of(&[("etag", "W/a")]).differs_from(&earlier));
         assert!(of(&[("etag", "b")]).differs_from(&earlier));
     }
 }

@@ -56,7 +56,12 @@ impl Entities {
         let Some((name, value)) = line.split_once(':') else { return false };
         let Some(index) = TELLING.iter().position(|telling| name.trim().eq_ignore_ascii_case(telling)) else { return false };
         let value = value.trim();
-        let value = if index == 2 { value.rsplit('/').next().unwrap_or(value) } else { value };
+        let value = match index {
+            // Apache calls a tag weak as long as the file is younger than a second.
+            0 => value.trim_start_matches("W/"),
+            2 => value.rsplit('/').next().unwrap_or(value),
+            _ => value,
+        };
         // A length that the server does not know.
         if value.is_empty() || value == "*" {
             return false;
@@ -93,6 +98,7 @@ mod tests {
         assert!(!entities.hear(1, "ETag: \"error-page\""));
         entities.hear(1, "HTTP/1.1 206 Partial Content");
         assert!(entities.hear(1, "Content-Range: bytes 50-119/120"));
+        assert!(!entities.hear(1, "ETag: W/\"a\""));
         assert!(entities.hear(1, "ETag: \"b\""));
     }
 
