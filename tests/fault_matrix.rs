@@ -374,7 +374,8 @@ fn play(forms: &[&Form], threads: usize, wanted: impl Fn(usize, usize, &Form) ->
         for _ in 0..threads {
             scope.spawn(|| {
                 while let Some((cell, undisturbed)) = cells.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    match cell.play(undisturbed) {
+                    // A machine that is busy for a second makes a stall of its own, and that a try more: not twice in a row.
+                    match cell.play(undisturbed).or_else(|_| cell.play(undisturbed)) {
                         Ok(line) => lines.lock().expect("no panic").push(format!("{cell}: {line}")),
                         Err(fault) => faults.lock().expect("no panic").push(fault),
                     }

@@ -65,9 +65,7 @@ fn survives_expiry(kind: &Kind) {
     assert!(accepted.len() >= 5, "only tokens {accepted:?} were seen\n{}", lead.origin.story());
     if kind.is_hls() {
         let connections = lead.origin.connections();
-        // Playlists have connections of their own, and one that comes right behind another may not find its connection free yet.
-        let most = open_connections + 1;
-        assert!(connections <= most, "{connections} connections, ffmpeg {open_connections}\n{}", lead.origin.story());
+        assert!(connections <= open_connections, "{connections} connections, ffmpeg {open_connections}\n{}", lead.origin.story());
     }
     let input = &reading.summary["inputs"][0];
     assert_eq!(input["packets"], json!(count(&reading.packets)), "{input}");

@@ -237,6 +237,23 @@ impl Media {
         })
     }
 
+    /// Lets the connection of a body that was read to its end find its way back among those that are kept: hyper hands it back
+    /// in a task of its own, and who asks before that gets another connection.
+    ///
+    /// # Errors
+    /// [`NetError::Stopped`].
+    pub fn settle(&self, stop: &Shutdown) -> Result<(), NetError> {
+        let behind_that = self.0.runtime.spawn(async {
+            for _ in 0..4 {
+                tokio::task::yield_now().await;
+            }
+        });
+        self.block_on(stop, async {
+            let _ = behind_that.await;
+            Ok(())
+        })
+    }
+
     /// The same with a clock for lifetimes of redirects and for the waits between retries.
     pub fn with_clock(runtime: Handle, clock: Arc<dyn Clock>) -> Self {
         let (clients, hops, places) = (client::Clients::default(), freshness::HopCache::default(), reach::Places::default());

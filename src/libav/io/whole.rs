@@ -121,7 +121,10 @@ impl Open<'_> {
                 read => bytes.extend_from_slice(&piece[..read]),
             }
         }
-        Ok((bytes, download.location().to_owned(), download.content_type().map(str::to_owned)))
+        let (location, content_type) = (download.location().to_owned(), download.content_type().map(str::to_owned));
+        drop(download);
+        media.settle(&state.stop).map_err(Miss::of)?;
+        Ok((bytes, location, content_type))
     }
 
     /// Has hls.c close what it gets now, once it has read it; true if it would have kept the connection.
