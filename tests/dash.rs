@@ -8,6 +8,7 @@ use crate::support::Protected;
 use crate::support::media::{self, Kind};
 use crate::support::origin::{Origin, Placement, Refusal, Site};
 use crate::support::run::{self, Home, Packets, Reading, count, difference, ffmpeg_read};
+use crate::support::steady::steady;
 use crate::support::tls::Authority;
 use crate::support::token_server::{TokenServer, Tokens};
 
@@ -39,18 +40,20 @@ fn assert_complete(kind: &Kind, reading: &Reading, origin: &Origin) {
 /// tokens.
 #[track_caller]
 fn survives_expiry(kind: &Kind) {
-    let lead = Protected::new(Tokens::living(LIFE), kind.paced(LONG), "");
-    let reading = lead.home.read(kind, "p", &lead.origin.url(kind.entry), &[]);
-    assert_complete(kind, &reading, &lead.origin);
-    assert!(reading.took >= Duration::from_secs(12), "it took only {:?}", reading.took);
-    assert_eq!(lead.origin.count(401), 0, "{}", lead.origin.story());
-    let accepted = lead.origin.accepted();
-    assert!(accepted.len() >= 5, "only tokens {accepted:?} were seen\n{}", lead.origin.story());
-    let input = &reading.summary["inputs"][0];
-    assert_eq!(input["packets"], json!(count(&reading.packets)), "{input}");
-    assert_eq!(input["http_401"], json!(0), "{input}");
-    assert!(input["token_swaps"].as_u64() >= Some(4), "{input}");
-    assert_eq!(reading.summary["tokens"]["p"]["refreshes"], json!(lead.token_server.answered()), "{}", reading.summary);
+    steady(|| {
+        let lead = Protected::new(Tokens::living(LIFE), kind.paced(LONG), "");
+        let reading = lead.home.read(kind, "p", &lead.origin.url(kind.entry), &[]);
+        assert_complete(kind, &reading, &lead.origin);
+        assert!(reading.took >= Duration::from_secs(12), "it took only {:?}", reading.took);
+        assert_eq!(lead.origin.count(401), 0, "{}", lead.origin.story());
+        let accepted = lead.origin.accepted();
+        assert!(accepted.len() >= 5, "only tokens {accepted:?} were seen\n{}", lead.origin.story());
+        let input = &reading.summary["inputs"][0];
+        assert_eq!(input["packets"], json!(count(&reading.packets)), "{input}");
+        assert_eq!(input["http_401"], json!(0), "{input}");
+        assert!(input["token_swaps"].as_u64() >= Some(4), "{input}");
+        assert_eq!(reading.summary["tokens"]["p"]["refreshes"], json!(lead.token_server.answered()), "{}", reading.summary);
+    });
 }
 
 #[test]

@@ -8,6 +8,7 @@ use crate::support::Protected;
 use crate::support::media::{self, Kind};
 use crate::support::origin::{Framing, Origin, Placement, Refusal, Site};
 use crate::support::run::{self, Finished, Home, Packets, Reading, count, difference, ffmpeg_read, finish, profile};
+use crate::support::steady::steady;
 use crate::support::token_server::{Mood, TokenServer, Tokens};
 
 const LIFE: Duration = Duration::from_secs(2);
@@ -37,45 +38,51 @@ fn assert_complete(kind: &Kind, reading: &Reading, origin: &Origin) {
 /// tokens. A token that is never renewed, beside it, must not get through, or nothing was shown.
 #[track_caller]
 fn survives_expiry(kind: &Kind) {
-    let lead = Protected::new(Tokens::living(LIFE), kind.paced(LONG), "");
-    let (reading, open_connections) = std::thread::scope(|scope| {
-        let frozen = scope.spawn(|| {
-            let frozen = Protected::new(Tokens::living(LIFE), kind.paced(LONG), "");
-            frozen_read(kind, &frozen)
+    steady(|| {
+        let lead = Protected::new(Tokens::living(LIFE), kind.paced(LONG), "");
+        let (reading, open_connections) = std::thread::scope(|scope| {
+            let frozen = scope.spawn(|| {
+                let frozen = Protected::new(Tokens::living(LIFE), kind.paced(LONG), "");
+                frozen_read(kind, &frozen)
+            });
+            let open = scope.spawn(|| {
+                let origin = Origin::start(Site { cut_every: None, ..kind.paced(LONG) });
+                let packets = kind.is_hls().then(|| ffmpeg_read(&Home::new(""), kind, &origin.url(kind.entry)));
+                (packets, origin.connections())
+            });
+            let reading = lead.home.read(kind, "p", &lead.origin.url(kind.entry), &[]);
+            let expected = reference(kind, lead.origin.site());
+            let frozen = frozen.join().expect("no panic");
+            assert!(frozen.run.code != Some(0) || frozen.packets != expected, "a token that was never renewed got everything");
+            let (open, connections) = open.join().expect("no panic");
+            if let Some(difference) = open.and_then(|open| difference(&expected, &open)) {
+                panic!("ffmpeg itself reads this otherwise at this pace: {difference}");
+            }
+            (reading, connections)
         });
-        let open = scope.spawn(|| {
-            let origin = Origin::start(Site { cut_every: None, ..kind.paced(LONG) });
-            let packets = kind.is_hls().then(|| ffmpeg_read(&Home::new(""), kind, &origin.url(kind.entry)));
-            (packets, origin.connections())
-        });
-        let reading = lead.home.read(kind, "p", &lead.origin.url(kind.entry), &[]);
-        let expected = reference(kind, lead.origin.site());
-        let frozen = frozen.join().expect("no panic");
-        assert!(frozen.run.code != Some(0) || frozen.packets != expected, "a token that was never renewed got everything");
-        let (open, connections) = open.join().expect("no panic");
-        if let Some(difference) = open.and_then(|open| difference(&expected, &open)) {
-            panic!("ffmpeg itself reads this otherwise at this pace: {difference}");
+        assert_complete(kind, &reading, &lead.origin);
+        assert!(reading.took >= Duration::from_secs(12), "it took only {:?}", reading.took);
+        assert_eq!(lead.origin.count(401), 0, "{}", lead.origin.story());
+        let accepted = lead.origin.accepted();
+        assert!(accepted.len() >= 5, "only tokens {accepted:?} were seen\n{}", lead.origin.story());
+        if kind.is_hls() {
+            let connections = lead.origin.connections();
+            assert!(
+                connections <= open_connections,
+                "{connections} connections, ffmpeg {open_connections}\n{}",
+                lead.origin.story()
+            );
         }
-        (reading, connections)
+        let input = &reading.summary["inputs"][0];
+        assert_eq!(input["packets"], json!(count(&reading.packets)), "{input}");
+        assert_eq!(input["http_401"], json!(0), "{input}");
+        assert_eq!(input["auth"], json!("p"), "{input}");
+        assert_eq!(input["gaps"], json!([]), "{input}");
+        assert!(input["token_swaps"].as_u64() >= Some(4), "{input}");
+        assert_eq!(input["requests"], json!(lead.origin.log().len()), "{input}\n{}", lead.origin.story());
+        assert_eq!(reading.summary["tokens"]["p"]["refreshes"], json!(lead.token_server.answered()), "{}", reading.summary);
+        assert_eq!(reading.summary["exit"], json!("eof"));
     });
-    assert_complete(kind, &reading, &lead.origin);
-    assert!(reading.took >= Duration::from_secs(12), "it took only {:?}", reading.took);
-    assert_eq!(lead.origin.count(401), 0, "{}", lead.origin.story());
-    let accepted = lead.origin.accepted();
-    assert!(accepted.len() >= 5, "only tokens {accepted:?} were seen\n{}", lead.origin.story());
-    if kind.is_hls() {
-        let connections = lead.origin.connections();
-        assert!(connections <= open_connections, "{connections} connections, ffmpeg {open_connections}\n{}", lead.origin.story());
-    }
-    let input = &reading.summary["inputs"][0];
-    assert_eq!(input["packets"], json!(count(&reading.packets)), "{input}");
-    assert_eq!(input["http_401"], json!(0), "{input}");
-    assert_eq!(input["auth"], json!("p"), "{input}");
-    assert_eq!(input["gaps"], json!([]), "{input}");
-    assert!(input["token_swaps"].as_u64() >= Some(4), "{input}");
-    assert_eq!(input["requests"], json!(lead.origin.log().len()), "{input}\n{}", lead.origin.story());
-    assert_eq!(reading.summary["tokens"]["p"]["refreshes"], json!(lead.token_server.answered()), "{}", reading.summary);
-    assert_eq!(reading.summary["exit"], json!("eof"));
 }
 
 /// One token, from an agent that never brings another.
@@ -146,10 +153,12 @@ fn ffmpeg_with_a_static_header_loses_media_and_exits_with_0() {
 /// refused, however many requests found out.
 #[track_caller]
 fn survives_early_death(kind: &Kind) {
-    let lead = Protected::new(Tokens::dying_early(LIFE), kind.paced(LONG), "");
-    let reading = lead.home.read(kind, "p", &lead.origin.url(kind.entry), &[]);
-    assert_complete(kind, &reading, &lead.origin);
-    lead.assert_one_refresh_for_each_refused_token(&reading);
+    steady(|| {
+        let lead = Protected::new(Tokens::dying_early(LIFE), kind.paced(LONG), "");
+        let reading = lead.home.read(kind, "p", &lead.origin.url(kind.entry), &[]);
+        assert_complete(kind, &reading, &lead.origin);
+        lead.assert_one_refresh_for_each_refused_token(&reading);
+    });
 }
 
 #[test]
@@ -282,41 +291,45 @@ fn cuts_with_dead_tokens_without_ranges() {
 /// Bodies whose end is told by the end of the connection, and servers that know no ranges, left alone.
 #[test]
 fn other_servers_are_read_as_well() {
-    std::thread::scope(|scope| {
-        for framing in [Framing::Length, Framing::Chunked, Framing::Close] {
-            for kind in [media::MPEGTS, media::MP4_MOOV_FIRST, media::HLS, media::HLS_AES] {
-                scope.spawn(move || {
-                    let site = Site { ranges: false, framing, lasts: Duration::from_secs(3), ..kind.site() };
-                    let lead = Protected::new(Tokens::living(LIFE), site, "");
-                    let reading = lead.home.read(&kind, "p", &lead.origin.url(kind.entry), &[]);
-                    assert_complete(&kind, &reading, &lead.origin);
-                    assert_eq!(lead.origin.count(401), 0, "{}", lead.origin.story());
-                });
+    steady(|| {
+        std::thread::scope(|scope| {
+            for framing in [Framing::Length, Framing::Chunked, Framing::Close] {
+                for kind in [media::MPEGTS, media::MP4_MOOV_FIRST, media::HLS, media::HLS_AES] {
+                    scope.spawn(move || {
+                        let site = Site { ranges: false, framing, lasts: Duration::from_secs(3), ..kind.site() };
+                        let lead = Protected::new(Tokens::living(LIFE), site, "");
+                        let reading = lead.home.read(&kind, "p", &lead.origin.url(kind.entry), &[]);
+                        assert_complete(&kind, &reading, &lead.origin);
+                        assert_eq!(lead.origin.count(401), 0, "{}", lead.origin.story());
+                    });
+                }
             }
-        }
+        });
     });
 }
 
 /// The token stands in the query of every request, or in a header field of the vendor's own.
 #[track_caller]
 fn placed(kind: &Kind, placement: Placement, profile: &str) {
-    let site = Site { placement, ..kind.paced(SHORT) };
-    let lead = Protected::new(Tokens::living(LIFE), site, profile);
-    let url = lead.origin.url(&format!("{}?quality=high", kind.entry));
-    let reading = lead.home.read(kind, "p", &url, &[]);
-    assert_complete(kind, &reading, &lead.origin);
-    assert_eq!(lead.origin.count(401), 0, "{}", lead.origin.story());
-    assert!(lead.origin.accepted().len() >= 3, "{}", lead.origin.story());
-    for entry in lead.origin.log() {
-        assert!(!entry.text.contains("authorization:"), "{}", entry.text);
-        if entry.path.ends_with(kind.entry) {
-            assert!(entry.text.contains("quality=high"), "the user's own query is lost: {}", entry.text);
+    steady(|| {
+        let site = Site { placement, ..kind.paced(SHORT) };
+        let lead = Protected::new(Tokens::living(LIFE), site, profile);
+        let url = lead.origin.url(&format!("{}?quality=high", kind.entry));
+        let reading = lead.home.read(kind, "p", &url, &[]);
+        assert_complete(kind, &reading, &lead.origin);
+        assert_eq!(lead.origin.count(401), 0, "{}", lead.origin.story());
+        assert!(lead.origin.accepted().len() >= 3, "{}", lead.origin.story());
+        for entry in lead.origin.log() {
+            assert!(!entry.text.contains("authorization:"), "{}", entry.text);
+            if entry.path.ends_with(kind.entry) {
+                assert!(entry.text.contains("quality=high"), "the user's own query is lost: {}", entry.text);
+            }
         }
-    }
-    let shown = format!("{}{}{}", reading.run.stdout, reading.run.stderr, reading.summary);
-    for token in lead.tokens.all() {
-        assert!(!shown.contains(&token), "a token is shown:\n{shown}");
-    }
+        let shown = format!("{}{}{}", reading.run.stdout, reading.run.stderr, reading.summary);
+        for token in lead.tokens.all() {
+            assert!(!shown.contains(&token), "a token is shown:\n{shown}");
+        }
+    });
 }
 
 const QUERY: &str = "placement = { query = \"access_token\" }";
@@ -463,17 +476,22 @@ fn a_redirect_chain_is_judged_hop_by_hop() {
 /// A redirect within the origin, met again and again: segments and playlist.
 #[test]
 fn a_redirect_within_the_origin_keeps_the_token() {
-    let kind = media::HLS;
-    let moved = |name: &str| (format!("/old-{name}"), 302, name.to_owned());
-    let site = Site {
-        replace: vec![("index3.ts".to_owned(), "old-index3.ts".to_owned()), ("index6.ts".to_owned(), "old-index6.ts".to_owned())],
-        redirects: vec![moved("index.m3u8"), moved("index3.ts"), moved("index6.ts")],
-        ..kind.paced(SHORT)
-    };
-    let lead = Protected::new(Tokens::living(LIFE), site, "");
-    let reading = lead.home.read(&kind, "p", &lead.origin.url("old-index.m3u8"), &[]);
-    assert_complete(&kind, &reading, &lead.origin);
-    assert_eq!(lead.origin.count(401), 0, "{}", lead.origin.story());
+    steady(|| {
+        let kind = media::HLS;
+        let moved = |name: &str| (format!("/old-{name}"), 302, name.to_owned());
+        let site = Site {
+            replace: vec![
+                ("index3.ts".to_owned(), "old-index3.ts".to_owned()),
+                ("index6.ts".to_owned(), "old-index6.ts".to_owned()),
+            ],
+            redirects: vec![moved("index.m3u8"), moved("index3.ts"), moved("index6.ts")],
+            ..kind.paced(SHORT)
+        };
+        let lead = Protected::new(Tokens::living(LIFE), site, "");
+        let reading = lead.home.read(&kind, "p", &lead.origin.url("old-index.m3u8"), &[]);
+        assert_complete(&kind, &reading, &lead.origin);
+        assert_eq!(lead.origin.count(401), 0, "{}", lead.origin.story());
+    });
 }
 
 /// A segment on a host that is not in `origins` and wants a token all the same: an error that says what to add, no silent gap.
@@ -540,22 +558,24 @@ fn an_outage_longer_than_a_token_is_waited_out() {
 /// `-auth a,b`: playlist and segments on two hosts, each with its own authorization server; each host sees only its own tokens.
 #[test]
 fn each_request_gets_the_profile_of_its_origin() {
-    let kind = media::HLS;
-    let (a, b) = (Tokens::new("alpha", LIFE, Some(2)), Tokens::new("beta", LIFE, Some(2)));
-    let (a_server, b_server) = (TokenServer::start(&a), TokenServer::start(&b));
-    let segments = Origin::start(Site { tokens: Some(b.clone()), ..kind.paced(SHORT) });
-    let replace = vec![("index".to_owned(), format!("{}/index", segments.base()))];
-    let playlist = Origin::start(Site { tokens: Some(a.clone()), replace, ..kind.site() });
-    let config = [
-        profile("a", &a_server, &format!("origins = [\"{}\"]", playlist.base())),
-        profile("b", &b_server, &format!("origins = [\"{}\"]", segments.base())),
-    ];
-    let home = Home::new(&config.concat());
-    let reading = home.read(&kind, "a,b", &playlist.url(kind.entry), &[]);
-    assert_complete(&kind, &reading, &segments);
-    assert_eq!(playlist.count(401) + segments.count(401), 0);
-    assert_eq!(playlist.mentions(&b.all()), Vec::<String>::new());
-    assert_eq!(segments.mentions(&a.all()), Vec::<String>::new());
+    steady(|| {
+        let kind = media::HLS;
+        let (a, b) = (Tokens::new("alpha", LIFE, Some(2)), Tokens::new("beta", LIFE, Some(2)));
+        let (a_server, b_server) = (TokenServer::start(&a), TokenServer::start(&b));
+        let segments = Origin::start(Site { tokens: Some(b.clone()), ..kind.paced(SHORT) });
+        let replace = vec![("index".to_owned(), format!("{}/index", segments.base()))];
+        let playlist = Origin::start(Site { tokens: Some(a.clone()), replace, ..kind.site() });
+        let config = [
+            profile("a", &a_server, &format!("origins = [\"{}\"]", playlist.base())),
+            profile("b", &b_server, &format!("origins = [\"{}\"]", segments.base())),
+        ];
+        let home = Home::new(&config.concat());
+        let reading = home.read(&kind, "a,b", &playlist.url(kind.entry), &[]);
+        assert_complete(&kind, &reading, &segments);
+        assert_eq!(playlist.count(401) + segments.count(401), 0);
+        assert_eq!(playlist.mentions(&b.all()), Vec::<String>::new());
+        assert_eq!(segments.mentions(&a.all()), Vec::<String>::new());
+    });
 }
 
 /// Several names without `origins` cannot be told apart.

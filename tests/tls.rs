@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::support::media::{self, Kind};
 use crate::support::origin::{Origin, Site};
 use crate::support::run::{self, Finished, Home, count, difference, ffmpeg_read, finish};
+use crate::support::steady::steady;
 use crate::support::tls::Authority;
 use crate::support::token_server::{TokenServer, Tokens};
 
@@ -93,17 +94,20 @@ fn a_private_ca_serves_tokens_playlist_and_segments() {
 
 #[test]
 fn a_private_ca_serves_a_progressive_file() {
-    let ca = Authority::new("private");
-    let kind = media::MPEGTS;
-    let tokens = Tokens::living(LIFE);
-    let token_server = TokenServer::start_with(&tokens, Some(ca.certify(HERE)));
-    let origin = Origin::start(Site { tokens: Some(tokens), tls: Some(ca.certify(HERE)), ..kind.paced(Duration::from_secs(6)) });
-    let home = Home::new(&run::profile("p", &token_server, &format!("ca_file = \"{}\"", ca.file().display())));
-    let reading = home.read(&kind, "p", &origin.url(kind.entry), &[]);
-    reading.run.expect_code(0);
-    let expected = ffmpeg_read(&home, &kind, &kind.file().display().to_string());
-    assert_eq!(difference(&expected, &reading.packets), None, "{}", origin.story());
-    assert_eq!(origin.count(401), 0, "{}", origin.story());
+    steady(|| {
+        let ca = Authority::new("private");
+        let kind = media::MPEGTS;
+        let tokens = Tokens::living(LIFE);
+        let token_server = TokenServer::start_with(&tokens, Some(ca.certify(HERE)));
+        let origin =
+            Origin::start(Site { tokens: Some(tokens), tls: Some(ca.certify(HERE)), ..kind.paced(Duration::from_secs(6)) });
+        let home = Home::new(&run::profile("p", &token_server, &format!("ca_file = \"{}\"", ca.file().display())));
+        let reading = home.read(&kind, "p", &origin.url(kind.entry), &[]);
+        reading.run.expect_code(0);
+        let expected = ffmpeg_read(&home, &kind, &kind.file().display().to_string());
+        assert_eq!(difference(&expected, &reading.packets), None, "{}", origin.story());
+        assert_eq!(origin.count(401), 0, "{}", origin.story());
+    });
 }
 
 /// `SSL_CERT_FILE` is the system's list in these tests: with it alone, everything under it verifies.

@@ -11,6 +11,7 @@ use crate::support::disturbance::{Disturbance, Fault};
 use crate::support::media;
 use crate::support::origin::{Origin, Refusal, Site};
 use crate::support::run::{Finished, Home, finish};
+use crate::support::steady::steady;
 use crate::support::token_server::Tokens;
 
 const LIFE: Duration = Duration::from_secs(2);
@@ -74,25 +75,27 @@ fn assert_arrived(lead: &Protected, run: &Finished, expected: &BTreeMap<String, 
 /// Two-second tokens on an upload in real time: every object is there and the same, and nothing was refused.
 #[track_caller]
 fn survives_expiry((options, main): (&str, &str)) {
-    std::thread::scope(|scope| {
-        for method in ["-method PUT", "-method POST", "-method PUT -http_persistent 1"] {
-            scope.spawn(move || {
-                let lead = store(Tokens::living(LIFE), Site::default());
-                let options = format!("{options} {method}");
-                let run = send(&lead, "-re -t 13", &options, main);
-                let expected = local_run(&options, "-t 13", main);
-                assert_arrived(&lead, &run, &expected);
-                let word = options.split(' ').skip_while(|word| *word != "-method").nth(1).expect("a method");
-                assert!(lead.origin.log().iter().all(|entry| entry.method == word), "{}", lead.origin.story());
-                assert_eq!(lead.origin.count(401), 0, "{}", lead.origin.story());
-                assert!(lead.origin.accepted().len() >= 5, "{}", lead.origin.story());
-                let output = &lead.home.summary()["outputs"][0];
-                assert_eq!(output["uploads"], json!(lead.origin.count(201)), "{output}\n{}", lead.origin.story());
-                assert_eq!(output["uploads_unconfirmed"], json!([]), "{output}");
-                assert_eq!(output["http_401"], json!(0), "{output}");
-                assert_eq!(output["auth"], json!("p"), "{output}");
-            });
-        }
+    steady(|| {
+        std::thread::scope(|scope| {
+            for method in ["-method PUT", "-method POST", "-method PUT -http_persistent 1"] {
+                scope.spawn(move || {
+                    let lead = store(Tokens::living(LIFE), Site::default());
+                    let options = format!("{options} {method}");
+                    let run = send(&lead, "-re -t 13", &options, main);
+                    let expected = local_run(&options, "-t 13", main);
+                    assert_arrived(&lead, &run, &expected);
+                    let word = options.split(' ').skip_while(|word| *word != "-method").nth(1).expect("a method");
+                    assert!(lead.origin.log().iter().all(|entry| entry.method == word), "{}", lead.origin.story());
+                    assert_eq!(lead.origin.count(401), 0, "{}", lead.origin.story());
+                    assert!(lead.origin.accepted().len() >= 5, "{}", lead.origin.story());
+                    let output = &lead.home.summary()["outputs"][0];
+                    assert_eq!(output["uploads"], json!(lead.origin.count(201)), "{output}\n{}", lead.origin.story());
+                    assert_eq!(output["uploads_unconfirmed"], json!([]), "{output}");
+                    assert_eq!(output["http_401"], json!(0), "{output}");
+                    assert_eq!(output["auth"], json!("p"), "{output}");
+                });
+            }
+        });
     });
 }
 
@@ -170,19 +173,21 @@ fn an_object_that_was_refused_once_is_sent_again() {
 /// One object that is as long as the stream.
 #[test]
 fn a_progressive_upload_arrives() {
-    for (options, method) in [
-        ("-f mpegts -method PUT", "PUT"),
-        ("-f mpegts -method POST", "POST"),
-        ("-f mpegts", "POST"),
-        ("-f mp4 -movflags frag_keyframe+empty_moov -method PUT", "PUT"),
-        ("-f matroska -fflags +bitexact -live 1 -method POST", "POST"),
-    ] {
-        let lead = store(Tokens::living(LIFE), Site::default());
-        let run = send(&lead, "-t 6", options, "stream.bin");
-        assert_arrived(&lead, &run, &local_run(options, "-t 6", "stream.bin"));
-        assert!(lead.origin.log().iter().all(|entry| entry.method == method), "{}", lead.origin.story());
-        assert_eq!(lead.origin.count(401), 0);
-    }
+    steady(|| {
+        for (options, method) in [
+            ("-f mpegts -method PUT", "PUT"),
+            ("-f mpegts -method POST", "POST"),
+            ("-f mpegts", "POST"),
+            ("-f mp4 -movflags frag_keyframe+empty_moov -method PUT", "PUT"),
+            ("-f matroska -fflags +bitexact -live 1 -method POST", "POST"),
+        ] {
+            let lead = store(Tokens::living(LIFE), Site::default());
+            let run = send(&lead, "-t 6", options, "stream.bin");
+            assert_arrived(&lead, &run, &local_run(options, "-t 6", "stream.bin"));
+            assert!(lead.origin.log().iter().all(|entry| entry.method == method), "{}", lead.origin.story());
+            assert_eq!(lead.origin.count(401), 0);
+        }
+    });
 }
 
 /// It outlives its token by far; the server asks at its beginning only.
@@ -264,74 +269,81 @@ fn a_redirect_to_a_host_in_origins_is_followed() {
 /// Input and output with a profile each.
 #[test]
 fn from_one_profile_to_another() {
-    let kind = media::HLS;
-    let input = Protected::new(Tokens::new("reader", LIFE, Some(2)), kind.paced(Duration::from_secs(6)), "");
-    let output = store(Tokens::new("writer", LIFE, Some(2)), Site::default());
-    let read = std::fs::read_to_string(input.home.path(crate::support::run::CONFIG)).expect("a profile");
-    let write = std::fs::read_to_string(output.home.path(crate::support::run::CONFIG)).expect("a profile");
-    output.home.write(crate::support::run::CONFIG, &[read.replace("profile.p", "profile.r"), write].concat());
-    let (from, to) = (input.origin.url(kind.entry), output.origin.url("out.m3u8"));
-    let run = output.home.line(&format!("-nostdin -auth r -i {from} -c copy {} -method PUT -auth p {to}", HLS_TS.0));
-    run.expect_code(0);
-    assert_eq!(input.origin.count(401) + output.origin.count(401), 0);
-    assert_eq!(input.origin.mentions(&output.tokens.all()), Vec::<String>::new());
-    assert_eq!(output.origin.mentions(&input.tokens.all()), Vec::<String>::new());
-    assert!(output.origin.stored().len() > 10, "{}", output.origin.story());
+    steady(|| {
+        let kind = media::HLS;
+        let input = Protected::new(Tokens::new("reader", LIFE, Some(2)), kind.paced(Duration::from_secs(6)), "");
+        let output = store(Tokens::new("writer", LIFE, Some(2)), Site::default());
+        let read = std::fs::read_to_string(input.home.path(crate::support::run::CONFIG)).expect("a profile");
+        let write = std::fs::read_to_string(output.home.path(crate::support::run::CONFIG)).expect("a profile");
+        output.home.write(crate::support::run::CONFIG, &[read.replace("profile.p", "profile.r"), write].concat());
+        let (from, to) = (input.origin.url(kind.entry), output.origin.url("out.m3u8"));
+        let run = output.home.line(&format!("-nostdin -auth r -i {from} -c copy {} -method PUT -auth p {to}", HLS_TS.0));
+        run.expect_code(0);
+        assert_eq!(input.origin.count(401) + output.origin.count(401), 0);
+        assert_eq!(input.origin.mentions(&output.tokens.all()), Vec::<String>::new());
+        assert_eq!(output.origin.mentions(&input.tokens.all()), Vec::<String>::new());
+        assert!(output.origin.stored().len() > 10, "{}", output.origin.story());
+    });
 }
 
 /// Each cause for each kind of upload: the object arrives all the same, after so many further requests, or the job fails and says
 /// which did not.
 #[test]
 fn every_cause_for_every_kind_of_upload() {
-    const FOR_GOOD: u32 = u32::MAX;
-    const CAUSES: [(Fault, u32, Option<usize>); 15] = [
-        (Fault::Status(401), 1, Some(1)),
-        (Fault::Status(401), FOR_GOOD, None),
-        (Fault::Status(403), FOR_GOOD, None),
-        (Fault::Status(404), FOR_GOOD, None),
-        (Fault::Status(408), 2, Some(2)),
-        (Fault::RetryAfter(429, 1), 1, Some(1)),
-        (Fault::Status(500), 2, Some(2)),
-        (Fault::Status(503), 2, Some(2)),
-        (Fault::Status(503), FOR_GOOD, None),
-        (Fault::Reset, 2, Some(2)),
-        (Fault::Reset, FOR_GOOD, None),
-        (Fault::Cut, 2, Some(2)),
-        (Fault::Truncation, 1, Some(1)),
-        (Fault::Silence, 1, Some(1)),
-        (Fault::Stall, 1, Some(1)),
-    ];
-    // The playlist is written after each segment.
-    const UPDATES: usize = 4;
-    let hls = format!("{} -method PUT", HLS_TS.0);
-    let kinds =
-        [(hls.as_str(), "out.m3u8", "out2.ts"), (&hls, "out.m3u8", "out.m3u8"), ("-f mpegts -method PUT", "out.ts", "out.ts")];
-    std::thread::scope(|scope| {
-        for (options, main, object) in kinds {
-            scope.spawn(move || {
-                let expected = local_run(options, "-t 7", main);
-                for (fault, times, further) in CAUSES {
-                    let disturbances = vec![Disturbance { path: object, fault, after: 0, times }];
-                    let lead = store(Tokens::dying_early(Duration::from_secs(600)), Site { disturbances, ..Site::default() });
-                    let run = send(&lead, "-t 7", &format!("{options} -rw_timeout 1500000"), main);
-                    let output = &lead.home.summary()["outputs"][0];
-                    let story = || format!("{object}, {fault:?}: {}\n{}\n{output}", run.tail(), lead.origin.story());
-                    assert_eq!(output["requests"], json!(lead.origin.log().len()), "{}", story());
-                    assert_eq!(output["http_401"], json!(lead.origin.count(401)), "{}", story());
-                    let Some(further) = further else {
-                        assert_eq!(run.code, Some(1), "{}", story());
-                        assert!(output["uploads_unconfirmed"].to_string().contains(object), "{}", story());
-                        assert!(run.stderr.contains(object), "{}", story());
-                        continue;
-                    };
-                    assert_arrived(&lead, &run, &expected);
-                    assert_eq!(output["uploads_unconfirmed"], json!([]), "{}", story());
-                    let asked = lead.origin.log().iter().filter(|entry| entry.path.ends_with(object)).count();
-                    let undisturbed = if object == "out.m3u8" { UPDATES } else { 1 };
-                    assert!(asked == undisturbed + further, "{asked} requests: {}", story());
-                }
-            });
-        }
+    steady(|| {
+        const FOR_GOOD: u32 = u32::MAX;
+        const CAUSES: [(Fault, u32, Option<usize>); 15] = [
+            (Fault::Status(401), 1, Some(1)),
+            (Fault::Status(401), FOR_GOOD, None),
+            (Fault::Status(403), FOR_GOOD, None),
+            (Fault::Status(404), FOR_GOOD, None),
+            (Fault::Status(408), 2, Some(2)),
+            (Fault::RetryAfter(429, 1), 1, Some(1)),
+            (Fault::Status(500), 2, Some(2)),
+            (Fault::Status(503), 2, Some(2)),
+            (Fault::Status(503), FOR_GOOD, None),
+            (Fault::Reset, 2, Some(2)),
+            (Fault::Reset, FOR_GOOD, None),
+            (Fault::Cut, 2, Some(2)),
+            (Fault::Truncation, 1, Some(1)),
+            (Fault::Silence, 1, Some(1)),
+            (Fault::Stall, 1, Some(1)),
+        ];
+        // The playlist is written after each segment.
+        const UPDATES: usize = 4;
+        let hls = format!("{} -method PUT", HLS_TS.0);
+        let kinds = [
+            (hls.as_str(), "out.m3u8", "out2.ts"),
+            (&hls, "out.m3u8", "out.m3u8"),
+            ("-f mpegts -method PUT", "out.ts", "out.ts"),
+        ];
+        std::thread::scope(|scope| {
+            for (options, main, object) in kinds {
+                scope.spawn(move || {
+                    let expected = local_run(options, "-t 7", main);
+                    for (fault, times, further) in CAUSES {
+                        let disturbances = vec![Disturbance { path: object, fault, after: 0, times }];
+                        let lead = store(Tokens::dying_early(Duration::from_secs(600)), Site { disturbances, ..Site::default() });
+                        let run = send(&lead, "-t 7", &format!("{options} -rw_timeout 1500000"), main);
+                        let output = &lead.home.summary()["outputs"][0];
+                        let story = || format!("{object}, {fault:?}: {}\n{}\n{output}", run.tail(), lead.origin.story());
+                        assert_eq!(output["requests"], json!(lead.origin.log().len()), "{}", story());
+                        assert_eq!(output["http_401"], json!(lead.origin.count(401)), "{}", story());
+                        let Some(further) = further else {
+                            assert_eq!(run.code, Some(1), "{}", story());
+                            assert!(output["uploads_unconfirmed"].to_string().contains(object), "{}", story());
+                            assert!(run.stderr.contains(object), "{}", story());
+                            continue;
+                        };
+                        assert_arrived(&lead, &run, &expected);
+                        assert_eq!(output["uploads_unconfirmed"], json!([]), "{}", story());
+                        let asked = lead.origin.log().iter().filter(|entry| entry.path.ends_with(object)).count();
+                        let undisturbed = if object == "out.m3u8" { UPDATES } else { 1 };
+                        assert!(asked == undisturbed + further, "{asked} requests: {}", story());
+                    }
+                });
+            }
+        });
     });
 }
 

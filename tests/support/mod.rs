@@ -23,6 +23,7 @@ pub mod run;
 pub mod server;
 pub mod service;
 pub mod sign_in;
+pub mod steady;
 pub mod tls;
 pub mod token_server;
 pub mod web;

@@ -286,6 +286,9 @@ impl State {
         if let Some(answer) = fault.and_then(|fault| fault.instead()) {
             if fault == Some(disturbance::Fault::Reset) {
                 reset();
+            } else {
+                // As web servers do, lest the end of the connection take the answer with it.
+                tokio::spawn(request.into_body().collect());
             }
             lock(&self.log)[number].status = answer.status().as_u16();
             return answer;
