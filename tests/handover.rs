@@ -1,5 +1,6 @@
 //! The token is swapped while media is read, and nothing is lost.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::json;
@@ -306,6 +307,18 @@ fn other_servers_are_read_as_well() {
             }
         });
     });
+}
+
+/// That a server has no ranges is learnt once.
+#[test]
+fn segments_of_a_server_without_ranges_are_asked_for_once() {
+    let kind = media::HLS;
+    let lead = Protected::new(Tokens::living(Duration::from_secs(600)), Site { ranges: false, ..kind.site() }, "");
+    let reading = lead.home.read(&kind, "p", &lead.origin.url(kind.entry), &[]);
+    assert_complete(&kind, &reading, &lead.origin);
+    let asked: Vec<_> = lead.origin.log().into_iter().map(|seen| seen.path).filter(|path| path.ends_with(".ts")).collect();
+    let segments = asked.iter().collect::<BTreeSet<_>>().len();
+    assert!(segments > 1 && asked.len() == segments + 1, "{}", lead.origin.story());
 }
 
 /// The token stands in the query of every request, or in a header field of the vendor's own.

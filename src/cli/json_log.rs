@@ -52,8 +52,8 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
             line.insert("stream".to_owned(), name);
         }
         line.extend(fields.0);
-        // Nobody is left to tell when standard error is gone.
-        let _ = writeln!(std::io::stderr().lock(), "{}", Value::Object(line));
+        // In one piece: standard error has no buffer. Nobody is left to tell when it is gone.
+        let _ = std::io::stderr().lock().write_all(format!("{}\n", Value::Object(line)).as_bytes());
     }
 }
 

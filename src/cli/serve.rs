@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::env::Env;
 use crate::error::{Error, Kind};
 use crate::libav::log;
+use crate::libav::process::share_heaps;
 use crate::serve::{Daemon, Signal, print, sign_in_link};
 
 use super::args::{Print, ServeArgs};
@@ -35,6 +36,7 @@ pub fn run(args: &ServeArgs, env: &Env, out: &mut dyn Write) -> anyhow::Result<i
 }
 
 fn serve(args: &ServeArgs, config: Config, env: &Env, out: &mut dyn Write) -> anyhow::Result<i32> {
+    share_heaps();
     json_log::start(trace::limit(args.log));
     // libav's lines that belong to no stream.
     log::set_sink(Box::new(|level, text| log::trace(level, text.trim_end())));

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use crate::error::{Error, Kind, panic_text};
 use crate::libav::avio;
 use crate::libav::log::{self, Listener, level};
+use crate::libav::process::wake_together;
 use crate::pipeline::plan::{Output, Overwrite, Plan};
 use crate::pipeline::{Control, InputOutcome, KeyFrame, Observer, OutputOutcome, Progress, Standing};
 use crate::redact;
@@ -82,6 +83,9 @@ impl RunningJob {
             let _entered = span.clone().entered();
             let listener = listener(plan.global.log_level.unwrap_or(level::INFO), span, Arc::clone(&working));
             let _listening = Listener::listen(Some(listener));
+            if plan.global.among_many {
+                wake_together();
+            }
             warnings.iter().for_each(|warning| log::write(level::WARNING, &format!("{}\n", warning.trim_end())));
             let report = catch_unwind(AssertUnwindSafe(|| run(&plan, &session, &working)));
             let report = report.unwrap_or_else(|panic| {

@@ -34,18 +34,34 @@ pub fn set_cpu_count(count: i32) {
     unsafe { ffi::av_cpu_force_count(count) };
 }
 
-/// Has glibc's malloc give memory back that is no longer used, for a process with many inputs: what libavformat probes an input
-/// with is a few large blocks (the 5 MB of `-probesize`, in mpegts.c), which malloc would keep for each thread by itself.
+/// Has few heaps serve all threads of a process that has many: glibc would give almost every thread one of its own, each with holes that
+/// no other thread fills. To be called before there are threads.
+pub fn share_heaps() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: mallopt takes plain numbers (invariant 14). A setting that it does not know changes nothing.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 4);
+    }
+}
+
+/// Gives back what malloc has kept of memory that is no longer used: to open an input takes far more than to read it.
 pub fn give_memory_back() {
     #[cfg(target_env = "gnu")]
-    {
-        const BLOCK: std::ffi::c_int = 128 * 1024;
-        // SAFETY: mallopt takes plain numbers (invariant 14). One that it does not know changes nothing.
-        unsafe {
-            libc::mallopt(libc::M_MMAP_THRESHOLD, BLOCK);
-            libc::mallopt(libc::M_TRIM_THRESHOLD, BLOCK);
-            libc::mallopt(libc::M_ARENA_MAX, 4);
-        }
+    // SAFETY: no preconditions (invariant 14).
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
+/// Lets the system wake this thread, and those that it starts, up to 10 ms late where they wait for a time, together with others. A live
+/// input mostly waits: hls.c looks every 100 ms whether its playlist is to be read again, and to be woken alone each time is
+/// a good part of what a stream costs.
+pub fn wake_together() {
+    #[cfg(target_os = "linux")]
+    // SAFETY: a plain number of nanoseconds about the calling thread (invariant 14).
+    unsafe {
+        const LATE: std::ffi::c_ulong = 10_000_000;
+        libc::prctl(libc::PR_SET_TIMERSLACK, LATE);
     }
 }
 

@@ -3,12 +3,17 @@
 //! With ranges it asks for the rest; without, it asks for the whole and drops what was read already. An entity that has changed
 //! in between (another length, `ETag` or `Last-Modified`) is an error, never a splice.
 
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use http::StatusCode;
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, LAST_MODIFIED};
 use reqwest::Response;
+use tokio::time::error::Elapsed;
 use url::Url;
 
 use crate::backoff;
@@ -18,6 +23,9 @@ use super::answer::{content_type, retry_after};
 use super::error::{Cause, NetError};
 use super::token::masked;
 use super::{Media, Request, client, explain, hop};
+
+/// What is taken in at a time of what has come already.
+const AHEAD: usize = 256 * 1024;
 
 /// One resource, or one part of it, read by a thread that may block or by a task.
 ///
@@ -39,8 +47,31 @@ pub struct Download {
     content_type: Option<String>,
     body: Option<Response>,
     chunk: Bytes,
+    /// What came of `body` after `chunk`.
+    arrived: VecDeque<Arrival>,
     /// Attempts in a row that brought no byte.
     failures: u32,
+}
+
+/// What a wait for more of a body brings.
+enum Arrival {
+    Piece(Bytes),
+    /// A clean end.
+    End,
+    Cut,
+    /// Nothing, for too long.
+    Silence,
+}
+
+impl Arrival {
+    fn of(outcome: Result<Result<Option<Bytes>, reqwest::Error>, Elapsed>) -> Self {
+        match outcome {
+            Ok(Ok(Some(piece))) => Self::Piece(piece),
+            Ok(Ok(None)) => Self::End,
+            Ok(Err(_)) => Self::Cut,
+            Err(_elapsed) => Self::Silence,
+        }
+    }
 }
 
 /// What must stay the same over all requests of one download.
@@ -69,6 +100,7 @@ impl Download {
             content_type: None,
             body: None,
             chunk: Bytes::new(),
+            arrived: VecDeque::new(),
             failures: 0,
         }
     }
@@ -80,6 +112,7 @@ impl Download {
     /// refuses for good.
     pub fn read(&mut self, data: &mut [u8]) -> Result<usize, NetError> {
         if self.chunk.is_empty() && !data.is_empty() {
+            self.take_in_elsewhere()?;
             let (media, stop) = (self.media.clone(), self.stop.clone());
             media.block_on(&stop, self.fill())?;
         }
@@ -112,26 +145,56 @@ impl Download {
         Ok(())
     }
 
+    /// Is there nothing of a body to deliver, while there is more of it to come?
+    fn is_empty(&self) -> bool {
+        self.chunk.is_empty() && self.arrived.is_empty() && !is_whole(self.size(), self.position)
+    }
+
+    /// Waits for more of the body, and takes in what has come by then.
+    pub(super) async fn take_in(&mut self) {
+        let is_empty = self.is_empty();
+        if let Some(body) = self.body.as_mut().filter(|_| is_empty) {
+            arrivals(body, self.request.timeout, &mut self.arrived).await;
+        }
+    }
+
+    /// As [`take_in`](Self::take_in), but on the runtime.
+    fn take_in_elsewhere(&mut self) -> Result<(), NetError> {
+        let is_empty = self.is_empty();
+        if let Some(mut body) = self.body.take_if(|_| is_empty) {
+            let (mut arrived, timeout) = (std::mem::take(&mut self.arrived), self.request.timeout);
+            let (body, arrived) = self.media.run(&self.stop, async move {
+                arrivals(&mut body, timeout, &mut arrived).await;
+                Ok((body, arrived))
+            })?;
+            (self.body, self.arrived) = (Some(body), arrived);
+        }
+        Ok(())
+    }
+
     /// Makes sure of a byte in `chunk`, unless this is the end.
     async fn fill(&mut self) -> Result<(), NetError> {
         while self.chunk.is_empty() {
-            if self.size().is_some_and(|size| self.position >= size) {
+            if is_whole(self.size(), self.position) {
                 return Ok(());
             }
             let Some(body) = &mut self.body else {
                 self.connect_or_wait().await?;
                 continue;
             };
-            match tokio::time::timeout(self.request.timeout, body.chunk()).await {
-                Ok(Ok(Some(chunk))) => {
-                    self.chunk = chunk;
+            let arrival = match self.arrived.pop_front() {
+                Some(arrival) => arrival,
+                None => Arrival::of(tokio::time::timeout(self.request.timeout, body.chunk()).await),
+            };
+            match arrival {
+                Arrival::Piece(piece) => {
+                    self.chunk = piece;
                     self.failures = 0;
                 }
                 // A clean end of a body whose length nobody told.
-                Ok(Ok(None)) if self.size().is_none() => return Ok(()),
-                Ok(Ok(None)) => self.cut(Cause::Cut).await?,
-                Ok(Err(_)) => self.cut(Cause::Cut).await?,
-                Err(_elapsed) => self.cut(Cause::Timeout).await?,
+                Arrival::End if self.size().is_none() => return Ok(()),
+                Arrival::End | Arrival::Cut => self.cut(Cause::Cut).await?,
+                Arrival::Silence => self.cut(Cause::Timeout).await?,
             }
         }
         Ok(())
@@ -147,16 +210,21 @@ impl Download {
     pub fn seek(&mut self, position: u64) {
         if position != self.position {
             self.position = position;
-            self.body = None;
-            self.chunk.clear();
+            self.disconnect();
         }
     }
 
     /// The rest comes from `url`, which stands for the same entity.
     pub fn relocate(&mut self, url: &Url) {
         self.request.url = url.to_string();
+        self.disconnect();
+    }
+
+    /// The next byte comes from another answer.
+    fn disconnect(&mut self) {
         self.body = None;
         self.chunk.clear();
+        self.arrived.clear();
     }
 
     /// The next byte to be read, counted from the start of the part.
@@ -195,7 +263,7 @@ impl Download {
 
     /// The connection is gone: the next round opens another, unless that has failed too often.
     async fn cut(&mut self, cause: Cause) -> Result<(), NetError> {
-        self.body = None;
+        self.disconnect();
         let url = client::parse(&self.request.url)?;
         self.failed(NetError::Transport { url: masked(&url), cause, detail: String::new() }, None).await
     }
@@ -295,6 +363,42 @@ fn read_head(status: StatusCode, headers: &HeaderMap) -> (Entity, Option<u64>) {
     entity.length = length.parse().ok();
     let first = part.split_once('-').and_then(|(first, _)| first.parse().ok());
     (entity, Some(first.unwrap_or(u64::MAX)))
+}
+
+/// Is nothing left of a part of `size` bytes at `position`?
+fn is_whole(size: Option<u64>, position: u64) -> bool {
+    size.is_some_and(|size| position >= size)
+}
+
+/// Waits for more of `body`, and takes what else has come by then, about [`AHEAD`] bytes at most.
+async fn arrivals(body: &mut Response, timeout: Duration, arrived: &mut VecDeque<Arrival>) {
+    let mut next = Some(Arrival::of(tokio::time::timeout(timeout, body.chunk()).await));
+    let mut length = 0;
+    while let Some(arrival) = next.take() {
+        let is_piece = match &arrival {
+            Arrival::Piece(piece) => {
+                length += piece.len();
+                length < AHEAD
+            }
+            _ => false,
+        };
+        arrived.push_back(arrival);
+        if is_piece {
+            next = at_once(body).await;
+        }
+    }
+}
+
+/// What of `body` is here already. hyper reads a connection in a task of its own, when somebody has asked.
+async fn at_once(body: &mut Response) -> Option<Arrival> {
+    for _ in 0..2 {
+        let mut chunk = pin!(body.chunk());
+        if let Poll::Ready(outcome) = poll_fn(|context| Poll::Ready(chunk.as_mut().poll(context))).await {
+            return Some(Arrival::of(Ok(outcome)));
+        }
+        tokio::task::yield_now().await;
+    }
+    None
 }
 
 /// Drops the first `count` bytes; what of the chunk that holds the next one is left, or `None` if the body ends before.

@@ -6,7 +6,7 @@
 //! - [`Media::resolve`] walks the redirects of a URL hop by hop without reading media, so that libav opens the last one; where an
 //!   API says in JSON where the media is, that is a hop too;
 //! - [`Media::explain`] asks again after libav failed and says in one sentence what the server wants;
-//! - [`Download`] reads what libav cannot, or not whole: from a thread that may block, or from a task;
+//! - [`Download`] reads what libav cannot, or not whole: from a thread that may block, or from a task; [`Media::fetch`] reads all;
 //! - [`Media::forward`] hands a request on for somebody else, and its answer back;
 //! - [`Media::upload`] sends an object, reads the answer, and sends it again where that can help;
 //! - [`Media::delete`] removes one.
@@ -162,6 +162,17 @@ impl Losses {
     }
 }
 
+/// What [`Media::fetch`] has read.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    /// The body.
+    pub bytes: Vec<u8>,
+    /// The URL that it came from, behind redirects, without a token; not masked.
+    pub location: String,
+    /// Its media type, without parameters, in lower case.
+    pub content_type: Option<String>,
+}
+
 /// Counts requests as they are sent; clones share the numbers.
 #[derive(Clone, Debug, Default)]
 pub struct Counters(Arc<[AtomicU64; 5]>);
@@ -237,23 +248,6 @@ impl Media {
         })
     }
 
-    /// Lets the connection of a body that was read to its end find its way back among those that are kept: hyper hands it back
-    /// in a task of its own, and who asks before that gets another connection.
-    ///
-    /// # Errors
-    /// [`NetError::Stopped`].
-    pub fn settle(&self, stop: &Shutdown) -> Result<(), NetError> {
-        let behind_that = self.0.runtime.spawn(async {
-            for _ in 0..4 {
-                tokio::task::yield_now().await;
-            }
-        });
-        self.block_on(stop, async {
-            let _ = behind_that.await;
-            Ok(())
-        })
-    }
-
     /// The same with a clock for lifetimes of redirects and for the waits between retries.
     pub fn with_clock(runtime: Handle, clock: Arc<dyn Clock>) -> Self {
         let (clients, hops, places) = (client::Clients::default(), freshness::HopCache::default(), reach::Places::default());
@@ -266,6 +260,9 @@ impl Media {
     /// [`NetError::OutOfReach`], or somebody asked to stop.
     pub fn judge(&self, request: &Request, stop: &Shutdown) -> Result<(), NetError> {
         let url = client::parse(&request.url)?;
+        if request.reach.is_named(&url, &request.bearers) {
+            return Ok(());
+        }
         self.block_on(stop, request.reach.judge(&self.0, &url, &request.bearers))
     }
 
@@ -317,8 +314,35 @@ impl Media {
     /// [`NetError`] as [`Download::read`].
     pub fn download(&self, request: Request, start: u64, end: Option<u64>, stop: &Shutdown) -> Result<Download, NetError> {
         let mut download = Download::new(self, request, start, end, stop);
-        self.block_on(stop, download.connect())?;
-        Ok(download)
+        self.run(stop, async move {
+            download.connect().await?;
+            download.take_in().await;
+            Ok(download)
+        })
+    }
+
+    /// Reads `request.url` to its end, or until there are more than `limit` bytes.
+    ///
+    /// # Errors
+    /// [`NetError`] as [`Download::read`].
+    pub fn fetch(&self, request: Request, limit: usize, stop: &Shutdown) -> Result<Fetched, NetError> {
+        let mut download = Download::new(self, request, 0, None, stop);
+        self.run(stop, async move {
+            let mut bytes = Vec::new();
+            while let Some(piece) = download.next().await? {
+                bytes.extend_from_slice(&piece);
+                if bytes.len() > limit {
+                    break;
+                }
+            }
+            let (location, content_type) = (download.location().to_owned(), download.content_type().map(str::to_owned));
+            drop(download);
+            // hyper hands a connection back in a task of its own, and who asks before that gets another one.
+            for _ in 0..4 {
+                tokio::task::yield_now().await;
+            }
+            Ok(Fetched { bytes, location, content_type })
+        })
     }
 
     /// Removes the object at `request.url`; one that is not there counts as removed.
@@ -328,6 +352,31 @@ impl Media {
     pub fn delete(&self, request: &Request, stop: &Shutdown) -> Result<Confirmed, NetError> {
         let request = Request { method: "DELETE".to_owned(), ..request.clone() };
         self.upload(request, UploadMode::object(), stop)?.finish()
+    }
+
+    /// As [`block_on`](Self::block_on), but on the runtime, where the connections are: what goes to and fro between `work` and them
+    /// costs no switch from one thread to another, only the end of it does.
+    fn run<T: Send + 'static>(
+        &self,
+        stop: &Shutdown,
+        work: impl Future<Output = Result<T, NetError>> + Send + 'static,
+    ) -> Result<T, NetError> {
+        let stop = stop.clone();
+        let task = self.0.runtime.spawn(async move {
+            tokio::select! {
+                biased;
+                () = stop.requested() => Err(NetError::Stopped),
+                result = work => result,
+            }
+        });
+        match self.0.runtime.block_on(task) {
+            Ok(result) => result,
+            Err(ended) => match ended.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The runtime ends before its users only where somebody else drives it.
+                Err(_) => Err(NetError::Stopped),
+            },
+        }
     }
 
     /// Runs `work` to its end or to the request to stop, whichever comes first.

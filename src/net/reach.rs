@@ -63,13 +63,14 @@ impl Reach {
         Self::default()
     }
 
+    /// Has the user named the host of `url`, listed its origin, or set no limits?
+    pub(super) fn is_named(&self, url: &Url, bearers: &Bearers) -> bool {
+        self.top.as_ref().is_none_or(|top| url.host() == top.host() || bearers.for_url(url).is_some())
+    }
+
     /// May `url` be asked for? A name that cannot be looked up is left to whoever connects, a proxy perhaps.
     pub(super) async fn judge(&self, shared: &Shared, url: &Url, bearers: &Bearers) -> Result<(), NetError> {
-        let Some(top) = &self.top else { return Ok(()) };
-        // The user has named this host, or listed its origin.
-        if url.host() == top.host() || bearers.for_url(url).is_some() {
-            return Ok(());
-        }
+        let Some(top) = self.top.as_ref().filter(|_| !self.is_named(url, bearers)) else { return Ok(()) };
         let closest = |places: Vec<Place>| places.into_iter().max().unwrap_or(Place::Public);
         let place = closest(shared.places.of(url, &shared.clock.now()).await);
         if place == Place::Public {

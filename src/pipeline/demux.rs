@@ -24,6 +24,11 @@ use super::specifier::{self, Streams};
 use super::timestamp::{FileFacts, StreamFacts};
 use super::{Files, overwrite};
 
+/// For the segments of an HLS input: mpegts.c keeps all that it reads until there are as many bytes as `probesize` says (5 MB by
+/// default, a minute of many a stream), in order to go back over it after a look at PAT and PMT, with which segments begin
+/// (RFC 8216 section 3.2). So much libavformat reads at most to recognize a format (PROBE_BUF_MAX of format.c).
+const SEGMENT_PROBE: &str = "probesize=1048576";
+
 /// An open input from which nothing has been read yet.
 pub struct Input {
     /// The open file.
@@ -114,12 +119,16 @@ impl Input {
         let url = &plan.url;
         let mut options = Options::sort(&plan.options)?;
         let opening = opening(plan, &mut options.format, global)?;
-        let set_by_us = options.format.get("scan_all_pmts").is_none();
-        options.format.set_default("scan_all_pmts", "1").map_err(|error| error.about(url))?;
-        let mut demuxer = Demuxer::open(url, &opening, &mut options.format, files.input(index, url)?, stop.clone())?;
-        if set_by_us {
-            options.format.remove("scan_all_pmts");
+        let frugal = global.among_many && options.format.get("probesize").is_none();
+        let mut ours = vec![("scan_all_pmts", "1")];
+        ours.extend(frugal.then_some(("seg_format_options", SEGMENT_PROBE)));
+        ours.retain(|(name, _)| options.format.get(name).is_none());
+        for (name, value) in &ours {
+            options.format.set(name, value).map_err(|error| error.about(url))?;
         }
+        let mut demuxer = Demuxer::open(url, &opening, &mut options.format, files.input(index, url)?, stop.clone())?;
+        // Most demuxers do not know them.
+        ours.iter().for_each(|(name, _)| drop(options.format.remove(name)));
         options.check_left_over()?;
 
         force_decoders(&mut demuxer, plan, global)?;

@@ -59,6 +59,7 @@ use crate::clock::{Clock, Now, SystemClock};
 use crate::error::{Error, Kind};
 use crate::libav::hw::Devices;
 use crate::libav::io::{Access, IoCounts};
+use crate::libav::process::give_memory_back;
 use crate::shutdown::Shutdown;
 
 pub use alone::{LoneInput, LoneOutput};
@@ -317,6 +318,9 @@ fn prepare(
     let devices = hardware::devices(&plan.global)?;
     for index in 0..plan.inputs.len() {
         inputs.push(ingest::open(index, plan, files, &*control.clock, began, inputs_stop)?);
+    }
+    if plan.global.among_many {
+        give_memory_back();
     }
     demux::synchronize(inputs, &plan.inputs, &plan.global)?;
     let plan = &*norm::settle(plan, inputs)?;

@@ -141,6 +141,8 @@ pub struct Global {
     pub auth_log: Option<i32>,
     /// `-summary`.
     pub summary: Option<String>,
+    /// It is one of many jobs in its process: no memory is set aside for what files hardly ever need.
+    pub among_many: bool,
 }
 
 impl Default for Global {
@@ -195,6 +197,7 @@ impl Default for Global {
             auth_config: None,
             auth_log: None,
             summary: None,
+            among_many: false,
         }
     }
 }

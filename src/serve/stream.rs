@@ -357,7 +357,11 @@ impl Stream {
                 global.stats_period = PROGRESS;
             }
             global.log_level.get_or_insert(level::WARNING);
-            job.start(&shared.session())
+            global.among_many = true;
+            let job = job.start(&shared.session())?;
+            // They would be kept for whoever asks first, which nobody does here.
+            drop(job.events());
+            Ok(job)
         });
         launched.await.map_err(|ended| Error::new(Kind::Internal, format!("the stream could not be started: {ended}")))?
     }

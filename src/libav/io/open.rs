@@ -241,7 +241,8 @@ impl Open<'_> {
         let is_segment = matches!(purpose, Purpose::Segment | Purpose::NextSegment);
         // Signed, in all likelihood: http.c would end with the signature.
         let signed = is_segment && target.token.is_none() && target.url.query().is_some();
-        if encrypted || bound || signed {
+        let without_ranges = is_segment && self.state.is_without_ranges(target.origin.as_ref());
+        if encrypted || bound || signed || without_ranges {
             return self.read_ourselves(target, purpose);
         }
         loop {
@@ -455,6 +456,9 @@ impl Open<'_> {
         let without_ranges = !seekable && (!self.top || size > 0);
         // What a redirect or an API named may be another URL by the time that the connection is lost.
         if beginning == Beginning::Media && (in_query || without_ranges || self.redirected) {
+            if without_ranges {
+                self.state.note_without_ranges(target.origin.as_ref());
+            }
             self.close_native(context);
             return Ok(Found::Unfit);
         }

@@ -76,6 +76,8 @@ pub struct State {
     pub renewals: Renewals,
     /// What http.c is reading.
     pub entities: Entities,
+    /// Who sends whole files only: http.c would open in vain what it cannot read to its end.
+    without_ranges: RefCell<Vec<Origin>>,
     /// The server that the demuxer asks instead.
     pub detour: OnceCell<Box<dyn Detour>>,
 }
@@ -133,6 +135,7 @@ impl State {
             segments: Segments::default(),
             renewals: Renewals::default(),
             entities: Entities::default(),
+            without_ranges: RefCell::default(),
             detour: OnceCell::new(),
         })
     }
@@ -280,6 +283,18 @@ impl State {
                 Error::new(Kind::MediaServer, text).retryable(true)
             }
         });
+    }
+
+    /// The server at `origin` has sent a file that cannot be asked for in parts.
+    pub fn note_without_ranges(&self, origin: Option<&Origin>) {
+        if let Some(origin) = origin.filter(|origin| !self.is_without_ranges(Some(origin))) {
+            self.without_ranges.borrow_mut().push(origin.clone());
+        }
+    }
+
+    /// Has it, before?
+    pub fn is_without_ranges(&self, origin: Option<&Origin>) -> bool {
+        origin.is_some_and(|origin| self.without_ranges.borrow().contains(origin))
     }
 
     /// Keeps the first failure for whoever asks, and goes on.

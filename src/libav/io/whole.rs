@@ -13,7 +13,7 @@ use crate::libav::error::AvError;
 use crate::libav::option::{self, Dictionary};
 use crate::libav::{ffi, panic};
 use crate::net::retry::{Purpose, Trouble};
-use crate::net::{self, Failure, NetError};
+use crate::net::{self, Failure, Fetched, NetError};
 use crate::redact;
 
 use super::exported::{self, Exported};
@@ -21,7 +21,7 @@ use super::open::Open;
 use super::state::State;
 
 /// What is longer is no playlist.
-const LONGEST: u64 = 32 * 1024 * 1024;
+const LONGEST: usize = 32 * 1024 * 1024;
 
 /// IO_BUFFER_SIZE of aviobuf.c: it reads on into a buffer as long as there is so much room.
 const ROOM: usize = 32 * 1024;
@@ -75,7 +75,7 @@ impl Open<'_> {
 
     /// Reads `url` to its end with our own client, which sees to tokens and redirects.
     pub(super) fn read_whole(&mut self, url: &str, purpose: Purpose) -> Result<(), Miss> {
-        let (bytes, location, content_type) = self.fetch(url)?;
+        let Fetched { bytes, location, content_type } = self.fetch(url)?;
         if purpose == Purpose::Playlist && !bytes.trim_ascii_start().starts_with(b"#EXTM3U") {
             let text = format!("{}: what came is no playlist", redact::url(url));
             // A page that says that the service is down for now, say.
@@ -102,29 +102,17 @@ impl Open<'_> {
         Ok(())
     }
 
-    /// The body of `url`, where it came from, and its media type.
-    fn fetch(&self, url: &str) -> Result<(Vec<u8>, String, Option<String>), Miss> {
+    fn fetch(&self, url: &str) -> Result<Fetched, Miss> {
         let unfit = |error| Miss { trouble: Trouble::Refused, code: AvError::from_errno(libc::EINVAL), failure: Box::new(error) };
         let state = self.state;
         let Some(media) = &state.access.media else { return Err(unfit(NetError::Stopped.into())) };
         let request = net::Request { retries: 0, ..state.read_request(url, &self.options) };
-        let mut download = media.download(request, 0, None, &state.stop).map_err(Miss::of)?;
-        let mut bytes = Vec::new();
-        let mut piece = vec![0; BUFFER];
-        loop {
-            match download.read(&mut piece).map_err(Miss::of)? {
-                0 => break,
-                _ if bytes.len() as u64 > LONGEST => {
-                    let text = format!("{}: no playlist is longer than 32 MiB", redact::url(url));
-                    return Err(Miss::new(Trouble::Refused, Error::new(Kind::Media, text)));
-                }
-                read => bytes.extend_from_slice(&piece[..read]),
-            }
+        let fetched = media.fetch(request, LONGEST, &state.stop).map_err(Miss::of)?;
+        if fetched.bytes.len() > LONGEST {
+            let text = format!("{}: no playlist is longer than 32 MiB", redact::url(url));
+            return Err(Miss::new(Trouble::Refused, Error::new(Kind::Media, text)));
         }
-        let (location, content_type) = (download.location().to_owned(), download.content_type().map(str::to_owned));
-        drop(download);
-        media.settle(&state.stop).map_err(Miss::of)?;
-        Ok((bytes, location, content_type))
+        Ok(fetched)
     }
 
     /// Has hls.c close what it gets now, once it has read it; true if it would have kept the connection.
@@ -207,8 +195,7 @@ pub unsafe fn has_all(context: *mut ffi::AVIOContext) -> bool {
     // SAFETY: the caller's promise. The buffer is exchanged for a larger one from av_malloc with the same content, and everything
     // that points into it moved (invariants 10 and 13).
     unsafe {
-        let Ok(size @ 1..=LONGEST) = u64::try_from(ffi::avio_size(context)) else { return true };
-        let size = usize::try_from(size).unwrap_or(0);
+        let Ok(size @ 1..=LONGEST) = usize::try_from(ffi::avio_size(context)) else { return true };
         let filled = (*context).buf_end.offset_from((*context).buf_ptr);
         let filled = usize::try_from(filled).unwrap_or(0);
         if filled < size {

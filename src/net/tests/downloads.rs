@@ -77,3 +77,30 @@ fn a_file_that_changed_meanwhile_is_told_and_never_spliced() {
     let error = read_all(&mut download).expect_err("another file");
     assert!(matches!(error, NetError::Changed { .. }), "{error}");
 }
+
+#[test]
+fn what_is_fetched_comes_whole_or_is_known_to_be_longer() {
+    let server = Server::start(|seen, number| part(seen, &text(500_000)).truncate(if number == 0 { 100_000 } else { 500_000 }));
+    let rig = Rig::new(&[&server]);
+    let fetch = |limit| rig.media.fetch(rig.request("GET", server.url("/a.m3u8")), limit, &rig.stop).expect("an answer");
+    let fetched = fetch(500_000);
+    assert_eq!(String::from_utf8(fetched.bytes).expect("text"), text(500_000));
+    assert_eq!(fetched.location, server.url("/a.m3u8"));
+    let cut_off = fetch(1000).bytes.len();
+    assert!((1001..500_000).contains(&cut_off), "{cut_off}");
+}
+
+#[test]
+fn a_read_that_waits_for_a_silent_server_ends_when_somebody_asks_to_stop() {
+    let server = Server::start(|_, _| Reply::new(200).silent());
+    let rig = Rig::new(&[&server]);
+    let error = std::thread::scope(|scope| {
+        let reading = scope.spawn(|| rig.media.fetch(rig.request("GET", server.url("/a.m3u8")), 1000, &rig.stop));
+        while server.log().is_empty() {
+            std::thread::yield_now();
+        }
+        rig.stop.request();
+        reading.join().expect("no panic").expect_err("stopped")
+    });
+    assert!(matches!(error, NetError::Stopped), "{error}");
+}

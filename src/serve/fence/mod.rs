@@ -122,6 +122,7 @@ impl Fence {
             dump_packets: _,
             dump_payload: _,
             debug_timestamps: _,
+            among_many: _,
         } = global;
         for (option, given) in [
             ("progress", progress.is_some()),
