@@ -34,13 +34,16 @@ pub fn set_cpu_count(count: i32) {
     unsafe { ffi::av_cpu_force_count(count) };
 }
 
-/// Has few heaps serve all threads of a process that has many: glibc would give almost every thread one of its own, each with holes that
-/// no other thread fills. To be called before there are threads.
+/// Has a few heaps serve all threads of a process that has many: glibc would give eight times as many threads as there are processors
+/// one of their own, each with holes that no other thread fills. To be called before there are threads.
 pub fn share_heaps() {
     #[cfg(target_env = "gnu")]
-    // SAFETY: mallopt takes plain numbers (invariant 14). A setting that it does not know changes nothing.
-    unsafe {
-        libc::mallopt(libc::M_ARENA_MAX, 4);
+    {
+        // More threads than this never ask for memory at the same time.
+        let processors = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let heaps = std::ffi::c_int::try_from(2 * processors).unwrap_or(std::ffi::c_int::MAX);
+        // SAFETY: mallopt takes plain numbers (invariant 14). A setting that it does not know changes nothing.
+        unsafe { libc::mallopt(libc::M_ARENA_MAX, heaps) };
     }
 }
 
