@@ -12,6 +12,7 @@ use crate::support::media::{self, Kind};
 use crate::support::oidc_provider::{Client, OidcProvider, approve, browser};
 use crate::support::python::PythonServer;
 use crate::support::run::{self, Home, Packets, difference, ffmpeg_read};
+use crate::support::service::wait_until;
 use crate::support::tls::Shown;
 use crate::support::web::MediaServer;
 use crate::support::{apache, nginx};
@@ -222,6 +223,25 @@ fn nothing_is_refused_where_tokens_live_a_little_longer() {
     for server in [&apache, &nginx] {
         assert_eq!(server.count(401), 0, "{}", server.story());
     }
+}
+
+/// Each is away for three seconds, in the middle of a body.
+#[test]
+fn media_servers_that_are_started_again_are_waited_for() {
+    let metadata = json!({ "grant_types": ["client_credentials"], "access_token_life": 5 });
+    let signed = Signed::up(ClientAuth::Basic, &metadata, "scope = [\"media.read\"]\ngrant = \"client_credentials\"");
+    let servers = signed.servers(&KINDS, RATE);
+    std::thread::scope(|scope| {
+        for server in &servers {
+            scope.spawn(|| {
+                let segments =
+                    || server.log().iter().filter(|access| access.path.ends_with(".ts") && access.status < 400).count();
+                wait_until("segments are read", || segments() >= 3);
+                server.restart(Duration::from_secs(3));
+            });
+        }
+        play(&signed.home, &servers.each_ref());
+    });
 }
 
 /// A playlist that grows while it is read, at the pace of its pictures.

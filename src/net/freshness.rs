@@ -36,6 +36,11 @@ struct Entry {
 }
 
 impl HopCache {
+    /// Is none remembered? Most servers redirect nobody.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     /// Status and target of a remembered redirect that is still fresh.
     pub(super) fn get(&self, key: &Key, now: &Now) -> Option<(u16, Url)> {
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);

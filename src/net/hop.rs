@@ -3,7 +3,7 @@
 //! http.c follows redirects by itself and re-sends its `headers` to whatever they lead to. So libav is given the last URL
 //! (with `max_redirects=0`), and the way there is walked here, each hop looked at by itself.
 
-use std::collections::HashSet;
+use std::borrow::Cow;
 use std::time::Duration;
 
 use http::header::{HeaderMap, LOCATION};
@@ -104,7 +104,10 @@ pub(super) async fn walk(shared: &Shared, request: &Request, range: &str, stop: 
 }
 
 async fn walk_on(shared: &Shared, request: &Request, range: &str, trail: &mut Trail, stop: &Shutdown) -> Result<End, NetError> {
-    let get = Request { method: "GET".to_owned(), ..request.clone() };
+    let get = match request.method.as_str() {
+        "GET" => Cow::Borrowed(request),
+        _ => Cow::Owned(Request { method: "GET".to_owned(), ..request.clone() }),
+    };
     let (mut renewed, mut restarted) = (request.renewed, false);
     loop {
         if trail.follow_remembered(shared, &get)? {
@@ -162,12 +165,13 @@ pub(super) struct Trail {
     pub(super) downgraded: bool,
     /// An API has told where the media is.
     is_told: bool,
-    visited: HashSet<Url>,
+    /// Where it has been before `url`.
+    visited: Vec<Url>,
 }
 
 impl Trail {
     pub(super) fn new(url: Url) -> Self {
-        Self { visited: HashSet::from([url.clone()]), url, hops: Vec::new(), downgraded: false, is_told: false }
+        Self { visited: Vec::new(), url, hops: Vec::new(), downgraded: false, is_told: false }
     }
 
     /// Takes one hop.
@@ -176,7 +180,7 @@ impl Trail {
     /// [`NetError::Redirect`] for a circle and for too many hops.
     pub(super) fn follow(&mut self, request: &Request, target: Url, status: u16, remembered: bool) -> Result<(), NetError> {
         let url = masked(&self.url);
-        if !self.visited.insert(target.clone()) {
+        if self.url == target || self.visited.contains(&target) {
             return Err(NetError::Redirect { url, fault: RedirectFault::Loop(masked(&target)) });
         }
         let redirects = self.hops.iter().filter(|hop| is_redirect(hop.status)).count();
@@ -190,7 +194,6 @@ impl Trail {
     /// Goes where the answer of an API says that the media is.
     fn follow_answer(&mut self, request: &Request, target: Url, took: Duration) {
         self.is_told = true;
-        self.visited.insert(target.clone());
         self.go(request, target, 200, false);
         if let Some(hop) = self.hops.last_mut() {
             hop.took = took;
@@ -201,7 +204,7 @@ impl Trail {
         let (url, profile) = (masked(&self.url), self.key(request).profile);
         self.hops.push(Hop { url, status, profile, remembered, took: Duration::ZERO });
         self.downgraded |= self.url.scheme() == "https" && target.scheme() == "http";
-        self.url = target;
+        self.visited.push(std::mem::replace(&mut self.url, target));
     }
 
     /// Takes one hop if the memory knows it.
@@ -209,6 +212,9 @@ impl Trail {
     /// # Errors
     /// As [`follow`](Self::follow).
     pub(super) fn follow_remembered(&mut self, shared: &Shared, request: &Request) -> Result<bool, NetError> {
+        if shared.hops.is_empty() {
+            return Ok(false);
+        }
         let Some((status, target)) = shared.hops.get(&self.key(request), &shared.clock.now()) else { return Ok(false) };
         self.follow(request, target, status, true)?;
         Ok(true)

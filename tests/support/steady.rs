@@ -18,7 +18,6 @@ pub fn steady(test: impl Fn()) {
         if longest < STANDSTILL || time == TIMES {
             resume_unwind(panic);
         }
-        eprintln!("the machine stood still for {longest:?} during the test: once more");
     }
 }
 
