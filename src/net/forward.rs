@@ -74,7 +74,7 @@ pub struct Forwarded {
     url: Url,
     renewed: bool,
     /// What goes on if the body is cut.
-    rest: Option<Download>,
+    rest: Option<Box<Download>>,
     shared: Arc<Shared>,
 }
 
@@ -148,7 +148,8 @@ impl Media {
                 continue;
             }
             let is_read = follows && request.method == "GET";
-            let rest = is_read.then(|| Download::of_rest(self, request, status, response.headers(), stop)).flatten();
+            let rest =
+                is_read.then(|| Download::of_rest(self, request, status, response.headers(), stop)).flatten().map(Box::new);
             return Ok(Forwarded { response, carried, url: trail.url, renewed, rest, shared: Arc::clone(shared) });
         }
     }
@@ -275,15 +276,18 @@ enum Flow {
     /// What came with the head.
     First {
         body: reqwest::Body,
-        rest: Option<Download>,
+        rest: Option<Box<Download>>,
     },
     /// What comes after a cut.
-    Rest(Pin<Box<dyn Future<Output = (Download, Result<Option<Bytes>, NetError>)> + Send>>),
+    Rest(Next),
     Over,
 }
 
+/// The next bytes, and who reads on.
+type Next = Pin<Box<dyn Future<Output = (Box<Download>, Result<Option<Bytes>, NetError>)> + Send>>;
+
 impl Flow {
-    fn on(mut rest: Download) -> Self {
+    fn on(mut rest: Box<Download>) -> Self {
         Self::Rest(Box::pin(async move {
             let bytes = rest.next().await;
             (rest, bytes)
