@@ -16,10 +16,10 @@ const LIFE: Duration = Duration::from_secs(2);
 /// Long enough for five tokens of [`LIFE`] and more.
 const LONG: Duration = Duration::from_millis(13_500);
 
-/// What `ffmpeg` reads without any token. All kinds hold the same packets; that of a live stream is the recorded one whose
-/// segments ffmpeg finds.
+/// What `ffmpeg` reads without any token. Most kinds hold the same packets; that of a live stream, and of segments that are named
+/// by time, is the recorded one whose segments ffmpeg finds.
 fn reference(kind: &Kind) -> Packets {
-    let kind = if kind.is_live() { media::DASH } else { *kind };
+    let kind = if kind.is_live() || *kind == media::DASH_TIME { media::DASH } else { *kind };
     ffmpeg_read(&Home::new(""), &kind, &Origin::start(kind.site()).url(kind.entry))
 }
 
@@ -59,6 +59,12 @@ fn survives_expiry(kind: &Kind) {
 #[test]
 fn segments_in_a_timeline_survive_expiry() {
     survives_expiry(&media::DASH);
+}
+
+/// ffmpeg leaves out as many of the first ones as `startNumber` says.
+#[test]
+fn segments_named_by_time_survive_expiry() {
+    survives_expiry(&media::DASH_TIME);
 }
 
 #[test]

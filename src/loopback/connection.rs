@@ -85,17 +85,20 @@ async fn send_manifest(shared: &Shared, head: &Head, writer: &mut OwnedWriteHalf
 }
 
 async fn send_segment(shared: &Shared, url: &str, head: &Head, writer: &mut OwnedWriteHalf) -> io::Result<bool> {
-    let Some((url, patience)) = shared.look_up(url).await else { return refuse(404, writer).await };
+    let Some((mut asked, patience)) = shared.look_up(url).await else { return refuse(404, writer).await };
     let (start, end) = head.range.unwrap_or((0, None));
-    let mut download = shared.download(&url, start, end);
+    let mut download = shared.download(&asked, start, end);
     let mut trial = Trial::new(shared, Purpose::Segment, patience);
     while let Err(failure) = download.connect().await {
+        if trial.renew(&failure, url, &mut asked, &mut download).await {
+            continue;
+        }
         if shared.comes_no_more(&failure).await || !trial.again(&failure).await {
-            let status = shared.fail(&url, failure).await;
+            let status = shared.fail(&asked, failure).await;
             return refuse(status, writer).await;
         }
     }
-    shared.deliver(&url);
+    shared.deliver(&asked);
     let size = download.size();
     let keeps = head.keeps;
     writer.write_all(describe(&download, start, head).end(keeps).as_bytes()).await?;
@@ -116,8 +119,8 @@ async fn send_segment(shared: &Shared, url: &str, head: &Head, writer: &mut Owne
             }
             Ok(None) => break,
             Err(failure) => {
-                if !trial.again(&failure).await {
-                    shared.fail(&url, failure).await;
+                if !trial.renew(&failure, url, &mut asked, &mut download).await && !trial.again(&failure).await {
+                    shared.fail(&asked, failure).await;
                     // The connection ends in mid-body, as the one above did.
                     return Ok(false);
                 }

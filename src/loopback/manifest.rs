@@ -9,6 +9,7 @@ use crate::manifest::{self, ManifestError, Rewrite, is_reference};
 
 use super::address::Address;
 use super::listing::{self, Lister, Listing};
+use super::references::References;
 
 /// A manifest as dashdec.c gets it, and what the server needs to know about it.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -23,12 +24,15 @@ pub(super) struct Manifest {
     pub(super) update: Option<Duration>,
     /// Which segments there are, where they are named by time.
     pub(super) listing: Listing,
+    /// All that it names.
+    pub(super) references: References,
 }
 
 /// Rewrites the manifest in `body`, which was asked for at `asked` and came from `from`.
 pub(super) fn rewrite(body: &[u8], asked: &Url, from: &Url, address: &Address) -> Result<Manifest, ManifestError> {
     let moved = asked.join(".") != from.join(".");
-    let mut pass = Pass { from, address, moved, by_number: false, manifest: Manifest::default(), lister: Lister::default() };
+    let mut pass =
+        Pass { from, address, moved, by_number: false, by_time: false, manifest: Manifest::default(), lister: Lister::default() };
     let text = manifest::rewrite(body, &mut pass)?;
     Ok(Manifest { text, listing: pass.lister.end(), ..pass.manifest })
 }
@@ -41,6 +45,8 @@ struct Pass<'a> {
     moved: bool,
     /// The element is the template of segments in a live timeline.
     by_number: bool,
+    /// The segments of the template are named by time when dashdec.c asks for them.
+    by_time: bool,
     manifest: Manifest,
     lister: Lister,
 }
@@ -61,12 +67,18 @@ impl Rewrite for Pass<'_> {
         // Where segments are not counted, they are in a timeline.
         let is_counted = attributes().any(|(name, _)| name == "duration");
         self.by_number = element.eq_ignore_ascii_case("SegmentTemplate") && self.manifest.live && !is_counted;
+        let is_timed = attributes().any(|(name, value)| name == "media" && value.contains("$Time"));
+        self.by_time = self.by_number || (element.eq_ignore_ascii_case("SegmentTemplate") && is_timed);
         self.lister.open(element, depth, attributes());
     }
 
     fn attribute(&mut self, _element: &str, name: &str, value: &str) -> Option<String> {
-        if name == "startNumber" && self.by_number {
+        // dashdec.c takes this for a place in the timeline (`get_segment_start_time_based_on_timeline`) and would leave out as many.
+        if name == "startNumber" && self.by_time {
             return Some("0".to_owned());
+        }
+        if is_reference(name) {
+            self.manifest.references.push(value);
         }
         let timed = listing::by_time(value).filter(|_| self.by_number && name == "media");
         let reference = timed.as_deref().unwrap_or(value).trim();
@@ -74,6 +86,7 @@ impl Rewrite for Pass<'_> {
     }
 
     fn text(&mut self, element: &str, depth: usize, value: &str) -> Option<String> {
+        self.manifest.references.push(value);
         if depth != 2 {
             return self.absolute(value);
         }

@@ -10,14 +10,15 @@
 //!   know the secret, or comes by another name, gets a 404, and nothing is asked for above.
 //! - Nothing is kept but the manifest: a body is read from above as libavformat takes it.
 //! - dashdec.c goes on without whatever it does not get, and asks again and again without a pause at the live edge. So failures
-//!   are judged and counted here (`upstream`, `verdict`), news are waited for here (`watch`), and what is still to come is kept
-//!   from it (`listing`).
+//!   are judged and counted here (`upstream`, `verdict`), news are waited for here (`watch`), what is still to come is kept from
+//!   it (`listing`), and signed URLs that have expired become those of a fresh manifest (`references`).
 
 mod address;
 mod connection;
 mod head;
 mod listing;
 mod manifest;
+mod references;
 mod upstream;
 mod verdict;
 mod watch;

@@ -32,16 +32,29 @@ pub(super) struct Trial<'a> {
     missing: Duration,
     /// When it failed first since it last brought something, and how often since.
     failing: Option<(Now, u32)>,
+    /// Its URL has been renewed since then.
+    renewed: bool,
 }
 
 impl<'a> Trial<'a> {
     pub(super) fn new(shared: &'a Shared, purpose: Purpose, missing: Duration) -> Self {
-        Self { shared, purpose, missing, failing: None }
+        Self { shared, purpose, missing, failing: None, renewed: false }
     }
 
     /// Something came.
     pub(super) fn succeed(&mut self) {
-        self.failing = None;
+        (self.failing, self.renewed) = (None, false);
+    }
+
+    /// Goes on with a fresh URL for `asked`, the segment that dashdec.c asked for as `url`, if that has expired.
+    pub(super) async fn renew(&mut self, failure: &NetError, url: &str, asked: &mut String, download: &mut Download) -> bool {
+        if !failure.is_expiry() || std::mem::replace(&mut self.renewed, true) {
+            return false;
+        }
+        let Some(fresh) = self.shared.renew(url, asked).await else { return false };
+        download.relocate(&fresh);
+        *asked = fresh;
+        true
     }
 
     /// Waits before another attempt; false if none would help.
@@ -104,6 +117,25 @@ impl Shared {
             (false, false) => Duration::ZERO,
         };
         Some((watch.named(url).into_owned(), patience))
+    }
+
+    /// The URL in a fresh manifest of the segment that dashdec.c asked for as `url`, and that was refused as `stale`; `None` if
+    /// there is no other one.
+    pub(super) async fn renew(&self, url: &str, stale: &str) -> Option<String> {
+        let mut watch = self.watch.lock().await;
+        // Another segment may have seen to it meanwhile.
+        if watch.named(url) == stale
+            && let Err(error) = self.look(&mut watch).await
+        {
+            tracing::warn!("{error}");
+            return None;
+        }
+        let fresh = watch.named(url).into_owned();
+        if fresh == stale {
+            return None;
+        }
+        tracing::info!("{}: no longer valid; the manifest that named it was read again", redact::url(stale));
+        Some(fresh)
     }
 
     /// The manifest as dashdec.c is to see it. Where dashdec.c waits for news, they are waited for here.

@@ -8,6 +8,7 @@ use crate::clock::Now;
 
 use super::listing::Listing;
 use super::manifest::Manifest;
+use super::references::References;
 
 /// The pause between two looks at a manifest that does not say how often it changes.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -34,6 +35,9 @@ pub(super) struct Watch {
     pub(super) listed: bool,
     update: Option<Duration>,
     listing: Listing,
+    /// What it names; what the first one named, and the one that dashdec.c has seen last.
+    latest: References,
+    seen: [References; 2],
     /// A segment was not there: dashdec.c has come to the end of what is listed.
     at_edge: bool,
     /// How often the manifest was handed on since anything else was asked for.
@@ -54,17 +58,22 @@ impl Watch {
 
     /// A manifest came; true if it is another one than before.
     pub(super) fn take(&mut self, body: Vec<u8>, manifest: Manifest, now: Now) -> bool {
-        let Manifest { text, live, listed, update, listing } = manifest;
+        let Manifest { text, live, listed, update, listing, references } = manifest;
         let is_news = self.body != body;
         (self.body, self.text, self.fetched) = (body, text, Some(now));
         (self.live, self.listed, self.update, self.listing) = (live, listed, update, listing);
         self.was_live |= live;
+        if self.seen[0] == References::default() {
+            self.seen[0] = references.clone();
+        }
+        self.latest = references;
         is_news
     }
 
     /// The manifest was handed on.
     pub(super) fn told(&mut self) {
         (self.at_edge, self.repeated) = (false, self.repeated + 1);
+        self.seen[1].clone_from(&self.latest);
     }
 
     /// Something else was asked for.
@@ -84,12 +93,24 @@ impl Watch {
 
     /// Is `url` a segment that is still to come, as far as dashdec.c can know?
     pub(super) fn is_unlisted(&self, url: &str) -> bool {
-        self.was_live && self.listing.lists(url) == Some(false)
+        self.was_live && self.listing.lists(&self.signed(url)) == Some(false)
     }
 
-    /// `url` as the server names it.
+    /// `url`, which dashdec.c has put together, as the server names it now.
     pub(super) fn named<'a>(&self, url: &'a str) -> Cow<'a, str> {
-        if self.was_live { self.listing.named(url) } else { Cow::Borrowed(url) }
+        let signed = self.signed(url);
+        if self.was_live
+            && let Cow::Owned(named) = self.listing.named(&signed)
+        {
+            return Cow::Owned(named);
+        }
+        signed
+    }
+
+    /// `url` with the signatures of the latest manifest.
+    fn signed<'a>(&self, url: &'a str) -> Cow<'a, str> {
+        let anew = self.seen.iter().find_map(|seen| seen.made_anew(url, &self.latest));
+        anew.map_or(Cow::Borrowed(url), Cow::Owned)
     }
 
     /// What is not there will not come any more.

@@ -169,8 +169,8 @@ impl Download {
     }
 
     /// The rest comes from `url`, which stands for the same entity.
-    pub fn relocate(&mut self, url: &Url) {
-        self.request.url = url.to_string();
+    pub fn relocate(&mut self, url: &str) {
+        url.clone_into(&mut self.request.url);
         self.body = None;
         self.chunk.clear();
     }

@@ -132,7 +132,7 @@ impl Media {
                 continue;
             }
             let refused = answer::refuses_token(status.as_u16(), &Challenge::parse(response.headers()));
-            if refused && carried.bearer().is_some() && (!renewed || carried.is_inherited()) && replayable() {
+            if refused && carried.bearer().is_some() && (!renewed || carried.is_doubtful(&shared.clock.now())) && replayable() {
                 renewed = true;
                 hop::drain(response).await;
                 carried.renew(&trail.url, request.wait, stop).await?;

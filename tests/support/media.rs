@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::origin::Site;
 
 /// A way in which media comes over HTTP.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kind {
     /// The folder below [`folder`].
     name: &'static str,

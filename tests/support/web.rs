@@ -5,6 +5,8 @@ use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use super::media::Kind;
 use super::process::{self, Process};
@@ -13,9 +15,10 @@ use super::tls::Authority;
 /// A running media server. Its folder holds `media/KIND/…`, `upload/`, `cert.pem`, `key.pem`, `ca.pem`, and the log `access`.
 pub struct MediaServer {
     // Ends before its folder goes.
-    _process: Process,
+    process: Mutex<Option<Process>>,
     folder: tempfile::TempDir,
     program: &'static str,
+    arguments: Vec<String>,
     port: u16,
 }
 
@@ -36,17 +39,29 @@ impl MediaServer {
             let root = folder.path().display().to_string();
             let fill = |text: &str| text.replace("FOLDER", &root).replace("PORT", &port.to_string());
             std::fs::write(folder.path().join("config"), fill(config)).expect("a file");
-            let mut command = Command::new(program);
-            command.args(arguments.iter().map(|argument| fill(argument)));
-            let mut process = Process::start(program, &command, folder.path());
-            match process.wait_for(|_| TcpStream::connect(("127.0.0.1", port)).ok()) {
-                Some(_) => Ok(Self { _process: process, folder, program, port }),
-                None => {
-                    let errors = std::fs::read_to_string(folder.path().join("error")).unwrap_or_default();
-                    Err(format!("{}\n{errors}", process.forget()))
-                }
-            }
+            let arguments = arguments.iter().map(|argument| fill(argument)).collect();
+            let server = Self { process: Mutex::new(None), folder, program, arguments, port };
+            server.run().map(|()| server)
         })
+    }
+
+    fn run(&self) -> Result<(), String> {
+        let mut command = Command::new(self.program);
+        command.args(&self.arguments);
+        let mut process = Process::start(self.program, &command, self.folder.path());
+        if process.wait_for(|_| TcpStream::connect(("127.0.0.1", self.port)).ok()).is_none() {
+            let errors = std::fs::read_to_string(self.path("error")).unwrap_or_default();
+            return Err(format!("{}\n{errors}", process.forget()));
+        }
+        *self.process.lock().unwrap_or_else(PoisonError::into_inner) = Some(process);
+        Ok(())
+    }
+
+    /// Ends it, whatever it is at, and starts it again after `pause`.
+    pub fn restart(&self, pause: Duration) {
+        drop(self.process.lock().unwrap_or_else(PoisonError::into_inner).take());
+        std::thread::sleep(pause);
+        self.run().expect("it starts again");
     }
 
     /// Its name.

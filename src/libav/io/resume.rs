@@ -145,7 +145,7 @@ impl Reader {
             let state = unsafe { &*self.state };
             let Some(fresh) = self.nested.as_ref().and_then(|stale| state.renew(stale)) else { return Err(failure) };
             self.renewed_at = Some(self.download.position());
-            self.download.relocate(&fresh);
+            self.download.relocate(fresh.as_str());
             self.nested = Some(fresh);
         }
     }
