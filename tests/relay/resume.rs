@@ -134,7 +134,8 @@ fn a_body_goes_on_with_the_token_of_that_moment() {
 #[test]
 fn a_body_whose_rest_cannot_be_had_breaks_off() {
     let first = |arrived: &Arrived| field(arrived, "range").is_none();
-    let cases: [(&str, usize, Box<dyn Fn(&Arrived) -> Response<Body> + Send + Sync>); 4] = [
+    type Respond = Box<dyn Fn(&Arrived) -> Response<Body> + Send + Sync>;
+    let cases: [(&str, usize, Respond); 4] = [
         (
             "the file changed on the server",
             2,
