@@ -13,6 +13,7 @@ use crate::support::oidc_provider::{Client, OidcProvider, approve, browser};
 use crate::support::python::PythonServer;
 use crate::support::run::{self, Home, Packets, difference, ffmpeg_read};
 use crate::support::service::wait_until;
+use crate::support::steady::steady;
 use crate::support::tls::Shown;
 use crate::support::web::MediaServer;
 use crate::support::{apache, nginx};
@@ -74,8 +75,11 @@ impl Signed {
     /// `ffauth logout p`: the tokens are dead at the server, and gone here.
     #[track_caller]
     fn logs_out(&self) {
-        let token = self.home.line("token p --min-valid 3s").stdout.trim().to_owned();
-        assert_eq!(self.provider.introspect(&token)["active"], true);
+        let mut token = String::new();
+        steady(|| {
+            token = self.home.line("token p --min-valid 3s").stdout.trim().to_owned();
+            assert_eq!(self.provider.introspect(&token)["active"], true);
+        });
         self.home.line("logout p").expect_code(0);
         assert_eq!(self.provider.introspect(&token)["active"], false);
         self.home.line("token p").expect_code(3);
@@ -85,22 +89,24 @@ impl Signed {
 /// Plays [`KINDS`] from `servers` with profile `p`, all at the same time.
 #[track_caller]
 fn play(home: &Home, servers: &[&MediaServer]) {
-    let pairs = servers.iter().flat_map(|server| KINDS.map(|kind| (*server, kind)));
-    let runs = pairs.enumerate().map(|(number, (server, kind))| {
-        let (url, output) = (server.entry(&kind), format!("{number}.framemd5"));
-        let mut arguments = vec!["-nostdin", "-y", "-copyts", "-auth", "p", "-i", &url, "-map", "0", "-c", "copy"];
-        arguments.extend(["-f", "framemd5", &output]);
-        (server, kind, run::start(home.ffauth(arguments)), home.path(&output))
+    steady(|| {
+        let pairs = servers.iter().flat_map(|server| KINDS.map(|kind| (*server, kind)));
+        let runs = pairs.enumerate().map(|(number, (server, kind))| {
+            let (url, output) = (server.entry(&kind), format!("{number}.framemd5"));
+            let mut arguments = vec!["-nostdin", "-y", "-copyts", "-auth", "p", "-i", &url, "-map", "0", "-c", "copy"];
+            arguments.extend(["-f", "framemd5", &output]);
+            (server, kind, run::start(home.ffauth(arguments)), home.path(&output))
+        });
+        for (server, kind, running, output) in runs.collect::<Vec<_>>() {
+            let run = running.finish();
+            assert_eq!(run.code, Some(0), "{}\n{}", run.tail(), server.story());
+            let expected = ffmpeg_read(home, &kind, &kind.file().display().to_string());
+            assert_eq!(difference(&expected, &run::packets(&output)), None, "{}\n{}", run.tail(), server.story());
+        }
+        for server in servers {
+            assert!(server.accepted().len() >= 3, "{} tokens only:\n{}", server.accepted().len(), server.story());
+        }
     });
-    for (server, kind, running, output) in runs.collect::<Vec<_>>() {
-        let run = running.finish();
-        assert_eq!(run.code, Some(0), "{}\n{}", run.tail(), server.story());
-        let expected = ffmpeg_read(home, &kind, &kind.file().display().to_string());
-        assert_eq!(difference(&expected, &run::packets(&output)), None, "{}\n{}", run.tail(), server.story());
-    }
-    for server in servers {
-        assert!(server.accepted().len() >= 3, "{} tokens only:\n{}", server.accepted().len(), server.story());
-    }
 }
 
 /// The metadata of a client with which people sign in.
@@ -398,18 +404,21 @@ fn a_missing_scope_is_an_error_and_no_storm_of_requests() {
 /// Why all this is needed.
 #[test]
 fn ffmpeg_with_a_fixed_header_loses_most_and_ends_well() {
-    let metadata = json!({ "grant_types": ["client_credentials"], "access_token_life": 6 });
-    let signed = Signed::up(ClientAuth::Basic, &metadata, "scope = [\"media.read\"]\ngrant = \"client_credentials\"");
-    let expected = ffmpeg_read(&signed.home, &media::HLS, &media::HLS.file().display().to_string());
-    for server in signed.servers(&[media::HLS], 40) {
-        let header = signed.home.line("token p --format header --min-valid 5s").stdout;
-        let url = server.entry(&media::HLS);
-        let arguments = ["-v", "error", "-nostdin", "-y", "-headers", header.trim(), "-i", &url, "-map", "0", "-c", "copy"];
-        let run = run::finish(signed.home.program("ffmpeg", arguments.into_iter().chain(["-f", "framemd5", "lossy.framemd5"])));
-        run.expect_code(0);
-        let (all, got) = (run::count(&expected), run::count(&run::packets(&signed.home.path("lossy.framemd5"))));
-        assert!(got < all / 2, "{got} of {all} packets\n{}", server.story());
-    }
+    steady(|| {
+        let metadata = json!({ "grant_types": ["client_credentials"], "access_token_life": 6 });
+        let signed = Signed::up(ClientAuth::Basic, &metadata, "scope = [\"media.read\"]\ngrant = \"client_credentials\"");
+        let expected = ffmpeg_read(&signed.home, &media::HLS, &media::HLS.file().display().to_string());
+        for server in signed.servers(&[media::HLS], 40) {
+            let header = signed.home.line("token p --format header --min-valid 5s").stdout;
+            let url = server.entry(&media::HLS);
+            let arguments = ["-v", "error", "-nostdin", "-y", "-headers", header.trim(), "-i", &url, "-map", "0", "-c", "copy"];
+            let run =
+                run::finish(signed.home.program("ffmpeg", arguments.into_iter().chain(["-f", "framemd5", "lossy.framemd5"])));
+            run.expect_code(0);
+            let (all, got) = (run::count(&expected), run::count(&run::packets(&signed.home.path("lossy.framemd5"))));
+            assert!(got < all / 2, "{got} of {all} packets\n{}", server.story());
+        }
+    });
 }
 
 /// Plays from both servers with the tokens of `server` and the profile `lines`.

@@ -1,11 +1,13 @@
 //! Renders a credential into a request: header lines, a query parameter, or user-info.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 use zeroize::Zeroizing;
 
+use crate::clock::Now;
 use crate::secret::Secret;
 
 use super::Proof;
@@ -60,6 +62,8 @@ pub struct Credential {
     fields: Vec<(String, Secret)>,
     proof: Option<Arc<dyn Proof>>,
     inherited: bool,
+    /// When it was asked for, and how long it lives from then on.
+    life: Option<(Now, Duration)>,
 }
 
 /// Why a value cannot be put into a request.
@@ -94,6 +98,9 @@ pub struct HeaderLines(Zeroizing<String>);
 /// http.c's request buffer is 8 kB for the request line and all fields together.
 const LONGEST_VALUE: usize = 6 * 1024;
 
+/// A token that lives for less is dead before anybody can use it.
+const SHORTEST_LIFE: Duration = Duration::from_secs(1);
+
 impl Credential {
     /// A token with the profile's `media_headers`.
     ///
@@ -105,7 +112,7 @@ impl Credential {
             check_name(name)?;
             check(name, value.expose())?;
         }
-        Ok(Self { token, fields, proof: None, inherited: false })
+        Ok(Self { token, fields, proof: None, inherited: false, life: None })
     }
 
     /// The same token, bound to a key.
@@ -120,9 +127,18 @@ impl Credential {
         Self { inherited: true, ..self }
     }
 
-    /// Somebody else got it. If it is refused, the next one may do all the same.
-    pub fn is_inherited(&self) -> bool {
-        self.inherited
+    /// The same token, which was asked for at that time and lives so long from then on.
+    #[must_use]
+    pub fn living(self, asked: Now, lifetime: Duration) -> Self {
+        Self { life: Some((asked, lifetime)), ..self }
+    }
+
+    /// Does its refusal say nothing about the next one? Somebody else got it, or its life is over by now: on a machine that
+    /// stood still, or slept, a request may come too late. What does not live for a second says nothing of the kind, or the
+    /// next one would follow at once, and so on.
+    pub fn is_doubtful(&self, now: &Now) -> bool {
+        let is_over = |(asked, lifetime): &(Now, Duration)| *lifetime >= SHORTEST_LIFE && now.since(asked) >= *lifetime;
+        self.inherited || self.life.as_ref().is_some_and(is_over)
     }
 
     /// The key that it is bound to: requests with the header lines of this credential alone will be refused.
@@ -250,10 +266,22 @@ fn check_name(name: &str) -> Result<(), HeaderError> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
 
     fn credential(token: &str) -> Credential {
         Credential::new(Secret::new(token), vec![("X-Policy".to_owned(), Secret::new("p"))]).expect("a clean token")
+    }
+
+    #[test]
+    fn what_was_refused_after_its_life_or_came_from_elsewhere_proves_nothing() {
+        let at = |seconds| Now { boot: Duration::from_secs(seconds), wall: SystemTime::UNIX_EPOCH };
+        let token = || Credential::new(Secret::new("t"), Vec::new()).expect("clean");
+        let living = |seconds| token().living(at(10), Duration::from_secs(seconds));
+        assert!(!token().is_doubtful(&at(1_000_000)) && token().inherited().is_doubtful(&at(0)));
+        assert!(!living(2).is_doubtful(&at(11)) && living(2).is_doubtful(&at(12)));
+        assert!(!living(0).is_doubtful(&at(20)), "it never lived");
     }
 
     #[test]

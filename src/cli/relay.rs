@@ -34,8 +34,10 @@ pub fn run(args: &RelayArgs, config: Config, env: &Env, out: &mut dyn Write) -> 
         secret: secret.map_err(|error| Error::new(Kind::Config, format!("relay.secret: {error}")))?,
         token_endpoint: configured.token_endpoint,
     };
-    // Each byte of media goes through it: as many threads as there are processors.
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    // Each byte of media goes through it, and from one thread to another at a price. The players, perhaps the server too, run on
+    // the same processors.
+    let workers = std::thread::available_parallelism().map_or(1, |processors| (processors.get() / 2).max(1));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build();
     let runtime = runtime.map_err(|error| Error::new(Kind::Internal, format!("the runtime cannot be started: {error}")))?;
     let session = Arc::new(Session::on(config, env.clone(), runtime.handle().clone()));
     let relay = Relay::start(Arc::clone(&session), &args.profiles, settings)?;

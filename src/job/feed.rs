@@ -138,6 +138,10 @@ impl Feed {
             Ok(credential) => {
                 *unusable = None;
                 let credential = if token.inherited { credential.inherited() } else { credential };
+                let credential = match token.lifetime {
+                    Some(lifetime) => credential.living(token.asked, lifetime),
+                    None => credential,
+                };
                 let credential = match &token.prover {
                     Some(prover) => {
                         let (prover, clock) = (Arc::clone(prover), Arc::clone(&self.clock));

@@ -2,6 +2,8 @@
 //!
 //! With ranges it asks for the rest; without, it asks for the whole and drops what was read already. An entity that has changed
 //! in between (another length, `ETag` or `Last-Modified`) is an error, never a splice.
+//!
+//! An answer that was handed on as it came ([`Media::forward`]) can go on so too, but by ranges only.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -11,7 +13,7 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use http::StatusCode;
-use http::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, LAST_MODIFIED};
+use http::header::HeaderMap;
 use reqwest::Response;
 use tokio::time::error::Elapsed;
 use url::Url;
@@ -20,6 +22,7 @@ use crate::backoff;
 use crate::shutdown::Shutdown;
 
 use super::answer::{content_type, retry_after};
+use super::entity::{self, Entity, read_head};
 use super::error::{Cause, NetError};
 use super::token::masked;
 use super::{Media, Request, client, explain, hop};
@@ -41,6 +44,8 @@ pub struct Download {
     /// The next byte to deliver, counted from `start`.
     position: u64,
     entity: Entity,
+    /// The rest comes as a part or not at all: nothing is read once more to be dropped.
+    by_ranges: bool,
     /// Where the redirects led, last time.
     location: String,
     /// What the server called it, last time.
@@ -74,17 +79,6 @@ impl Arrival {
     }
 }
 
-/// What must stay the same over all requests of one download.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Entity {
-    /// Bytes of the whole resource, if the server says.
-    length: Option<u64>,
-    etag: Option<String>,
-    last_modified: Option<String>,
-    /// The server honours ranges.
-    ranges: bool,
-}
-
 impl Download {
     /// A read that begins with the first call of [`connect`](Self::connect) or [`next`](Self::next).
     pub fn new(media: &Media, request: Request, start: u64, end: Option<u64>, stop: &Shutdown) -> Self {
@@ -96,6 +90,7 @@ impl Download {
             end,
             position: 0,
             entity: Entity::default(),
+            by_ranges: false,
             location: String::new(),
             content_type: None,
             body: None,
@@ -103,6 +98,27 @@ impl Download {
             arrived: VecDeque::new(),
             failures: 0,
         }
+    }
+
+    /// What can go on, from wherever [`seek`](Self::seek) says, with the body of an answer of this head to `request`, if it is
+    /// cut; `None` if the head says too little for that.
+    pub(super) fn of_rest(
+        media: &Media,
+        request: &Request,
+        status: StatusCode,
+        headers: &HeaderMap,
+        stop: &Shutdown,
+    ) -> Option<Self> {
+        let (entity, part) = read_head(status, headers);
+        let (start, end) = match part {
+            None if status == StatusCode::OK && (entity.length.is_some() || entity::offers_ranges(headers)) => (0, None),
+            Some(part) if part.start < part.end => (part.start, Some(part.end)),
+            _ => return None,
+        };
+        let mut request = request.clone();
+        request.headers.retain(|(name, _)| !entity::is_condition(name));
+        request.headers.extend(entity::unchanged(headers));
+        Some(Self { entity, by_ranges: true, ..Self::new(media, request, start, end, stop) })
     }
 
     /// Up to `data.len()` of the next bytes; 0 at the end. Blocks.
@@ -289,17 +305,18 @@ impl Download {
             let error = explain::refusal(shared, &self.request, &end.url, end.response, &end.carried, token, attempts).await;
             return if error.is_retryable() { self.refused(error, after).await } else { Err(error) };
         }
-        let (found, offered) = read_head(status, end.response.headers());
+        let (found, part) = read_head(status, end.response.headers());
         if self.entity != Entity::default() && found.differs_from(&self.entity) {
             return Err(changed(&end.url));
         }
-        self.entity = Entity { ranges: offered.is_some() || self.entity.ranges, ..found };
+        self.entity = Entity { ranges: part.is_some() || self.entity.ranges, ..found };
         self.location = end.url.to_string();
         self.content_type = content_type(end.response.headers());
         let mut body = end.response;
-        match offered {
-            Some(offered) if offered == from => self.chunk = Bytes::new(),
+        match part {
+            Some(part) if part.start == from => self.chunk = Bytes::new(),
             Some(_) => return Err(changed(&client::parse(&self.location)?)),
+            None if self.by_ranges && from > 0 => return Err(NetError::NoRanges { url: masked(&end.url) }),
             None => match skip(&mut body, from, self.request.timeout).await {
                 Some(rest) => self.chunk = rest,
                 None => return self.cut(Cause::Cut).await,
@@ -333,36 +350,6 @@ impl Download {
         self.media.0.clock.sleep(wait).await;
         Ok(())
     }
-}
-
-impl Entity {
-    /// Is this certainly another entity? What one side does not tell cannot differ.
-    fn differs_from(&self, earlier: &Self) -> bool {
-        fn differ<T: PartialEq>(a: &Option<T>, b: &Option<T>) -> bool {
-            matches!((a, b), (Some(a), Some(b)) if a != b)
-        }
-        differ(&self.length, &earlier.length)
-            || differ(&self.etag, &earlier.etag)
-            || differ(&self.last_modified, &earlier.last_modified)
-    }
-}
-
-/// The entity that a successful answer is about and, for a part of it (206), the first byte that comes.
-fn read_head(status: StatusCode, headers: &HeaderMap) -> (Entity, Option<u64>) {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    // Apache calls a tag weak as long as the file is younger than a second.
-    let etag = text(ETAG).map(|tag| tag.trim_start_matches("W/").to_owned());
-    let mut entity = Entity { etag, last_modified: text(LAST_MODIFIED), ..Entity::default() };
-    if status != StatusCode::PARTIAL_CONTENT {
-        entity.length = text(CONTENT_LENGTH).and_then(|length| length.parse().ok());
-        return (entity, None);
-    }
-    // RFC 9110 section 14.4: `bytes FIRST-LAST/LENGTH`, the length may be `*`.
-    let range = text(CONTENT_RANGE).unwrap_or_default();
-    let (part, length) = range.trim_start_matches("bytes").trim().split_once('/').unwrap_or_default();
-    entity.length = length.parse().ok();
-    let first = part.split_once('-').and_then(|(first, _)| first.parse().ok());
-    (entity, Some(first.unwrap_or(u64::MAX)))
 }
 
 /// Is nothing left of a part of `size` bytes at `position`?
@@ -418,34 +405,4 @@ async fn skip(body: &mut Response, count: u64, timeout: Duration) -> Option<Byte
 
 fn changed(url: &Url) -> NetError {
     NetError::Changed { url: masked(url) }
-}
-
-#[cfg(test)]
-mod unit {
-    use super::*;
-
-    fn head(status: u16, fields: &[(&'static str, &'static str)]) -> (Entity, Option<u64>) {
-        let fields = fields.iter().map(|(name, value)| (name.parse().expect("a name"), value.parse().expect("a value")));
-        read_head(StatusCode::from_u16(status).expect("a status"), &fields.collect())
-    }
-
-    #[test]
-    fn a_part_says_where_it_begins_and_how_long_the_whole_is() {
-        let (entity, first) = head(206, &[("content-range", "bytes 5-9/100"), ("etag", "\"a\"")]);
-        assert_eq!((entity.length, entity.etag.as_deref(), first), (Some(100), Some("\"a\""), Some(5)));
-        assert_eq!(head(206, &[("content-range", "bytes 5-9/*")]), (Entity::default(), Some(5)));
-        assert_eq!(head(200, &[("content-length", "7")]).0.length, Some(7));
-        assert_eq!(head(206, &[]).1, Some(u64::MAX));
-    }
-
-    #[test]
-    fn only_what_both_sides_tell_can_differ() {
-        let of = |fields: &[(&'static str, &'static str)]| head(200, fields).0;
-        let earlier = of(&[("content-length", "7"), ("etag", "a")]);
-        assert!(!of(&[]).differs_from(&earlier));
-        assert!(!of(&[("content-length", "7"), ("last-modified", "x")]).differs_from(&earlier));
-        assert!(of(&[("content-length", "8")]).differs_from(&earlier));
-        assert!(!of(&[("etag", "W/a")]).differs_from(&earlier));
-        assert!(of(&[("etag", "b")]).differs_from(&earlier));
-    }
 }

@@ -78,6 +78,12 @@ pub enum NetError {
         /// The URL.
         url: String,
     },
+    /// A read that must not begin anew cannot be taken up in the middle.
+    #[error("{url}: the connection was cut, and the server sends no part of a file (byte ranges), so the rest cannot be had")]
+    NoRanges {
+        /// The URL.
+        url: String,
+    },
     /// What came cannot be handed on.
     #[error("{url}: {reason}")]
     Unreadable {
@@ -188,6 +194,7 @@ impl NetError {
             Self::Stopped
             | Self::Url { .. }
             | Self::Changed { .. }
+            | Self::NoRanges { .. }
             | Self::Unreadable { .. }
             | Self::Redirect { .. }
             | Self::Pointer { .. }
@@ -259,9 +266,11 @@ impl From<NetError> for Error {
             }
             NetError::Answer(answer) => return answer.to_error(),
             NetError::OutOfReach { .. } | NetError::Unreadable { .. } => Kind::Media,
-            NetError::Redirect { .. } | NetError::Pointer { .. } | NetError::Changed { .. } | NetError::Transport { .. } => {
-                Kind::MediaServer
-            }
+            NetError::Redirect { .. }
+            | NetError::Pointer { .. }
+            | NetError::Changed { .. }
+            | NetError::NoRanges { .. }
+            | NetError::Transport { .. } => Kind::MediaServer,
         };
         let hint = match &failure {
             NetError::Transport { cause: Cause::Dns, .. } => Some("check the host name in the URL and this machine's DNS"),

@@ -2,11 +2,12 @@
 //! back as it comes.
 //!
 //! Reads follow redirects here, each hop looked at by itself. A refused token is renewed and the request sent once more, an
-//! upload if what was sent of it is still held. Nothing is tried again that whoever asks could try again.
+//! upload if what was sent of it is still held. Nothing is tried again that whoever asks could try again; but a file whose body
+//! is cut in the middle goes on where it stood ([`Download`]), since whoever reads it may be a player that cannot.
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,6 +23,7 @@ use crate::shutdown::Shutdown;
 
 use super::answer::{self, Answer, Challenge};
 use super::client::{timed_out, transport};
+use super::download::Download;
 use super::error::{Cause, NetError};
 use super::hop::{self, Trail};
 use super::token::{Carried, masked};
@@ -71,6 +73,8 @@ pub struct Forwarded {
     carried: Carried,
     url: Url,
     renewed: bool,
+    /// What goes on if the body is cut.
+    rest: Option<Box<Download>>,
     shared: Arc<Shared>,
 }
 
@@ -128,7 +132,7 @@ impl Media {
                 continue;
             }
             let refused = answer::refuses_token(status.as_u16(), &Challenge::parse(response.headers()));
-            if refused && carried.bearer().is_some() && (!renewed || carried.is_inherited()) && replayable() {
+            if refused && carried.bearer().is_some() && (!renewed || carried.is_doubtful(&shared.clock.now())) && replayable() {
                 renewed = true;
                 hop::drain(response).await;
                 carried.renew(&trail.url, request.wait, stop).await?;
@@ -143,7 +147,10 @@ impl Media {
                 request.counters.retry();
                 continue;
             }
-            return Ok(Forwarded { response, carried, url: trail.url, renewed, shared: Arc::clone(shared) });
+            let is_read = follows && request.method == "GET";
+            let rest =
+                is_read.then(|| Download::of_rest(self, request, status, response.headers(), stop)).flatten().map(Box::new);
+            return Ok(Forwarded { response, carried, url: trail.url, renewed, rest, shared: Arc::clone(shared) });
         }
     }
 }
@@ -251,15 +258,41 @@ impl Forwarded {
     /// The body, read as fast as it is taken, and what takes the token out of the URLs in it
     /// ([`without_token`](Self::without_token)).
     pub fn into_body(self) -> (Outflow, impl Fn(Url) -> Url + Send + Sync) {
-        let Self { response, carried, url, .. } = self;
-        (Outflow { body: http::Response::from(response).into_body(), url }, move |url| carried.without_token(url))
+        let Self { response, carried, url, rest, .. } = self;
+        let flow = Flow::First { body: http::Response::from(response).into_body(), rest };
+        (Outflow { flow, url, position: 0 }, move |url| carried.without_token(url))
     }
 }
 
-/// The body of an answer.
+/// The body of an answer; whole, or it ends with an error.
 pub struct Outflow {
-    body: reqwest::Body,
+    flow: Flow,
     url: Url,
+    /// The bytes that were handed on.
+    position: u64,
+}
+
+enum Flow {
+    /// What came with the head.
+    First {
+        body: reqwest::Body,
+        rest: Option<Box<Download>>,
+    },
+    /// What comes after a cut.
+    Rest(Next),
+    Over,
+}
+
+/// The next bytes, and who reads on.
+type Next = Pin<Box<dyn Future<Output = (Box<Download>, Result<Option<Bytes>, NetError>)> + Send>>;
+
+impl Flow {
+    fn on(mut rest: Box<Download>) -> Self {
+        Self::Rest(Box::pin(async move {
+            let bytes = rest.next().await;
+            (rest, bytes)
+        }))
+    }
 }
 
 impl Body for Outflow {
@@ -267,18 +300,48 @@ impl Body for Outflow {
     type Error = NetError;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, NetError>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(context);
-        polled.map(|frame| {
-            let cut = |_| NetError::Transport { url: masked(&self.url), cause: Cause::Cut, detail: String::new() };
-            frame.map(|frame| frame.map_err(cut))
-        })
+        loop {
+            match &mut self.flow {
+                Flow::First { body, rest } => match ready!(Pin::new(body).poll_frame(context)) {
+                    Some(Ok(frame)) => {
+                        self.position += frame.data_ref().map_or(0, |data| data.len() as u64);
+                        return Poll::Ready(Some(Ok(frame)));
+                    }
+                    Some(Err(_)) => {
+                        let Some(mut rest) = rest.take() else {
+                            self.flow = Flow::Over;
+                            let cut = NetError::Transport { url: masked(&self.url), cause: Cause::Cut, detail: String::new() };
+                            return Poll::Ready(Some(Err(cut)));
+                        };
+                        tracing::info!("{}: the connection was cut after {} bytes; going on", masked(&self.url), self.position);
+                        rest.seek(self.position);
+                        self.flow = Flow::on(rest);
+                    }
+                    None => return Poll::Ready(None),
+                },
+                Flow::Rest(next) => {
+                    let (rest, bytes) = ready!(next.as_mut().poll(context));
+                    self.flow = if matches!(bytes, Ok(Some(_))) { Flow::on(rest) } else { Flow::Over };
+                    return Poll::Ready(bytes.transpose().map(|bytes| bytes.map(Frame::data)));
+                }
+                Flow::Over => return Poll::Ready(None),
+            }
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        match &self.flow {
+            Flow::First { body, .. } => body.is_end_stream(),
+            Flow::Rest(_) => false,
+            Flow::Over => true,
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        match &self.flow {
+            Flow::First { body, .. } => body.size_hint(),
+            Flow::Rest(_) => SizeHint::default(),
+            Flow::Over => SizeHint::with_exact(0),
+        }
     }
 }

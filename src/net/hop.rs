@@ -132,7 +132,7 @@ async fn walk_on(shared: &Shared, request: &Request, range: &str, trail: &mut Tr
             continue;
         }
         let refused = answer::refuses_token(status, &Challenge::parse(response.headers()));
-        if refused && carried.bearer().is_some() && (!renewed || carried.is_inherited()) {
+        if refused && carried.bearer().is_some() && (!renewed || carried.is_doubtful(&shared.clock.now())) {
             renewed = true;
             drain(response).await;
             carried.renew(&trail.url, request.wait, stop).await?;

@@ -7,7 +7,7 @@
 //!   API says in JSON where the media is, that is a hop too;
 //! - [`Media::explain`] asks again after libav failed and says in one sentence what the server wants;
 //! - [`Download`] reads what libav cannot, or not whole: from a thread that may block, or from a task; [`Media::fetch`] reads all;
-//! - [`Media::forward`] hands a request on for somebody else, and its answer back;
+//! - [`Media::forward`] hands a request on for somebody else, and its answer back, whole where that can be had;
 //! - [`Media::upload`] sends an object, reads the answer, and sends it again where that can help;
 //! - [`Media::delete`] removes one.
 //!
@@ -24,6 +24,7 @@ mod answer;
 mod client;
 mod cookies;
 mod download;
+mod entity;
 mod error;
 mod explain;
 mod forward;

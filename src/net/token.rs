@@ -9,6 +9,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use crate::bearer::{Bearer, Bearers, Published, RenewError};
+use crate::clock::Now;
 use crate::origin::Origin;
 use crate::redact;
 use crate::shutdown::Shutdown;
@@ -91,9 +92,9 @@ impl Carried {
         self.bearer.as_ref()
     }
 
-    /// Somebody else got the token, perhaps before the one that was refused here was refused.
-    pub(super) fn is_inherited(&self) -> bool {
-        self.published.as_ref().is_some_and(|published| published.credential.is_inherited())
+    /// See [`Credential::is_doubtful`](crate::bearer::Credential::is_doubtful).
+    pub(super) fn is_doubtful(&self, now: &Now) -> bool {
+        self.published.as_ref().is_some_and(|published| published.credential.is_doubtful(now))
     }
 
     /// Adds a value that must not come back in a message.

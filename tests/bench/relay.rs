@@ -54,6 +54,7 @@ fn main() {
             ("ffmpeg, one file", ffmpeg as Reader, format!("{bytes}.ts")),
             ("curl, one file", curl, format!("{bytes}.ts")),
             ("curl, segments", curl, segments.clone()),
+            ("curl, 8 at once", eight, format!("{}.ts", bytes / 8)),
         ] {
             let read = |base: &str| {
                 let began = Instant::now();
@@ -99,6 +100,14 @@ fn curl(url: &str, dir: &Path) -> u64 {
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{text}");
     text.lines().map(|line| line.parse::<u64>().unwrap()).sum()
+}
+
+/// Eight of them, each with a part of the work.
+fn eight(url: &str, dir: &Path) -> u64 {
+    std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..8).map(|_| scope.spawn(|| curl(url, dir))).collect();
+        readers.into_iter().map(|reader| reader.join().unwrap()).sum()
+    })
 }
 
 fn ffmpeg(url: &str, dir: &Path) -> u64 {

@@ -2,8 +2,8 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 
 use hyper::Response;
 use rustix::process::Signal;
@@ -11,42 +11,7 @@ use rustix::process::Signal;
 use super::*;
 use crate::support::media;
 use crate::support::origin::Framing;
-use crate::support::server::{Arrived, Body, Server};
-
-/// A media server that answers as a test wants it, and a relay for it without tokens to speak of.
-struct Scripted {
-    caller: Caller,
-    relay: Relay,
-    server: Server,
-    seen: Arc<Mutex<Vec<String>>>,
-    _home: Home,
-}
-
-impl Scripted {
-    fn new(respond: impl Fn(&Arrived) -> Response<Body> + Send + Sync + 'static) -> Self {
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let log = Arc::clone(&seen);
-        let respond = Arc::new(respond);
-        let server = Server::start(
-            None,
-            Arc::new(move |arrived| {
-                let mut text = format!("{} {}\n", arrived.request.method(), arrived.request.uri());
-                for (name, value) in arrived.request.headers() {
-                    text.push_str(&format!("{name}: {}\n", value.to_str().expect("text")));
-                }
-                log.lock().expect("no panic").push(text);
-                let response = respond(&arrived);
-                Box::pin(async move { response })
-            }),
-        );
-        let home = Home::new(&format!("[profile.p]\naccess_token = \"canary-token\"\nbase_url = \"{}\"\n", server.url("/v1/")));
-        Self { caller: Caller::new(), relay: Relay::start(&home, "--log info"), server, seen, _home: home }
-    }
-
-    fn seen(&self) -> Vec<String> {
-        self.seen.lock().expect("no panic").clone()
-    }
-}
+use crate::support::server::Body;
 
 #[test]
 fn reads_and_parts_of_files_come_as_they_are() {

@@ -11,9 +11,9 @@ const TIMES: usize = 3;
 /// Runs `test`; runs it again if it failed and the machine stood still meanwhile. A failure on a machine that went on is a
 /// failure.
 #[track_caller]
-pub fn steady(test: impl Fn()) {
+pub fn steady(mut test: impl FnMut()) {
     for time in 1.. {
-        let (result, longest) = watched(&test);
+        let (result, longest) = watched(&mut test);
         let Err(panic) = result else { return };
         if longest < STANDSTILL || time == TIMES {
             resume_unwind(panic);
@@ -22,7 +22,7 @@ pub fn steady(test: impl Fn()) {
 }
 
 /// What came of `test`, and for how long the machine stood still at most.
-fn watched(test: impl Fn()) -> (std::thread::Result<()>, Duration) {
+fn watched(test: impl FnMut()) -> (std::thread::Result<()>, Duration) {
     const TICK: Duration = Duration::from_millis(10);
     let ended = AtomicBool::new(false);
     std::thread::scope(|scope| {

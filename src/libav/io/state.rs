@@ -213,7 +213,9 @@ impl State {
     pub fn may_renew(&self, index: usize, refused: &Published) -> bool {
         let Some(token) = self.tokens.get(index) else { return false };
         let is_known = refused.generation <= token.rejected.get();
-        is_known || token.refusals.get() < FRESH_REFUSALS || refused.credential.is_inherited()
+        let now = self.access.media.as_ref().map(|media| media.clock().now());
+        let is_doubtful = now.is_some_and(|now| refused.credential.is_doubtful(&now));
+        is_known || token.refusals.get() < FRESH_REFUSALS || is_doubtful
     }
 
     /// The token that came after a refused one is refused too.

@@ -1,11 +1,11 @@
 //! The way to the last URL.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
-use super::rig::{Rig, private_ca};
+use super::rig::{Rig, TestClock, private_ca};
 use super::server::{Reply, Server};
 use crate::bearer::Placement;
 use crate::clock::{Clock, SystemClock};
@@ -132,6 +132,26 @@ fn a_refused_token_of_another_process_is_not_the_last() {
     rig.tokens.inherited.store(2, Ordering::SeqCst);
     assert_eq!(rig.media.resolve(&rig.request("GET", server.url("/a")), &rig.stop).expect("a way").status, 206);
     assert_eq!((server.log().len(), rig.rejected()), (3, vec![1, 2]));
+}
+
+/// Requests take as long as tokens live, on a machine that stands still, say. In the end one is faster.
+#[test]
+fn a_token_that_died_on_its_way_is_not_the_last() {
+    const LIFE: Duration = Duration::from_secs(2);
+    let clock: Arc<OnceLock<Arc<TestClock>>> = Arc::default();
+    let clock_of = Arc::clone(&clock);
+    let server = Server::start(move |seen, _| {
+        if seen.token() == Some("Bearer secret-4") {
+            return media();
+        }
+        *clock_of.get().expect("a clock").passed.lock().expect("no panic") += LIFE;
+        Reply::new(401)
+    });
+    let rig = Rig::new(&[&server]);
+    *rig.tokens.life.lock().expect("no panic") = Some(LIFE);
+    clock.set(Arc::clone(&rig.clock)).unwrap_or_else(|_| unreachable!("it is set once"));
+    assert_eq!(rig.media.resolve(&rig.request("GET", server.url("/a")), &rig.stop).expect("a way").status, 206);
+    assert_eq!((server.log().len(), rig.rejected()), (4, vec![1, 2, 3]));
 }
 
 #[test]

@@ -50,11 +50,18 @@ pub struct Tokens {
     pub refuse: AtomicBool,
     /// The generation that another process got; 0 = none.
     pub inherited: AtomicU64,
+    /// How long those live that are published from now on, if anybody knows.
+    pub life: Mutex<Option<Duration>>,
+    clock: Arc<TestClock>,
 }
 
 impl Tokens {
     pub fn publish(&self, generation: u64) {
         let credential = Credential::new(Secret::new(format!("secret-{generation}")), Vec::new()).expect("clean");
+        let credential = match *self.life.lock().expect("no panic") {
+            Some(life) => credential.living(self.clock.now(), life),
+            None => credential,
+        };
         let is_inherited = self.inherited.load(Ordering::SeqCst) == generation;
         self.slot.publish(generation, if is_inherited { credential.inherited() } else { credential });
     }
@@ -105,12 +112,15 @@ impl Rig {
     }
 
     pub fn with(servers: &[&Server], placement: Placement, roots: Roots) -> Self {
+        let clock = Arc::new(TestClock { passed: Mutex::default(), slept: Mutex::default() });
         let tokens = Tokens {
             slot: Arc::new(Slot::new()),
             rejected: Mutex::default(),
             refreshes: Mutex::default(),
             refuse: AtomicBool::new(false),
             inherited: AtomicU64::new(0),
+            life: Mutex::default(),
+            clock: Arc::clone(&clock),
         };
         tokens.publish(1);
         let tokens = Arc::new(tokens);
@@ -123,7 +133,6 @@ impl Rig {
             renew: Arc::clone(&tokens) as Arc<dyn Renew>,
             roots,
         }]);
-        let clock = Arc::new(TestClock { passed: Mutex::default(), slept: Mutex::default() });
         let media = Media::with_clock(RUNTIME.handle().clone(), Arc::clone(&clock) as Arc<dyn Clock>);
         Self { media, clock, tokens, bearers, stop: Shutdown::new() }
     }

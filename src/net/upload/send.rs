@@ -197,7 +197,8 @@ impl Attempts {
             return Ok(Verdict::Again);
         }
         let refused = answer::refuses_token(status, &Challenge::parse(response.headers()));
-        let renewable = refused && carried.bearer().is_some() && (!self.renewed || carried.is_inherited());
+        let is_doubtful = carried.is_doubtful(&self.shared.clock.now());
+        let renewable = refused && carried.bearer().is_some() && (!self.renewed || is_doubtful);
         let token = carried.describe(&self.request.bearers, &trail.url, self.renewed);
         let failure = refusal(&self.shared, &self.request, &trail.url, response, &carried, token, self.sent).await;
         if !replayable && (renewable || hop::is_redirect(status)) {
