@@ -66,9 +66,10 @@ impl Rewrite for Pass<'_> {
         self.manifest.listed |= ["SegmentTimeline", "SegmentURL"].iter().any(|list| element.eq_ignore_ascii_case(list));
         // Where segments are not counted, they are in a timeline.
         let is_counted = attributes().any(|(name, _)| name == "duration");
-        self.by_number = element.eq_ignore_ascii_case("SegmentTemplate") && self.manifest.live && !is_counted;
         let is_timed = attributes().any(|(name, value)| name == "media" && value.contains("$Time"));
-        self.by_time = self.by_number || (element.eq_ignore_ascii_case("SegmentTemplate") && is_timed);
+        let is_template = element.eq_ignore_ascii_case("SegmentTemplate");
+        self.by_number = is_template && self.manifest.live && !is_counted;
+        self.by_time = is_template && (self.by_number || is_timed);
         self.lister.open(element, depth, attributes());
     }
 

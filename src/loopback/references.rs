@@ -1,7 +1,7 @@
 //! What a manifest names, and what it named before: signed URLs expire, and dashdec.c goes on with those that it has read first.
 
 /// Everything that a manifest names, in the order in which it does; templates as they stand there.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct References(Vec<String>);
 
 impl References {

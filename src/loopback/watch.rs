@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Now;
@@ -36,8 +37,8 @@ pub(super) struct Watch {
     update: Option<Duration>,
     listing: Listing,
     /// What it names; what the first one named, and the one that dashdec.c has seen last.
-    latest: References,
-    seen: [References; 2],
+    latest: Arc<References>,
+    seen: [Arc<References>; 2],
     /// A segment was not there: dashdec.c has come to the end of what is listed.
     at_edge: bool,
     /// How often the manifest was handed on since anything else was asked for.
@@ -60,20 +61,20 @@ impl Watch {
     pub(super) fn take(&mut self, body: Vec<u8>, manifest: Manifest, now: Now) -> bool {
         let Manifest { text, live, listed, update, listing, references } = manifest;
         let is_news = self.body != body;
+        self.latest = Arc::new(references);
+        if self.fetched.is_none() {
+            self.seen[0] = Arc::clone(&self.latest);
+        }
         (self.body, self.text, self.fetched) = (body, text, Some(now));
         (self.live, self.listed, self.update, self.listing) = (live, listed, update, listing);
         self.was_live |= live;
-        if self.seen[0] == References::default() {
-            self.seen[0] = references.clone();
-        }
-        self.latest = references;
         is_news
     }
 
     /// The manifest was handed on.
     pub(super) fn told(&mut self) {
         (self.at_edge, self.repeated) = (false, self.repeated + 1);
-        self.seen[1].clone_from(&self.latest);
+        self.seen[1] = Arc::clone(&self.latest);
     }
 
     /// Something else was asked for.

@@ -21,7 +21,7 @@ use url::Url;
 use crate::error::Error;
 use crate::shutdown::Shutdown;
 
-use super::answer::{self, Answer, Challenge};
+use super::answer::{self, Answer};
 use super::client::{timed_out, transport};
 use super::download::Download;
 use super::error::{Cause, NetError};
@@ -131,8 +131,7 @@ impl Media {
                 trail.follow(request, target, status.as_u16(), false)?;
                 continue;
             }
-            let refused = answer::refuses_token(status.as_u16(), &Challenge::parse(response.headers()));
-            if refused && carried.bearer().is_some() && (!renewed || carried.is_doubtful(&shared.clock.now())) && replayable() {
+            if carried.wants_another(status, response.headers(), renewed, &*shared.clock) && replayable() {
                 renewed = true;
                 hop::drain(response).await;
                 carried.renew(&trail.url, request.wait, stop).await?;

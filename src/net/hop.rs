@@ -13,7 +13,7 @@ use url::Url;
 use crate::redact;
 use crate::shutdown::Shutdown;
 
-use super::answer::{self, Challenge};
+use super::answer;
 use super::client;
 use super::error::{NetError, RedirectFault};
 use super::freshness::{self, Key};
@@ -131,8 +131,7 @@ async fn walk_on(shared: &Shared, request: &Request, range: &str, trail: &mut Tr
             }
             continue;
         }
-        let refused = answer::refuses_token(status, &Challenge::parse(response.headers()));
-        if refused && carried.bearer().is_some() && (!renewed || carried.is_doubtful(&shared.clock.now())) {
+        if carried.wants_another(response.status(), response.headers(), renewed, &*shared.clock) {
             renewed = true;
             drain(response).await;
             carried.renew(&trail.url, request.wait, stop).await?;

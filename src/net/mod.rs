@@ -363,13 +363,7 @@ impl Media {
         work: impl Future<Output = Result<T, NetError>> + Send + 'static,
     ) -> Result<T, NetError> {
         let stop = stop.clone();
-        let task = self.0.runtime.spawn(async move {
-            tokio::select! {
-                biased;
-                () = stop.requested() => Err(NetError::Stopped),
-                result = work => result,
-            }
-        });
+        let task = self.0.runtime.spawn(async move { unless_stopped(&stop, work).await });
         match self.0.runtime.block_on(task) {
             Ok(result) => result,
             Err(ended) => match ended.try_into_panic() {
@@ -382,12 +376,15 @@ impl Media {
 
     /// Runs `work` to its end or to the request to stop, whichever comes first.
     fn block_on<T>(&self, stop: &Shutdown, work: impl Future<Output = Result<T, NetError>>) -> Result<T, NetError> {
-        self.0.runtime.block_on(async {
-            tokio::select! {
-                biased;
-                () = stop.requested() => Err(NetError::Stopped),
-                result = work => result,
-            }
-        })
+        self.0.runtime.block_on(unless_stopped(stop, work))
+    }
+}
+
+/// Runs `work` to its end or to the request to stop, whichever comes first.
+async fn unless_stopped<T>(stop: &Shutdown, work: impl Future<Output = Result<T, NetError>>) -> Result<T, NetError> {
+    tokio::select! {
+        biased;
+        () = stop.requested() => Err(NetError::Stopped),
+        result = work => result,
     }
 }

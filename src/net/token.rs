@@ -9,12 +9,12 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use crate::bearer::{Bearer, Bearers, Published, RenewError};
-use crate::clock::Now;
+use crate::clock::Clock;
 use crate::origin::Origin;
 use crate::redact;
 use crate::shutdown::Shutdown;
 
-use super::answer::{Challenge, TokenUse};
+use super::answer::{self, Challenge, TokenUse};
 use super::error::NetError;
 
 /// What is shorter is no secret, and masking it would garble every message.
@@ -92,9 +92,13 @@ impl Carried {
         self.bearer.as_ref()
     }
 
-    /// See [`Credential::is_doubtful`](crate::bearer::Credential::is_doubtful).
-    pub(super) fn is_doubtful(&self, now: &Now) -> bool {
-        self.published.as_ref().is_some_and(|published| published.credential.is_doubtful(now))
+    /// True if the request was refused for its token, so that another one may help. `renewed`: a token that was new after a
+    /// refusal is refused now, which is the last word, unless it proves nothing
+    /// ([`Credential::is_doubtful`](crate::bearer::Credential::is_doubtful)).
+    pub(super) fn wants_another(&self, status: StatusCode, headers: &HeaderMap, renewed: bool, clock: &dyn Clock) -> bool {
+        let is_doubtful = || self.published.as_ref().is_some_and(|published| published.credential.is_doubtful(&clock.now()));
+        let refused = answer::refuses_token(status.as_u16(), &Challenge::parse(headers));
+        refused && self.bearer.is_some() && (!renewed || is_doubtful())
     }
 
     /// Adds a value that must not come back in a message.

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use url::Url;
 
 use crate::libav::log;
-use crate::net::NetError;
+use crate::net::{Fetched, NetError};
 use crate::redact;
 
 use super::state::State;
@@ -96,19 +96,9 @@ impl State {
     fn read_playlist(&self, url: &Url) -> Result<(String, Url), NetError> {
         let media = self.access.media.as_ref().ok_or(NetError::Stopped)?;
         let request = self.own_request(url.as_str(), "GET", self.request.fields());
-        let mut download = media.download(request, 0, None, &self.stop)?;
-        let (mut text, mut piece) = (Vec::new(), vec![0; 64 * 1024]);
-        loop {
-            match download.read(&mut piece)? {
-                0 => break,
-                read => text.extend_from_slice(&piece[..read]),
-            }
-            if text.len() > LONGEST_PLAYLIST {
-                break;
-            }
-        }
-        let base = Url::parse(download.location()).unwrap_or_else(|_| url.clone());
-        Ok((String::from_utf8_lossy(&text).into_owned(), base))
+        let Fetched { bytes, location, .. } = media.fetch(request, LONGEST_PLAYLIST, &self.stop)?;
+        let base = Url::parse(&location).unwrap_or_else(|_| url.clone());
+        Ok((String::from_utf8_lossy(&bytes).into_owned(), base))
     }
 }
 

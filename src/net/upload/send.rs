@@ -8,7 +8,6 @@ use reqwest::Response;
 use url::Url;
 
 use crate::backoff;
-use crate::net::answer::{self, Challenge};
 use crate::net::client::{timed_out, transport};
 use crate::net::error::{Cause, NetError, RedirectFault};
 use crate::net::explain::refusal;
@@ -196,9 +195,7 @@ impl Attempts {
             self.check_target(trail)?;
             return Ok(Verdict::Again);
         }
-        let refused = answer::refuses_token(status, &Challenge::parse(response.headers()));
-        let is_doubtful = carried.is_doubtful(&self.shared.clock.now());
-        let renewable = refused && carried.bearer().is_some() && (!self.renewed || is_doubtful);
+        let renewable = carried.wants_another(response.status(), response.headers(), self.renewed, &*self.shared.clock);
         let token = carried.describe(&self.request.bearers, &trail.url, self.renewed);
         let failure = refusal(&self.shared, &self.request, &trail.url, response, &carried, token, self.sent).await;
         if !replayable && (renewable || hop::is_redirect(status)) {
