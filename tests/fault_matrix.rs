@@ -20,6 +20,7 @@ use crate::support::disturbance::{Disturbance, Fault};
 use crate::support::media::{self, Kind};
 use crate::support::origin::{Origin, Site};
 use crate::support::run::{Home, Packets, Reading, count, difference, ffmpeg_read, finish};
+use crate::support::steady::attempt;
 use crate::support::token_server::Tokens;
 
 /// For `-auth_retry`, `-auth_wait` and `-rw_timeout`: a server that fails for longer fails for good.
@@ -376,8 +377,8 @@ fn play(forms: &[&Form], threads: usize, wanted: impl Fn(usize, usize, &Form) ->
         for _ in 0..threads {
             scope.spawn(|| {
                 while let Some((cell, undisturbed)) = cells.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    // A machine that is busy for a second makes a stall of its own, and that a try more: not twice in a row.
-                    match cell.play(undisturbed).or_else(|_| cell.play(undisturbed)) {
+                    // A machine that is busy for a second makes a stall of its own, and that a try more.
+                    match attempt(|| cell.play(undisturbed)) {
                         Ok(line) => lines.lock().expect("no panic").push(format!("{cell}: {line}")),
                         Err(fault) => faults.lock().expect("no panic").push(fault),
                     }

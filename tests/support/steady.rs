@@ -12,17 +12,25 @@ const TIMES: usize = 3;
 /// failure.
 #[track_caller]
 pub fn steady(mut test: impl FnMut()) {
-    for time in 1.. {
-        let (result, longest) = watched(&mut test);
-        let Err(panic) = result else { return };
-        if longest < STANDSTILL || time == TIMES {
-            resume_unwind(panic);
-        }
+    if let Err(panic) = attempt(|| catch_unwind(AssertUnwindSafe(&mut test))) {
+        resume_unwind(panic);
     }
 }
 
-/// What came of `test`, and for how long the machine stood still at most.
-fn watched(test: impl FnMut()) -> (std::thread::Result<()>, Duration) {
+/// The same for a test that says what is wrong.
+pub fn attempt<T, E>(mut test: impl FnMut() -> Result<T, E>) -> Result<T, E> {
+    let mut time = 1;
+    loop {
+        let (result, longest) = watched(&mut test);
+        if result.is_ok() || longest < STANDSTILL || time == TIMES {
+            return result;
+        }
+        time += 1;
+    }
+}
+
+/// What `test` returns, and for how long the machine stood still at most.
+fn watched<T>(test: impl FnOnce() -> T) -> (T, Duration) {
     const TICK: Duration = Duration::from_millis(10);
     let ended = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -35,8 +43,10 @@ fn watched(test: impl FnMut()) -> (std::thread::Result<()>, Duration) {
             }
             longest
         });
+        // Were it to panic here, the watch would never end.
         let result = catch_unwind(AssertUnwindSafe(test));
         ended.store(true, Ordering::Relaxed);
-        (result, watch.join().expect("no panic"))
+        let longest = watch.join().expect("no panic");
+        (result.unwrap_or_else(|panic| resume_unwind(panic)), longest)
     })
 }
