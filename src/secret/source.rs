@@ -220,7 +220,8 @@ fn secret_of(from: impl Read) -> Result<Secret, String> {
         return Err(format!("it gives more than {LONGEST} bytes"));
     }
     let text = std::str::from_utf8(&bytes).map_err(|_| "it is not UTF-8 text".to_owned())?;
-    let text = text.trim_end_matches(['\r', '\n']);
+    // Editors of Windows begin a file with a byte order mark.
+    let text = text.trim_start_matches('\u{feff}').trim_end_matches(['\r', '\n']);
     if text.is_empty() { Err("it is empty".to_owned()) } else { Ok(Secret::new(text)) }
 }
 
@@ -248,6 +249,7 @@ mod tests {
             (SecretSource::File(file.path().to_owned()), "in the file"),
             (SecretSource::Credential(name), "in the file"),
             (words(&["printf", "%s\\n", "printed"]), "printed"),
+            (words(&["printf", "\\357\\273\\277%s\\r\\n", "marked"]), "marked"),
             (SecretSource::custom("vault", || Ok("of our own".into())), "of our own"),
         ] {
             assert_eq!(source.read(&env).expect("a value").expose(), value);
